@@ -1,0 +1,151 @@
+"""What the document says of subject, reference, extractor and environment."""
+
+from __future__ import annotations
+
+import platform
+import shlex
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import torch
+
+import ganaudit
+from ganaudit.auditing.setting import Setting
+from ganaudit.document.model import (
+    Comparability,
+    Environment,
+    ExtractorRecord,
+    ReferenceRecord,
+    SplitRecord,
+    SubjectRecord,
+)
+from ganaudit.evidence.store import digest_of
+
+__all__ = ["comparability", "environment", "extractor_record", "plan_record", "reference_record", "subject_record"]
+
+_PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "torch-fidelity", "pillow", "safetensors")
+
+
+def subject_record(setting: Setting) -> SubjectRecord:
+    """Return the record of what was audited."""
+    subject = setting.subject
+    networks = {"generator": subject.generator, "discriminator": subject.discriminator}
+    return SubjectRecord(
+        name=subject.name,
+        kind=subject.kind,
+        path=subject.path,
+        digest=subject.digest,
+        trust=subject.trust,
+        has_generator=subject.generator is not None,
+        has_discriminator=subject.discriminator is not None,
+        latent=subject.latent.describe() if subject.latent else None,
+        sample=subject.samples.describe() if subject.samples is not None else subject.sample.describe(),
+        classes=subject.classes,
+        parameters={
+            role: sum(p.numel() for p in network.parameters())
+            for role, network in networks.items()
+            if network is not None
+        },
+        training=dict(subject.training),
+        checks=list(subject.checks),
+    )
+
+
+def reference_record(setting: Setting) -> ReferenceRecord:
+    """Return the record of the reals."""
+    reference = setting.reference
+    splits = {
+        name: SplitRecord(n=len(samples), digest=samples.digest, seen=reference.seen.get(name, "unknown"))
+        for name, samples in reference.splits.items()
+    }
+    any_split = next(iter(reference.splits.values()))
+    return ReferenceRecord(
+        name=reference.name,
+        kind=f"{reference.form}; {reference.rule}",
+        digest=reference.digest,
+        against=setting.evidence.plan.against,
+        null_rule=setting.evidence.null.rule,
+        splits=splits,
+        sample=any_split.describe(),
+        classes=list(any_split.classes),
+        licence=reference.licence,
+        unreadable=sum(len(samples.unreadable) for samples in reference.splits.values()),
+    )
+
+
+def extractor_record(setting: Setting) -> ExtractorRecord:
+    """Return the record of the extractor and the rule that picked it."""
+    extractor = setting.evidence.extractor
+    return ExtractorRecord(
+        id=extractor.id,
+        why=setting.choice.why,
+        digest=extractor.digest,
+        dimensions=extractor.dimensions,
+        preprocessing=extractor.preprocessing,
+        caution=extractor.caution,
+    )
+
+
+def plan_record(setting: Setting) -> dict[str, Any]:
+    """Return the plan with every default filled in, as far as it changes a number."""
+    plan, evidence = setting.plan, setting.evidence.plan
+    return {
+        "subject": plan.subject or setting.subject.name,
+        "reference": plan.reference or setting.reference.name,
+        "against": evidence.against,
+        "samples": evidence.samples,
+        "seed": evidence.seed,
+        "profile": plan.profile,
+        "precision": plan.precision,
+        "extractor": evidence_extractor(setting),
+        "evaluators": setting.options,
+        "resize": list(plan.resize) if plan.resize else None,
+        "skip_unreadable": plan.skip_unreadable,
+    }
+
+
+def evidence_extractor(setting: Setting) -> str:
+    """Return the id of the extractor in use."""
+    return setting.evidence.extractor.id
+
+
+def comparability(setting: Setting, conventions: dict[str, dict[str, Any]]) -> Comparability:
+    """Return what must be equal before numbers of two audits may be compared; what an evaluator adds stays with it."""
+    evidence = setting.evidence
+    fields: dict[str, Any] = {
+        "against": evidence.plan.against,
+        "extractor": evidence.extractor.digest,
+        "precision": setting.plan.precision,
+        "preprocessing": evidence.extractor.preprocessing,
+        "reference": setting.reference.digest,
+        "samples_real": len(setting.reference.split(evidence.plan.against)),
+        "samples_fake": evidence.plan.samples,
+        "evaluators": {
+            name: {**setting.options.get(name, {}), **conventions.get(name, {})} for name in setting.evaluators
+        },
+    }
+    return Comparability(digest=f"sha256:{digest_of(fields)}", fields=fields)
+
+
+def environment(setting: Setting, command: list[str] | None) -> Environment:
+    """Return where and with what the numbers were made; no host name, user name or home directory."""
+    device = setting.plan.device
+    return Environment(
+        ganaudit=ganaudit.__version__,
+        python=platform.python_version(),
+        platform=f"{platform.system()} {platform.machine()}",
+        processor=torch.backends.cpu.get_cpu_capability(),
+        device=device if device == "cpu" else f"{device} ({torch.cuda.get_device_name(device)})",
+        threads=torch.get_num_threads(),
+        precision=f"{setting.plan.precision} networks, float64 reductions",
+        packages={name: _version(name) for name in _PACKAGES},
+        command=shlex.join(command) if command else f"{sys.implementation.name}: ganaudit.audit(...)",
+    )
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"

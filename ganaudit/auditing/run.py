@@ -1,0 +1,199 @@
+"""Runs the evaluators of a setting one after another and writes one document."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ganaudit import registry
+from ganaudit.auditing.gallery import galleries
+from ganaudit.auditing.records import (
+    comparability,
+    environment,
+    extractor_record,
+    plan_record,
+    reference_record,
+    subject_record,
+)
+from ganaudit.auditing.setting import Setting, settle
+from ganaudit.config import AuditPlan, make_plan
+from ganaudit.data.reference import Reference
+from ganaudit.document.errors import GanauditError
+from ganaudit.document.files import check_writable, write_atomically, write_document
+from ganaudit.document.model import AuditDocument, EvaluatorResult
+from ganaudit.document.spec import EvaluatorSpec, Findings, NotAssessable
+from ganaudit.evidence.view import Evaluator, View
+from ganaudit.numerics.randomness import generator
+from ganaudit.progress import Progress, Silent
+from ganaudit.subjects.subject import Subject
+
+__all__ = ["Audited", "audit", "run", "write"]
+
+_LOG = logging.getLogger("ganaudit")
+
+
+@dataclass(frozen=True, slots=True)
+class Audited:
+    """A finished audit: the document and the sample files it names."""
+
+    document: AuditDocument
+    files: dict[str, bytes]
+
+
+def audit(
+    subject: str | Path | Subject,
+    reference: str | Path | Reference | dict[str, str] | None = None,
+    *,
+    out: str | Path | None = None,
+    progress: Progress | None = None,
+    **options: Any,
+) -> AuditDocument:
+    """Return the audit document of ``subject`` held against ``reference``.
+
+    ``options`` are the keys of ``audit.toml``: ``samples=600``, ``seed=0``, ``evaluators={"frechet-distance": {}}``,
+    ``extractor={"id": "pixels"}`` and so on. With ``out`` the document and its samples are written there.
+    Raises a UserError (ConfigError, SubjectError, SourceError, ...) when something given cannot be used.
+    """
+    if out is not None:
+        check_writable(Path(out))
+    data: dict[str, Any] = dict(options)
+    if not isinstance(subject, Subject):
+        data["subject"] = str(subject)
+    if reference is not None and not isinstance(reference, Reference):
+        data["reference"] = str(reference) if isinstance(reference, Path) else reference
+    plan = make_plan(data, "options", registry.names("evaluators"))
+    audited = run(
+        plan,
+        subject=subject if isinstance(subject, Subject) else None,
+        reference=reference if isinstance(reference, Reference) else None,
+        progress=progress,
+    )
+    if out is not None:
+        write(audited, Path(out))
+    return audited.document
+
+
+def run(
+    plan: AuditPlan,
+    *,
+    subject: Subject | None = None,
+    reference: Reference | None = None,
+    progress: Progress | None = None,
+    command: Sequence[str] | None = None,
+) -> Audited:
+    """Return the finished audit of ``plan``; objects given here stand in for what the plan names."""
+    started, clock = datetime.now(UTC), time.perf_counter()
+    setting = settle(plan, subject, reference, progress or Silent())
+    shown, files = galleries(setting)
+    results, conventions = [], {}
+    for name in registry.names("evaluators"):
+        if name in setting.evaluators:
+            result, found = _result(name, setting)
+            conventions[name] = found
+        else:
+            result = _skipped(name)
+        results.append(result)
+    document = AuditDocument(
+        subject=subject_record(setting),
+        reference=reference_record(setting),
+        extractor=extractor_record(setting),
+        plan=plan_record(setting),
+        environment=environment(setting, list(command) if command else None),
+        comparability=comparability(setting, conventions),
+        started=started.isoformat(timespec="seconds"),
+        seconds=round(time.perf_counter() - clock, 3),
+        warnings=list(setting.warnings),
+        galleries=shown,
+        results=results,
+    )
+    return Audited(document, files)
+
+
+def write(audited: Audited, folder: Path) -> None:
+    """Write samples, then the document; each file atomically, the document last."""
+    for name, content in audited.files.items():
+        write_atomically(folder / name, content)
+    write_document(audited.document, folder / "document.json")
+
+
+def _skipped(name: str) -> EvaluatorResult:
+    spec: EvaluatorSpec = registry.find("evaluators", name).spec
+    return _row(spec, "skipped", "not asked for: the plan names other evaluators", requested=False)
+
+
+def _result(name: str, setting: Setting) -> tuple[EvaluatorResult, dict[str, Any]]:
+    evaluator = setting.evaluators[name]
+    spec, clock = evaluator.spec, time.perf_counter()
+    requested = name in setting.plan.evaluators
+    options = setting.options[name]
+    reason = _unassessable(spec, setting)
+    if reason is not None:
+        return _row(spec, "not_assessable", reason, requested=requested, options=options), {}
+    try:
+        found = _evaluated(evaluator, setting)
+    except NotAssessable as answer:
+        return _row(spec, "not_assessable", str(answer), requested=requested, options=options), {}
+    except GanauditError:
+        raise  # the evidence itself is unusable: every number would be
+    except Exception as error:
+        # One evaluator's fault must not cost the finished work of the others; the document shows it as failed.
+        _LOG.exception("evaluator %s failed", name)
+        reason = f"{type(error).__name__}: {error}"
+        return _row(spec, "failed", reason[:500], requested=requested, options=options), {}
+    row = _row(spec, "measured", None, requested=requested, options=options).model_copy(
+        update={
+            "measurements": found.measurements,
+            "details": found.details,
+            "warnings": found.warnings,
+            "seconds": round(time.perf_counter() - clock, 3),
+        }
+    )
+    return row, dict(found.conventions)
+
+
+def _evaluated(evaluator: Evaluator, setting: Setting) -> Findings:
+    view = View(setting.evidence, evaluator.spec.needs)
+    found = evaluator.evaluate(view, generator(setting.plan.seed, evaluator.spec.id))
+    promised = {m.key for m in evaluator.spec.measurements}
+    surprising = {m.key for m in found.measurements} - promised
+    if surprising:
+        raise ValueError(f"measured what its spec does not declare: {', '.join(sorted(surprising))}")
+    return found
+
+
+def _unassessable(spec: EvaluatorSpec, setting: Setting) -> str | None:
+    evidence = setting.evidence
+    for node in spec.needs:
+        reason = evidence.missing(node)
+        # A number without its null is still a number; the null says why it is missing.
+        if reason is not None and "/null-" not in node:
+            return reason
+    for node, least in spec.minimum.items():
+        count = evidence.count(node)
+        if count < least:
+            return f"needs at least {least} rows of {node}; there are {count}"
+    return None
+
+
+def _row(
+    spec: EvaluatorSpec, status: str, reason: str | None, *, requested: bool, options: dict[str, Any] | None = None
+) -> EvaluatorResult:
+    return EvaluatorResult.model_validate(
+        {
+            "evaluator": spec.id,
+            "title": spec.title,
+            "question": spec.question,
+            "status": status,
+            "reason": reason,
+            "requested": requested,
+            "options": options or {},
+            "declares": [m.model_dump() for m in spec.declared()],
+            "references": list(spec.references),
+            "misleads": spec.misleads,
+        }
+    )

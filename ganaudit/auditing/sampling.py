@@ -1,0 +1,98 @@
+"""Writes samples of a subject as images, as one grid, or as arrays."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from ganaudit.auditing.gallery import png
+from ganaudit.auditing.setting import open_subject
+from ganaudit.config import AuditPlan
+from ganaudit.document.errors import SubjectError
+from ganaudit.document.files import write_atomically
+from ganaudit.features.engine import BLOCK, in_blocks
+from ganaudit.numerics.quantise import to_uint8
+from ganaudit.progress import Progress
+from ganaudit.subjects.subject import Subject
+
+__all__ = ["grid", "write_samples"]
+
+_GAP = 2
+_CELL = 64
+"""Pixels to which a small sample is enlarged in a grid, by whole pixels."""
+
+
+def write_samples(plan: AuditPlan, count: int, out: Path, progress: Progress) -> dict[str, Any]:
+    """Write ``count`` samples to a folder (PNG and manifest.json), an ``.npz`` or a ``.png`` grid; return the manifest.
+
+    Raises SubjectError for a subject without a generator.
+    """
+    subject = open_subject(plan, progress)
+    if subject.generator is None:
+        raise SubjectError(f"subject {plan.subject!r}: it has no generator to sample from")
+    arrays = _draw(subject, count, plan.seed, progress)
+    manifest: dict[str, Any] = {
+        "subject": subject.name,
+        "digest": subject.digest,
+        "seed": plan.seed,
+        "samples": count,
+        "range": [subject.sample.low, subject.sample.high],
+    }
+    images = to_uint8(arrays["samples"], subject.sample.low, subject.sample.high)
+    if out.suffix == ".npz":
+        buffer = io.BytesIO()
+        np.savez(buffer, **{name: tensor.numpy() for name, tensor in arrays.items()})  # type: ignore[arg-type]
+        write_atomically(out, buffer.getvalue())
+    elif out.suffix == ".png":
+        write_atomically(out, grid(images))
+    else:
+        files = []
+        for i, image in enumerate(images):
+            content = png(image)
+            write_atomically(out / f"{i:06d}.png", content)
+            files.append({"file": f"{i:06d}.png", "index": i, "sha256": hashlib.sha256(content).hexdigest()})
+        write_atomically(out / "manifest.json", (json.dumps({**manifest, "files": files}, indent=2) + "\n").encode())
+    return {**manifest, "out": str(out)}
+
+
+def _draw(subject: Subject, count: int, seed: int, progress: Progress) -> dict[str, Tensor]:
+    block = subject.block or BLOCK
+
+    def work(start: int, size: int) -> tuple[Tensor, ...]:
+        z, labels = subject.latents(seed, start, size), subject.labels(seed, start, size)
+        x = subject.generate(z, labels)
+        parts = [x, z] if labels is None else [x, z, labels]
+        return (*parts, subject.discriminate(x)) if subject.discriminator is not None else tuple(parts)
+
+    names = ["samples", "latents"] + (["labels"] if subject.classes else [])
+    names += ["scores"] if subject.discriminator is not None else []
+    with progress.task(f"generating {count} samples", count) as task:
+        return dict(zip(names, in_blocks(work, count, 512, task, block), strict=True))
+
+
+def grid(images: Tensor) -> bytes:
+    """Return uint8 images (N, C, H, W) as one PNG: near-square, whole-pixel enlargement, a gap between samples."""
+    n, channels, height, width = images.shape
+    factor = max(1, _CELL // max(height, width))
+    columns = max(1, round(n**0.5))
+    rows = -(-n // columns)
+    gap = _GAP * max(1, factor // 2)
+    sheet = torch.full(
+        (rows * (height * factor + gap) + gap, columns * (width * factor + gap) + gap, channels), 128, dtype=torch.uint8
+    )
+    large = images.repeat_interleave(factor, 2).repeat_interleave(factor, 3).permute(0, 2, 3, 1)
+    for i, image in enumerate(large):
+        top, left = (gap + k * (size * factor + gap) for k, size in ((i // columns, height), (i % columns, width)))
+        sheet[top : top + height * factor, left : left + width * factor] = image
+    pixels = sheet.numpy()
+    buffer = io.BytesIO()
+    Image.fromarray(pixels[:, :, 0] if channels == 1 else pixels).save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()

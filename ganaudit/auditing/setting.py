@@ -1,0 +1,264 @@
+"""From a plan to the objects of one audit; everything that can be wrong is found here, before any work."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from pydantic import TypeAdapter, ValidationError
+from torch import nn
+
+from ganaudit import locations, registry
+from ganaudit.config import PROFILES, AuditPlan
+from ganaudit.data.reading import ReadOptions
+from ganaudit.data.reference import Reference, check_matches, load_reference
+from ganaudit.document.errors import ConfigError, PluginError, SourceError, SubjectError, nearest
+from ganaudit.document.policy import problems_of
+from ganaudit.evidence.evidence import Evidence, EvidencePlan, node_names
+from ganaudit.evidence.store import Store
+from ganaudit.evidence.view import Evaluator
+from ganaudit.features.choice import Choice, choose_extractor
+from ganaudit.features.extractor import Extractor, ExtractorOptions
+from ganaudit.progress import Progress
+from ganaudit.subjects.loading import LoadOptions, load_subject
+from ganaudit.subjects.subject import Subject
+
+__all__ = ["Setting", "open_subject", "settle"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Setting:
+    """Everything one audit works with."""
+
+    plan: AuditPlan
+    subject: Subject
+    reference: Reference
+    choice: Choice
+    evidence: Evidence
+    evaluators: dict[str, Evaluator]
+    """By id, those that will be asked."""
+    left_out: tuple[str, ...]
+    """Registered evaluators that the plan does not ask."""
+    options: dict[str, dict[str, Any]]
+    warnings: tuple[str, ...]
+    store: Store
+
+
+def settle(plan: AuditPlan, subject: Subject | None, reference: Reference | None, progress: Progress) -> Setting:
+    """Return the objects of the audit that ``plan`` describes; objects given here stand in for what the plan names.
+
+    Raises ConfigError, SubjectError, SourceError or ExtractorError before anything is generated or extracted.
+    """
+    _check_device(plan.device)
+    evaluators, options = _evaluators(plan)
+    subject = subject or open_subject(plan, progress)
+    reference = reference or _reference(plan, subject, progress)
+    reference = _with_seen(reference, subject)
+    against = _against(plan, reference)
+    warnings = _reference_warnings(reference, against)
+    check_matches(subject.sample.shape, reference)
+    choice, extractor = _extractor(plan, subject, reference)
+    samples, notes = _sample_count(plan, subject, len(reference.split(against)))
+    store = Store(locations.cache_dir() / "evidence" if plan.cache else None)
+    evidence = Evidence(
+        subject,
+        reference,
+        extractor,
+        EvidencePlan(samples=samples, seed=plan.seed, against=against, batch=plan.batch_size),
+        store,
+        progress,
+    )
+    left_out = tuple(name for name in registry.names("evaluators") if name not in evaluators)
+    return Setting(
+        plan=plan,
+        subject=subject,
+        reference=reference,
+        choice=choice,
+        evidence=evidence,
+        evaluators=evaluators,
+        left_out=left_out,
+        options=options,
+        warnings=(*_subject_warnings(subject), *warnings, *notes),
+        store=store,
+    )
+
+
+def open_subject(plan: AuditPlan, progress: Progress) -> Subject:
+    """Return the subject that the plan names: a reference model, else a path."""
+    if not plan.subject:
+        raise ConfigError("subject: required, but not given; name a reference model or a path")
+    folder = locations.reference_model(plan.subject)
+    # A path that exists is what the user sees in front of them; a reference model's bare name never has a separator.
+    spec = plan.subject if folder is None or os.sep in plan.subject else str(folder)
+    loaders = [registry.find("subjects", name)() for name in registry.names("subjects")]
+    # A folder with a subject.toml is also a folder: the loader of samples asks last.
+    loaders.sort(key=lambda loader: loader.id == "samples")
+    load = LoadOptions(
+        network=_network,
+        latent=plan.latent,
+        value_range=plan.range,
+        classes=plan.classes,
+        discriminator=plan.discriminator,
+        device=plan.device,
+        read=_read_options(plan),
+        progress=progress,
+    )
+    subject = load_subject(spec, loaders, locations.reference_models(), load)
+    return replace(subject, path=None, kind="reference model") if folder and spec == str(folder) else subject
+
+
+def _network(name: str) -> Callable[..., nn.Module]:
+    known = registry.names("networks")
+    if name not in known:
+        raise SubjectError(f"network {name!r}: unknown; {nearest(name, known)}")
+    found: Callable[..., nn.Module] = registry.find("networks", name)
+    return found
+
+
+def _check_device(device: str) -> None:
+    if device != "cpu" and not torch.cuda.is_available():
+        raise ConfigError(f"device {device!r}: no CUDA device is at hand; use --device cpu")
+    if device != "cpu":
+        # Reduced-precision products would make the numbers of two machines differ in the third digit.
+        torch.backends.cuda.matmul.allow_tf32 = False
+        torch.backends.cudnn.allow_tf32 = False
+
+
+def _read_options(plan: AuditPlan) -> ReadOptions:
+    options = ReadOptions(
+        resize=plan.resize, skip_unreadable=plan.skip_unreadable, features=plan.extractor.id == "identity"
+    )
+    return replace(options, value_range=plan.range) if plan.range is not None else options
+
+
+def _reference(plan: AuditPlan, subject: Subject, progress: Progress) -> Reference:
+    spec = plan.reference
+    if spec is None:
+        spec = str(subject.training.get("data", ""))
+        if spec not in registry.names("datasets"):
+            raise ConfigError(
+                f"reference: required for {subject.name}, but not given; a built-in set "
+                f"({', '.join(registry.names('datasets'))}), a path, or train=PATH,calibration=PATH,test=PATH"
+            )
+    named = registry.names("datasets")
+
+    def datasets(name: str) -> Callable[..., Reference] | None:
+        return registry.find("datasets", name) if name in named else None
+
+    shape = subject.sample.shape
+    size = (shape[1], shape[2]) if len(shape) == 3 else None
+    return load_reference(
+        spec if isinstance(spec, str) else {str(k): v for k, v in spec.items()},
+        _read_options(plan),
+        datasets,
+        progress,
+        size=size,
+    )
+
+
+def _with_seen(reference: Reference, subject: Subject) -> Reference:
+    """Return the reference with what is known of this subject's training: a recorded digest beats any assumption."""
+    recorded = subject.training.get("split_digest")
+    if not recorded:
+        if reference.form != "built-in" or (subject.trust == "data" and subject.samples is None):
+            return reference
+        # A foreign subject may have been trained on any split of a public set.
+        return replace(reference, seen=dict.fromkeys(reference.seen, "unknown"))
+    seen = {
+        name: "seen" if samples.digest == recorded else reference.seen.get(name, "unknown")
+        for name, samples in reference.splits.items()
+    }
+    return replace(reference, seen=seen)
+
+
+def _against(plan: AuditPlan, reference: Reference) -> str:
+    against = plan.against or reference.default_against()
+    allowed = [*reference.splits, "all"]
+    if against not in allowed:
+        raise ConfigError(f"against {against!r}: the reference has no such split; allowed: {', '.join(allowed)}")
+    return against
+
+
+def _subject_warnings(subject: Subject) -> tuple[str, ...]:
+    return tuple(check.removeprefix("caution: ") for check in subject.checks if check.startswith("caution: "))
+
+
+def _reference_warnings(reference: Reference, against: str) -> list[str]:
+    warnings = []
+    if against != "all" and reference.seen.get(against) == "seen":
+        warnings.append(f"the subject was trained on the {against} split it is compared with")
+    if against != "all" and reference.seen.get(against) == "unknown":
+        warnings.append(f"whether the subject was trained on the {against} reals is unknown")
+    if reference.overlap:
+        warnings.append(f"{reference.overlap} samples of the unseen splits are also in the train split, byte for byte")
+    skipped = sum(len(samples.unreadable) for samples in reference.splits.values())
+    if skipped:
+        names = [name for samples in reference.splits.values() for name in samples.unreadable]
+        warnings.append(f"{skipped} unreadable files of the reference were left out: {', '.join(names[:5])}")
+    return warnings
+
+
+def _extractor(plan: AuditPlan, subject: Subject, reference: Reference) -> tuple[Choice, Extractor]:
+    real = reference.split(reference.default_against())
+    kinds = {"reference": real.kind == "features"}
+    if subject.samples is not None:
+        kinds["subject"] = subject.samples.kind == "features"
+    if len(set(kinds.values())) > 1:
+        raise SourceError(f"subject and reference: one holds features, the other images ({kinds})")
+    weights = plan.extractor.weights or os.environ.get("GANAUDIT_INCEPTION_WEIGHTS")
+    choice = choose_extractor(
+        plan.extractor.id,
+        available=registry.names("extractors"),
+        reference_extractor=reference.extractor,
+        reference_name=reference.name,
+        are_features=kinds["reference"],
+        shape=real.shape,
+        has_weights=weights is not None,
+    )
+    build = registry.find("extractors", choice.id)
+    extractor: Extractor = build(ExtractorOptions(shape=real.shape, weights=plan.extractor.weights, device=plan.device))
+    return choice, extractor
+
+
+def _sample_count(plan: AuditPlan, subject: Subject, reals: int) -> tuple[int, list[str]]:
+    if subject.samples is not None:
+        held = len(subject.samples)
+        notes = []
+        if plan.samples is not None and plan.samples > held:
+            notes.append(f"{plan.samples} samples were asked for; the subject holds {held}, all are used")
+        skipped = subject.samples.unreadable
+        if skipped:
+            notes.append(f"{len(skipped)} unreadable files of the subject were left out: {', '.join(skipped[:5])}")
+        return min(plan.samples or held, held), notes
+    return plan.samples or max(2, min(reals, PROFILES[plan.profile])), []
+
+
+def _evaluators(plan: AuditPlan) -> tuple[dict[str, Evaluator], dict[str, dict[str, Any]]]:
+    chosen = list(plan.evaluators) or registry.names("evaluators")
+    evaluators: dict[str, Evaluator] = {}
+    options: dict[str, dict[str, Any]] = {}
+    problems: list[str] = []
+    for name in chosen:
+        build = registry.find("evaluators", name)
+        unknown = [n for n in getattr(build, "spec").needs if n not in node_names()]  # noqa: B009 - a plugin's class
+        if unknown:
+            raise PluginError(f"evaluator {name!r}: needs evidence that does not exist: {', '.join(unknown)}")
+        adapter: TypeAdapter[Any] = TypeAdapter(build)
+        known = {"": list(build.__dataclass_fields__)}
+        given = plan.evaluators.get(name, {})
+        problems += [
+            f"evaluators.{name}: {key}: unknown option; {nearest(key, known[''])}"
+            for key in given
+            if key not in known[""]
+        ]
+        try:
+            evaluators[name] = adapter.validate_python({k: v for k, v in given.items() if k in known[""]})
+            options[name] = adapter.dump_python(evaluators[name], mode="json")
+        except ValidationError as error:
+            problems += problems_of(error, f"evaluators.{name}", known)
+    if problems:
+        raise ConfigError(problems)
+    return evaluators, options

@@ -1,0 +1,202 @@
+"""``ganaudit audit``: audits a subject, writes document, report and samples, judges where a policy is given."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ganaudit.cli.console import Console, cell
+from ganaudit.document.errors import ConfigError
+
+if TYPE_CHECKING:
+    from ganaudit.auditing import Setting
+    from ganaudit.config import AuditPlan
+    from ganaudit.document.model import AuditDocument
+
+__all__ = ["audit"]
+
+
+def audit(
+    console: Console,
+    subject: Annotated[
+        str | None, typer.Argument(help="A reference model, a train directory, .pt2, .pt or samples.")
+    ] = None,
+    discriminator: Annotated[Path | None, typer.Option(help="For formats that hold only a generator.")] = None,
+    reference: Annotated[str | None, typer.Option(help="A built-in set, a path, or train=PATH,test=PATH.")] = None,
+    against: Annotated[str | None, typer.Option(help="Split of reals to compare with: test, train, all.")] = None,
+    config: Annotated[Path | None, typer.Option(help="audit.toml, or a pyproject.toml with [tool.ganaudit].")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for document.json, report.html, samples/.")] = None,
+    evaluators: Annotated[str | None, typer.Option(help="Only these, comma separated.")] = None,
+    extractor: Annotated[str | None, typer.Option(help="Feature extractor; see `ganaudit list`.")] = None,
+    extractor_weights: Annotated[Path | None, typer.Option(help="Weights file of the extractor.")] = None,
+    samples: Annotated[int | None, typer.Option(help="Generated samples; default: as many as the reals.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of every random choice.")] = None,
+    profile: Annotated[str | None, typer.Option(help="quick, standard or full: the most samples by default.")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:N.")] = None,
+    precision: Annotated[str | None, typer.Option(help="Precision of the networks: fp32.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Samples in memory at once; never changes a number.")] = None,
+    latent: Annotated[int | None, typer.Option(help="Latent size, for files that do not tell it.")] = None,
+    value_range: Annotated[str | None, typer.Option("--range", help="Range of float samples, such as -1,1.")] = None,
+    classes: Annotated[int | None, typer.Option(help="Classes of a conditional generator.")] = None,
+    resize: Annotated[str | None, typer.Option(help="WxH: resize every image, antialiased bicubic.")] = None,
+    skip_unreadable: Annotated[bool, typer.Option("--skip-unreadable", help="Leave broken images out.")] = False,
+    policy: Annotated[Path | None, typer.Option(help="Gates to judge the audit by.")] = None,
+    baseline: Annotated[Path | None, typer.Option(help="Document for gates with baseline = true.")] = None,
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="Keep and reuse no evidence.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and do none of it.")] = False,
+) -> int:
+    """Audit SUBJECT against real samples."""
+    from ganaudit import registry
+    from ganaudit.config import load_plan
+
+    if subject is None and config is None and Path("audit.toml").is_file():
+        config = Path("audit.toml")
+    given: dict[str, Any] = {
+        "subject": subject,
+        "discriminator": discriminator,
+        "reference": reference,
+        "against": against,
+        "samples": samples,
+        "seed": seed,
+        "profile": profile,
+        "device": device,
+        "precision": precision,
+        "batch_size": batch_size,
+        "latent": latent,
+        "range": _range(value_range),
+        "classes": classes,
+        "resize": _size(resize),
+        "skip_unreadable": skip_unreadable or None,
+        "cache": False if no_cache else None,
+        "extractor": _present({"id": extractor, "weights": extractor_weights}),
+        "evaluators": {n.strip(): {} for n in evaluators.split(",") if n.strip()} if evaluators is not None else None,
+        "policy": _present({"file": policy}),
+    }
+    plan = load_plan(config, _present(given), registry.names("evaluators"))
+    if not plan.subject:
+        raise ConfigError("subject: required; name a reference model or a path, or give --config with subject = ...")
+    folder = out or Path("reports") / Path(plan.subject).stem
+    return _dry_run(console, plan, folder) if dry_run else _audited(console, plan, folder, baseline)
+
+
+def _audited(console: Console, plan: AuditPlan, folder: Path, baseline: Path | None) -> int:
+    from ganaudit.document.files import check_writable, load_document
+    from ganaudit.document.judge import exit_of, judge
+    from ganaudit.document.policy import load_policy
+
+    policy = load_policy(plan.policy.file) if plan.policy.file else None
+    against = load_document(baseline) if baseline else None
+    check_writable(folder)
+    from ganaudit.auditing import Audited, run
+    from ganaudit.auditing.run import write
+
+    audited = run(plan, progress=console, command=["ganaudit", *sys.argv[1:]])
+    document, judgement = audited.document, None
+    if policy is not None:
+        try:
+            judgement = judge(document, policy, against)
+            document = document.model_copy(
+                update={"policy": policy.model_dump(mode="json"), "verdicts": list(judgement.verdicts)}
+            )
+        finally:
+            # A misspelt gate must not lose the finished audit.
+            write(Audited(document, audited.files), folder)
+    else:
+        write(audited, folder)
+    _write_report(console, document, audited.files, folder)
+    code, words = exit_of(document, judgement)
+    if console.as_json:
+        console.data(document.model_dump(mode="json", by_alias=True))
+    summary_table(console, document)
+    console.last(code, words)
+    return code
+
+
+def _write_report(console: Console, document: AuditDocument, files: dict[str, bytes], folder: Path) -> None:
+    from ganaudit.document.files import write_atomically
+    from ganaudit.report.html import render_html
+
+    path = folder / "report.html"
+    write_atomically(path, render_html(document, files).encode())
+    console.text(f"report: {path}")
+
+
+def summary_table(console: Console, document: AuditDocument) -> None:
+    """Write every number of the document, and what was not measured, as one table."""
+    arrows = {"lower": "lower", "higher": "higher", "target": "target", "none": ""}
+    rows = []
+    for result in document.results:
+        for m in result.measurements:
+            interval = f"[{cell(m.interval.low)}, {cell(m.interval.high)}]" if m.interval else "-"
+            null = cell(m.null.value) if m.null else "-"
+            rows.append([f"{result.evaluator}/{m.key}", cell(m.value), interval, null, str(m.n), arrows[m.better]])
+        if result.status != "measured":
+            words = f"{result.status.replace('_', ' ')}: {result.reason}"
+            rows.append([result.evaluator, words, "", "", "", ""])
+    title = f"{document.subject.name} against {document.reference.name}/{document.reference.against}"
+    title += f", extractor {document.extractor.id}"
+    console.table(title, ["measure", "value", "95 % interval", "null", "n", "better"], rows)
+    for warning in document.warnings:
+        console.text(f"caution: {warning}")
+
+
+def _dry_run(console: Console, plan: AuditPlan, folder: Path) -> int:
+    from ganaudit.auditing import settle
+
+    setting = settle(plan, None, None, console)
+    resolved = _resolved(setting, folder)
+    if console.as_json:
+        console.data(resolved)
+    console.table("dry run", ["key", "value"], [[key, str(value)] for key, value in resolved.items()])
+    console.last(0, "dry run, nothing was generated, extracted or written")
+    return 0
+
+
+def _resolved(setting: Setting, folder: Path) -> dict[str, Any]:
+    evidence = setting.evidence
+    asked = {}
+    for name, evaluator in setting.evaluators.items():
+        reasons = [evidence.missing(n) for n in evaluator.spec.needs if "/null-" not in n]
+        asked[name] = next((f"not assessable: {r}" for r in reasons if r), "will be measured")
+    return {
+        "subject": f"{setting.subject.name} ({setting.subject.kind}, {setting.subject.digest})",
+        "sample": setting.subject.sample.describe(),
+        "reference": setting.reference.name,
+        "splits": {name: len(samples) for name, samples in setting.reference.splits.items()},
+        "against": evidence.plan.against,
+        "null": evidence.null.rule,
+        "samples": evidence.plan.samples,
+        "seed": evidence.plan.seed,
+        "extractor": f"{setting.choice.id}: {setting.choice.why}",
+        "evaluators": asked,
+        "warnings": list(setting.warnings),
+        "out": str(folder),
+    }
+
+
+def _present(values: dict[str, Any]) -> dict[str, Any]:
+    """Return what was given: an option that was not leaves the file's value alone."""
+    return {key: value for key, value in values.items() if value is not None and value != {}}
+
+
+def _range(text: str | None) -> tuple[float, float] | None:
+    if text is None:
+        return None
+    try:
+        low, high = (float(part) for part in text.split(","))
+    except ValueError:
+        raise ConfigError(f"--range {text!r}: two numbers with a comma are asked for, such as --range=-1,1") from None
+    return low, high
+
+
+def _size(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    try:
+        width, height = (int(part) for part in text.lower().split("x"))
+    except ValueError:
+        raise ConfigError(f"--resize {text!r}: WIDTHxHEIGHT is asked for, such as --resize 64x64") from None
+    return width, height

@@ -1,0 +1,99 @@
+"""``ganaudit list``, ``explain`` and ``schema``: what there is, what a number means, what files look like."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Annotated, Any
+
+import typer
+
+from ganaudit.cli.console import Console
+from ganaudit.document.errors import ConfigError, nearest
+
+__all__ = ["explain", "list_", "schema"]
+
+
+def list_(
+    console: Console,
+    kind: Annotated[
+        str | None, typer.Argument(help="evaluators, extractors, datasets, subjects, networks, models.")
+    ] = None,
+) -> int:
+    """List what is registered; nothing is imported for it."""
+    from ganaudit import registry
+    from ganaudit.locations import reference_models
+
+    kinds = [*registry.KINDS, "models"]
+    if kind is not None and kind not in kinds:
+        raise ConfigError(f"list {kind!r}: no such kind; {nearest(kind, kinds)}")
+    found: dict[str, list[dict[str, str]]] = {}
+    for name in kinds if kind is None else [kind]:
+        if name == "models":
+            rows = [{"name": n, "origin": "ganaudit", "summary": "reference model"} for n in reference_models()]
+        else:
+            rows = [{"name": e.name, "origin": e.origin, "summary": e.summary} for e in registry.entries(name)]
+        found[name] = rows
+    if console.as_json:
+        console.data(found)
+    for name, rows in found.items():
+        console.table(name, ["name", "from", "what"], [[r["name"], r["origin"], r["summary"]] for r in rows])
+    return 0
+
+
+def explain(
+    console: Console,
+    id: Annotated[str, typer.Argument(help="An evaluator, a measure (<evaluator>/<key>), an extractor, a network.")],
+) -> int:
+    """Explain an evaluator, one of its numbers, or anything else that is listed."""
+    from ganaudit import registry
+
+    name, _, key = id.partition("/")
+    for kind in registry.KINDS:
+        if name in registry.names(kind):
+            found = registry.find(kind, name)
+            facts = _evaluator_facts(found.spec, key) if kind == "evaluators" else _facts(name, kind, found)
+            if console.as_json:
+                console.data(facts)
+            for heading, value in facts.items():
+                console.text(f"{heading}: {value}" if isinstance(value, str) else f"{heading}:")
+                for line in value if isinstance(value, list) else []:
+                    console.text(f"  - {line}")
+            return 0
+    known = [n for kind in registry.KINDS for n in registry.names(kind)]
+    raise ConfigError(f"explain {id!r}: nothing has this name; {nearest(name, known)}")
+
+
+def _facts(name: str, kind: str, found: Any) -> dict[str, Any]:
+    return {"id": name, "kind": kind.removesuffix("s"), "what": inspect.getdoc(found) or ""}
+
+
+def _evaluator_facts(spec: Any, key: str) -> dict[str, Any]:
+    chosen = [m for m in spec.measurements if not key or m.key == key]
+    if not chosen:
+        keys = [m.key for m in spec.measurements]
+        raise ConfigError(f"explain {spec.id}/{key}: it measures no such number; {nearest(key, keys)}")
+    return {
+        "id": spec.id,
+        "question": spec.question,
+        "numbers": [
+            f"{spec.id}/{m.key} ({m.unit}; better: {m.better}): {m.meaning} Estimator: {m.estimator}." for m in chosen
+        ],
+        "needs": list(spec.needs),
+        "misleads": spec.misleads,
+        "references": list(spec.references),
+    }
+
+
+def schema(
+    console: Console,
+    what: Annotated[str, typer.Argument(help="document, policy or config.")],
+) -> int:
+    """Print the JSON Schema of a file."""
+    from ganaudit.config import plan_schema
+    from ganaudit.document.schema import document_schema, policy_schema
+
+    schemas = {"document": document_schema, "policy": policy_schema, "config": plan_schema}
+    if what not in schemas:
+        raise ConfigError(f"schema {what!r}: no such file; {nearest(what, schemas)}")
+    console.data(schemas[what]())
+    return 0

@@ -1,0 +1,146 @@
+"""audit.toml, ``[tool.ganaudit]`` and command line options become one AuditPlan; every error at once."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from ganaudit.document.errors import ConfigError, nearest
+from ganaudit.document.policy import problems_of
+
+__all__ = ["AuditPlan", "ExtractorPlan", "PolicyPlan", "load_plan", "make_plan", "plan_schema"]
+
+PROFILES = {"quick": 250, "standard": 10_000, "full": 50_000}
+"""The most samples each profile generates when ``samples`` is not given."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class ExtractorPlan(_Section):
+    """Which extractor, and where its weights lie."""
+
+    id: str | None = None
+    weights: Path | None = None
+
+
+class PolicyPlan(_Section):
+    """The policy an audit is judged by."""
+
+    file: Path | None = None
+
+
+class AuditPlan(_Section):
+    """What to audit, against what and how; all keys of ``audit.toml``, all optional but ``subject``."""
+
+    subject: str = ""
+    discriminator: Path | None = None
+    reference: str | dict[Literal["train", "calibration", "test"], str] | None = None
+    """A built-in set, a path, ``train=PATH,test=PATH``, or a table of splits. Default: the set it was trained on."""
+    against: Literal["test", "train", "calibration", "all"] | None = None
+    """The split of reals to compare with; default test where it exists, else all."""
+    samples: int | None = Field(default=None, ge=2)
+    """Generated samples; default: as many as the reals compared with, at most what the profile allows."""
+    seed: int = Field(default=0, ge=0, lt=2**63)
+    profile: Literal["quick", "standard", "full"] = "standard"
+    extractor: ExtractorPlan = ExtractorPlan()
+    evaluators: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """Options by evaluator; where any is named, only the named ones run."""
+    policy: PolicyPlan = PolicyPlan()
+    device: str = Field(default="cpu", pattern=r"^(cpu|cuda(:\d+)?)$")
+    precision: Literal["fp32"] = "fp32"
+    batch_size: int = Field(default=512, ge=1)
+    """Samples in memory at once; never changes a number."""
+    latent: int | None = Field(default=None, ge=1)
+    range: tuple[float, float] | None = None
+    classes: int | None = Field(default=None, ge=0)
+    resize: tuple[int, int] | None = None
+    """(width, height) that every image is resized to."""
+    skip_unreadable: bool = False
+    cache: bool = True
+    """Whether evidence is kept and reused."""
+
+    @model_validator(mode="after")
+    def _range_has_room(self) -> AuditPlan:
+        if self.range is not None and not self.range[0] < self.range[1]:
+            raise ValueError(f"range: low must be below high; found {self.range[0]:g},{self.range[1]:g}")
+        return self
+
+
+_KNOWN = {"": list(AuditPlan.model_fields), "extractor": list(ExtractorPlan.model_fields), "policy": ["file"]}
+
+
+def make_plan(data: Mapping[str, Any], where: str, evaluators: Iterable[str]) -> AuditPlan:
+    """Return the plan in ``data``; raises ConfigError with every problem at once, each with its key."""
+    known = sorted(evaluators)
+    sections = data.get("evaluators", {})
+    problems = [
+        f"{where}: evaluators.{name}: unknown evaluator; {nearest(name, known)}"
+        for name in (sections if isinstance(sections, Mapping) else ())
+        if name not in known
+    ]
+    try:
+        plan = AuditPlan.model_validate(dict(data))
+    except ValidationError as error:
+        raise ConfigError(problems_of(error, where, _KNOWN) + problems) from None
+    if problems:
+        raise ConfigError(problems)
+    return plan
+
+
+def load_plan(path: Path | None, overrides: Mapping[str, Any], evaluators: Iterable[str]) -> AuditPlan:
+    """Return the plan of a TOML file with the command line's options laid over it.
+
+    A ``pyproject.toml`` is read at ``[tool.ganaudit]``. Relative paths in a file are relative to the file.
+    Raises ConfigError when the file cannot be read or anything in it or the options is wrong.
+    """
+    data: dict[str, Any] = {}
+    if path is not None:
+        try:
+            data = tomllib.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise ConfigError(f"--config {path}: no such file") from None
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise ConfigError(f"--config {path}: cannot be read: {error}") from None
+        if path.name == "pyproject.toml":
+            data = data.get("tool", {}).get("ganaudit", {})
+        data = _beside(data, path.parent)
+    for key, value in overrides.items():
+        if isinstance(value, Mapping) and isinstance(data.get(key), Mapping) and key != "evaluators":
+            data[key] = {**data[key], **value}
+        elif key == "evaluators" and isinstance(data.get(key), Mapping):
+            # --evaluators picks; the file's options of the picked ones stay.
+            data[key] = {name: data[key].get(name, {}) for name in value}
+        else:
+            data[key] = value
+    return make_plan(data, str(path) if path else "options", evaluators)
+
+
+def plan_schema() -> dict[str, Any]:
+    """Return the JSON Schema of ``audit.toml``."""
+    return AuditPlan.model_json_schema()
+
+
+def _beside(data: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Return the data with paths that exist beside the file made relative to the working directory."""
+
+    def placed(value: Any) -> Any:
+        if isinstance(value, str) and not Path(value).is_absolute() and (folder / value).exists():
+            return str(folder / value)
+        return value
+
+    data = dict(data)
+    for key in ("subject", "discriminator", "reference"):
+        if isinstance(data.get(key), dict):
+            data[key] = {name: placed(value) for name, value in data[key].items()}
+        elif key in data:
+            data[key] = placed(data[key])
+    for section, key in (("extractor", "weights"), ("policy", "file")):
+        if isinstance(data.get(section), dict) and key in data[section]:
+            data[section] = {**data[section], key: placed(data[section][key])}
+    return data

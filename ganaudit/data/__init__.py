@@ -1,0 +1,1 @@
+"""What a subject is held against: samples that are read, built-in sets, references and their splits."""

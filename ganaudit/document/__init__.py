@@ -1,0 +1,1 @@
+"""The torch-free vocabulary: the audit document, gates, judgement, errors and schemas."""

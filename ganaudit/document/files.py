@@ -1,0 +1,90 @@
+"""Reads and writes documents: strict JSON, atomic, stable order."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from ganaudit.document.errors import DocumentError, OutputError
+from ganaudit.document.model import SCHEMA, AuditDocument
+from ganaudit.document.policy import problems_of
+
+__all__ = ["check_writable", "dumps", "load_document", "write_atomically", "write_document"]
+
+
+def dumps(document: AuditDocument) -> str:
+    """Return the document as JSON text, equal for equal documents; never a NaN or infinity token."""
+    data = document.model_dump(mode="json", by_alias=True)
+    return json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file so that a reader sees the old content or the new, never a part of it.
+
+    Raises OutputError when the folder cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror or error}") from None
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        mask = os.umask(0)
+        os.umask(mask)
+        Path(name).chmod(0o666 & ~mask)  # mkstemp makes private files; a report is meant to be passed on
+        Path(name).replace(path)
+    except OSError as error:
+        Path(name).unlink(missing_ok=True)
+        raise OutputError(f"cannot write {path}: {error.strerror or error}") from None
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def check_writable(folder: Path) -> None:
+    """Make ``folder`` and prove that a file can be written there; raises OutputError before any work is done."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=folder, prefix=".ganaudit-"):
+            pass
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise OutputError(f"output folder {folder} cannot be written: {reason}; choose another with --out") from None
+
+
+def write_document(document: AuditDocument, path: Path) -> None:
+    """Write the document atomically."""
+    write_atomically(path, dumps(document).encode())
+
+
+def load_document(path: Path) -> AuditDocument:
+    """Read a document file, or ``document.json`` in a folder; raises DocumentError saying what is wrong with it."""
+    file = path / "document.json" if path.is_dir() else path
+    try:
+        data: Any = json.loads(file.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
+    except FileNotFoundError:
+        raise DocumentError(f"document {file}: no such file; `ganaudit audit` writes one") from None
+    except (OSError, ValueError) as error:
+        raise DocumentError(f"document {file}: cannot be read as strict JSON: {error}") from None
+    schema = data.get("schema") if isinstance(data, dict) else None
+    if schema != SCHEMA:
+        raise DocumentError(f"document {file}: its schema is {schema!r}; this version of ganaudit reads {SCHEMA!r}")
+    try:
+        return AuditDocument.model_validate(data)
+    except ValidationError as error:
+        problems = problems_of(error, f"document {file}")
+        more = f"\n... and {len(problems) - 5} more" if len(problems) > 5 else ""
+        raise DocumentError("\n".join(problems[:5]) + more) from None
+
+
+def _refuse_constant(token: str) -> float:
+    raise ValueError(f"the token {token} is not JSON")

@@ -1,0 +1,277 @@
+"""One pure function that judges a document by a policy; console, JSON, HTML and exit code all read its answer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any
+
+from ganaudit.document.errors import ConfigError, nearest
+from ganaudit.document.gates import Gate, Policy, Verdict, Waiver
+from ganaudit.document.model import AuditDocument, Measurement
+
+__all__ = ["Judgement", "differing_fields", "exit_of", "judge"]
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """All verdicts of one policy on one document, and the exit code they come to."""
+
+    verdicts: tuple[Verdict, ...]
+    exit_code: int
+    """0 every blocking gate passed or is waived; 1 one failed; 3 one could not be decided, or none was evaluated."""
+    summary: str
+    """One line: verdict and counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Range:
+    low: float
+    high: float
+    is_interval: bool
+
+
+def judge(
+    document: AuditDocument,
+    policy: Policy,
+    baseline: AuditDocument | None = None,
+    today: date | None = None,
+) -> Judgement:
+    """Return the verdict on every gate and the exit code.
+
+    A gate passes when the whole interval lies on the good side of its limit (the limit itself is good), fails when it
+    lies wholly on the bad side, and is inconclusive otherwise. A number without an interval is judged by its value
+    and the message says so, unless the gate asks for a confidence. A gate on a number that is absent, has too few
+    samples or cannot be compared with the baseline is missing or inconclusive, never passed.
+
+    ``today`` decides whether waivers have expired (UTC today when not given).
+    Raises ConfigError when a gate names a measure that no evaluator of the document declares.
+    """
+    _check_names(document, policy)
+    day = today or datetime.now(UTC).date()
+    verdicts = []
+    for gate in policy.gate:
+        verdict = _verdict(gate, document, baseline)
+        verdicts.append(_settled(verdict, gate, policy, document, day))
+    return _judgement(tuple(verdicts))
+
+
+def exit_of(document: AuditDocument, judgement: Judgement | None) -> tuple[int, str]:
+    """Return the exit code of an audit and the words for it; a failed gate outranks an audit that is incomplete.
+
+    An audit is incomplete (3) when an evaluator failed, one asked for by name was not measured, or none was measured.
+    """
+    broken = [r for r in document.results if r.status == "failed" or (r.requested and r.status == "not_assessable")]
+    measured = sum(r.status == "measured" for r in document.results)
+    asked = sum(r.status != "skipped" for r in document.results)
+    counts = f"{measured} of {asked} evaluators measured"
+    if judgement is not None and judgement.exit_code == 1:
+        return 1, f"{judgement.summary}; {counts}"
+    if broken or not measured:
+        names = ", ".join(f"{r.evaluator} {r.status.replace('_', ' ')}" for r in broken) or "nothing was measured"
+        return 3, f"incomplete: {names}; {judgement.summary + '; ' if judgement else ''}{counts}"
+    if judgement is not None:
+        return judgement.exit_code, f"{judgement.summary}; {counts}"
+    return 0, f"no policy was given, nothing was judged; {counts}"
+
+
+def _check_names(document: AuditDocument, policy: Policy) -> None:
+    known = document.measures()
+    problems = [
+        f"gate {gate.id!r}: no measure is called {gate.measure!r}; {nearest(gate.measure, known)}"
+        for gate in policy.gate
+        if gate.measure not in known
+    ]
+    if problems:
+        raise ConfigError(problems)
+
+
+def differing_fields(document: AuditDocument, baseline: AuditDocument, evaluator: str) -> list[str]:
+    """Return the fields in which two audits' numbers of one evaluator rest on different ground, each with both values.
+
+    The options of the other evaluators do not matter to it.
+    """
+    ours, theirs = (_ground(d, evaluator) for d in (document, baseline))
+    return [
+        f"{key} ({theirs.get(key)!r} in the baseline, {ours.get(key)!r} here)"
+        for key in sorted(set(ours) | set(theirs))
+        if ours.get(key) != theirs.get(key)
+    ]
+
+
+def _ground(document: AuditDocument, evaluator: str) -> dict[str, Any]:
+    fields = dict(document.comparability.fields)
+    evaluators = fields.pop("evaluators", {})
+    return {**fields, f"options of {evaluator}": evaluators.get(evaluator)}
+
+
+def _verdict(gate: Gate, document: AuditDocument, baseline: AuditDocument | None) -> Verdict:
+    found = document.measurement(gate.measure)
+    if found is None or found.value is None:
+        return _plain(gate, "missing", _why_missing(gate, document, found))
+    if found.n < gate.min_n:
+        return _plain(gate, "inconclusive", f"rests on n = {found.n}; the gate asks for at least {gate.min_n}", found)
+    if found.better not in ("lower", "higher"):
+        message = "has no better direction, so no limit can be set on it"
+        return _plain(gate, "inconclusive", message, found)
+    limit, spread = gate.limit, 0.0
+    if gate.baseline:
+        if baseline is None:
+            return _plain(gate, "missing", "compares with a baseline and none was given (--baseline DOCUMENT)", found)
+        differing = differing_fields(document, baseline, gate.measure.partition("/")[0])
+        if differing:
+            message = "is not comparable with the baseline; they differ in " + "; ".join(differing)
+            return _plain(gate, "missing", message, found)
+        reference = baseline.measurement(gate.measure)
+        if reference is None or reference.value is None:
+            return _plain(gate, "missing", "the baseline has no such number", found)
+        sign = 1.0 if found.better == "lower" else -1.0
+        limit = reference.value + sign * gate.margin
+        spread = _half_width(reference)
+    assert limit is not None
+    return _compared(gate, found, limit, spread)
+
+
+def _why_missing(gate: Gate, document: AuditDocument, found: Measurement | None) -> str:
+    if found is not None:
+        return f"has no value: {found.reason}"
+    result = document.result(gate.measure.partition("/")[0])
+    if result is None or result.status == "measured":
+        return "was not measured"
+    return f"was not measured: {result.evaluator} is {result.status.replace('_', ' ')}: {result.reason}"
+
+
+def _half_width(measurement: Measurement) -> float:
+    interval = measurement.interval
+    return 0.0 if interval is None else (interval.high - interval.low) / 2
+
+
+def _range(found: Measurement, spread: float) -> _Range:
+    assert found.value is not None
+    if found.interval is None:
+        return _Range(found.value, found.value, is_interval=False)
+    # Two audits are independent draws: the width of their difference adds in squares.
+    low = found.value - math.hypot(found.value - found.interval.low, spread)
+    high = found.value + math.hypot(found.interval.high - found.value, spread)
+    return _Range(low, high, is_interval=True)
+
+
+def _compared(gate: Gate, found: Measurement, limit: float, spread: float) -> Verdict:
+    assert found.value is not None
+    around = _range(found, spread)
+    level = found.interval.level if found.interval else None
+    if gate.confidence is not None and (level is None or level < gate.confidence):
+        has = "it has no interval" if level is None else f"its interval has confidence {level:g}"
+        reason = f" ({found.interval_reason})" if level is None and found.interval_reason else ""
+        message = f"the gate asks for confidence {gate.confidence:g}; {has}{reason}"
+        return _plain(gate, "inconclusive", message, found).model_copy(update={"limit": limit})
+    lower_is_better = found.better == "lower"
+    good = around.high <= limit if lower_is_better else around.low >= limit
+    bad = around.low > limit if lower_is_better else around.high < limit
+    outcome = "passed" if good else "failed" if bad else "inconclusive"
+    word = "at most" if lower_is_better else "at least"
+    shown = f"{found.value:.6g}"
+    if around.is_interval:
+        shown += f" [{around.low:.6g}, {around.high:.6g}]"
+    message = f"{shown}, asked for {word} {limit:.6g}"
+    if gate.baseline:
+        message += f" (baseline with margin {gate.margin:g})"
+    if not around.is_interval:
+        message += "; judged by the value alone: it has no interval"
+    needed = _n_needed(found, around, limit) if outcome == "inconclusive" else None
+    if outcome == "inconclusive":
+        message += "; the interval straddles the limit"
+        message += f", about n = {needed} would decide" if needed else ", and no n would decide: the value is the limit"
+    return Verdict(
+        gate=gate.id,
+        measure=gate.measure,
+        level=gate.level,
+        outcome=outcome,
+        blocking=False,
+        value=found.value,
+        low=around.low if around.is_interval else None,
+        high=around.high if around.is_interval else None,
+        limit=limit,
+        direction="lower" if lower_is_better else "higher",
+        n=found.n,
+        n_needed=needed,
+        message=message,
+    )
+
+
+def _n_needed(found: Measurement, around: _Range, limit: float) -> int | None:
+    """Return about the n at which the interval would leave the limit, its width shrinking with the root of n."""
+    assert found.value is not None
+    distance = abs(found.value - limit)
+    half = around.high - found.value if limit > found.value else found.value - around.low
+    if distance == 0.0 or half <= 0.0:
+        return None
+    return math.ceil(found.n * (half / distance) ** 2)
+
+
+def _plain(gate: Gate, outcome: str, message: str, found: Measurement | None = None) -> Verdict:
+    return Verdict.model_validate(
+        {
+            "gate": gate.id,
+            "measure": gate.measure,
+            "level": gate.level,
+            "outcome": outcome,
+            "blocking": False,
+            "value": found.value if found else None,
+            "low": found.interval.low if found and found.interval else None,
+            "high": found.interval.high if found and found.interval else None,
+            "limit": gate.limit,
+            "n": found.n if found else None,
+            "message": f"{gate.measure} {message}",
+        }
+    )
+
+
+def _settled(verdict: Verdict, gate: Gate, policy: Policy, document: AuditDocument, today: date) -> Verdict:
+    waiver = next((w for w in policy.waiver if w.gate == gate.id), None)
+    if verdict.outcome == "failed" and waiver is not None:
+        verdict = _waived(verdict, waiver, document, today)
+    return verdict.model_copy(update={"blocking": _blocks(verdict, policy)})
+
+
+def _waived(verdict: Verdict, waiver: Waiver, document: AuditDocument, today: date) -> Verdict:
+    assert verdict.value is not None
+    beyond = verdict.value > waiver.ceiling if verdict.direction == "lower" else verdict.value < waiver.ceiling
+    problem = None
+    if waiver.subject != document.subject.digest:
+        problem = "its waiver is for another subject"
+    elif today > waiver.expires:
+        problem = f"its waiver expired on {waiver.expires.isoformat()}"
+    elif beyond:
+        problem = f"its waiver covers values up to {waiver.ceiling:g}"
+    if problem:
+        return verdict.model_copy(update={"message": f"{verdict.message}; {problem}"})
+    message = f"{verdict.message}; waived by {waiver.owner} until {waiver.expires.isoformat()}: {waiver.reason}"
+    return verdict.model_copy(update={"outcome": "waived", "message": message})
+
+
+def _blocks(verdict: Verdict, policy: Policy) -> bool:
+    levels = {"error": ("error",), "warn": ("error", "warn"), "never": ()}[policy.fail_on]
+    if verdict.level not in levels:
+        return False
+    if verdict.outcome == "inconclusive":
+        return policy.on_inconclusive == "error" or (policy.on_inconclusive == "warn" and policy.fail_on == "warn")
+    return verdict.outcome in ("failed", "missing")
+
+
+def _judgement(verdicts: Sequence[Verdict]) -> Judgement:
+    counts = {
+        outcome: sum(v.outcome == outcome for v in verdicts)
+        for outcome in ("passed", "failed", "inconclusive", "missing", "waived")
+    }
+    told = ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count) or "0 gates"
+    if not verdicts:
+        return Judgement((), 3, "incomplete: the policy has no gate")
+    blocking = [v for v in verdicts if v.blocking]
+    if any(v.outcome == "failed" for v in blocking):
+        return Judgement(tuple(verdicts), 1, f"failed: {told}")
+    if blocking:
+        return Judgement(tuple(verdicts), 3, f"incomplete: {told}")
+    return Judgement(tuple(verdicts), 0, f"passed: {told}")

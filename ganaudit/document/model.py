@@ -1,0 +1,384 @@
+"""The audit document: frozen, versioned, strict JSON. Gates, reports and comparisons read nothing else.
+
+Every number carries how many samples it rests on, an interval that says what it covers and the same statistic of
+real against real (the null), or the words why one of them is missing. NaN and infinity cannot be written.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
+
+from ganaudit.document.gates import Verdict
+
+__all__ = [
+    "SCHEMA",
+    "AuditDocument",
+    "Axis",
+    "Comparability",
+    "Curve",
+    "Detail",
+    "Environment",
+    "EvaluatorResult",
+    "ExtractorRecord",
+    "Gallery",
+    "GalleryItem",
+    "Histogram",
+    "HistogramSeries",
+    "Interval",
+    "Measurement",
+    "Note",
+    "Null",
+    "ReferenceRecord",
+    "Rule",
+    "Series",
+    "SplitRecord",
+    "SubjectRecord",
+    "Table",
+]
+
+SCHEMA = "ganaudit.document/1"
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True)
+
+
+class Interval(_Record):
+    """A range that holds the quantity with the given confidence, and what variation that confidence is about."""
+
+    low: FiniteFloat
+    high: FiniteFloat
+    level: float = 0.95
+    """Confidence, in (0, 1)."""
+    method: str
+    """How it was computed, in the field's terms."""
+    covers: str
+    """Which variation it covers, in plain words; anything else is not in it."""
+
+
+class Null(_Record):
+    """The same statistic, real samples against real samples."""
+
+    value: FiniteFloat
+    low: FiniteFloat | None = None
+    high: FiniteFloat | None = None
+    n: int
+    """Samples on the side that stood in for the generated ones."""
+    rule: str
+    """Which real samples were compared with which."""
+
+
+class Measurement(_Record):
+    """One number, what it rests on and what it can be held against."""
+
+    key: str
+    title: str
+    value: FiniteFloat | None
+    reason: str | None = None
+    """Why there is no value; required when ``value`` is null."""
+    interval: Interval | None = None
+    interval_reason: str | None = None
+    """Why there is no interval; required when ``interval`` is null and there is a value."""
+    n: int
+    """Samples the value rests on: the smaller side."""
+    sizes: dict[str, int] = Field(default_factory=dict)
+    """Samples by side, such as real and fake."""
+    unit: str
+    better: Literal["lower", "higher", "target", "none"]
+    target: FiniteFloat | None = None
+    """The ideal value when ``better`` is target."""
+    null: Null | None = None
+    null_reason: str | None = None
+    """Why there is no null; required when ``null`` is null and there is a value."""
+    estimator: str = ""
+    """The estimator in the field's terms: divisor, bias, convention."""
+
+    @model_validator(mode="after")
+    def _says_why(self) -> Measurement:
+        if self.value is None and not self.reason:
+            raise ValueError(f"{self.key}: a measurement without a value needs the reason")
+        if self.value is not None and self.interval is None and not self.interval_reason:
+            raise ValueError(f"{self.key}: a value without an interval needs interval_reason")
+        if self.value is not None and self.null is None and not self.null_reason:
+            raise ValueError(f"{self.key}: a value without a null needs null_reason")
+        return self
+
+
+class Axis(_Record):
+    """An axis of a chart."""
+
+    title: str
+    log: bool = False
+
+
+class Rule(_Record):
+    """A straight line across a chart at a value that matters, with its label."""
+
+    at: FiniteFloat
+    label: str
+    orient: Literal["x", "y"] = "x"
+
+
+class Series(_Record):
+    """One line of a curve; ``low`` and ``high`` draw a band around it."""
+
+    name: str
+    x: list[FiniteFloat]
+    y: list[FiniteFloat]
+    low: list[FiniteFloat] | None = None
+    high: list[FiniteFloat] | None = None
+
+
+class Table(_Record):
+    """Rows under named columns."""
+
+    kind: Literal["table"] = "table"
+    title: str
+    columns: list[str]
+    rows: list[list[str | int | FiniteFloat | None]]
+
+
+class Curve(_Record):
+    """One or more lines over a common axis, drawn as one chart."""
+
+    kind: Literal["curve"] = "curve"
+    title: str
+    x: Axis
+    y: Axis
+    series: list[Series]
+    rules: list[Rule] = Field(default_factory=list)
+    points: bool = False
+    """Whether each point is marked."""
+
+
+class HistogramSeries(_Record):
+    """The heights of one histogram: shares of that series' own samples, in [0, 1]."""
+
+    name: str
+    shares: list[FiniteFloat]
+
+
+class Histogram(_Record):
+    """Shares per bin; bins are numeric (``edges``, one more than bins) or named (``labels``)."""
+
+    kind: Literal["histogram"] = "histogram"
+    title: str
+    x: Axis
+    edges: list[FiniteFloat] | None = None
+    labels: list[str] | None = None
+    series: list[HistogramSeries]
+    rules: list[Rule] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _one_kind_of_bin(self) -> Histogram:
+        if (self.edges is None) == (self.labels is None):
+            raise ValueError("a histogram has either edges or labels")
+        bins = len(self.labels) if self.labels is not None else len(self.edges or []) - 1
+        if any(len(s.shares) != bins for s in self.series):
+            raise ValueError(f"every series of this histogram needs {bins} shares")
+        return self
+
+
+class GalleryItem(_Record):
+    """One sample shown: its file beside the document, and what names it."""
+
+    file: str
+    """Path relative to the document."""
+    sha256: str
+    index: int
+    """Its place in its source: sample i of the subject is (seed, i)."""
+    caption: str = ""
+
+
+class Gallery(_Record):
+    """Samples as evidence, with the rule by which they were chosen."""
+
+    kind: Literal["gallery"] = "gallery"
+    title: str
+    rule: str
+    """The rule of selection, in plain words."""
+    side: Literal["real", "fake"]
+    width: int
+    height: int
+    items: list[GalleryItem]
+
+
+class Note(_Record):
+    """A remark that belongs to a result."""
+
+    kind: Literal["note"] = "note"
+    text: str
+
+
+Detail = Annotated[Table | Curve | Histogram | Gallery | Note, Field(discriminator="kind")]
+
+
+class DeclaredMeasurement(_Record):
+    """What an evaluator's spec promises to measure; gates check their keys against these."""
+
+    key: str
+    title: str
+    unit: str
+    better: Literal["lower", "higher", "target", "none"]
+    meaning: str
+
+
+class EvaluatorResult(_Record):
+    """What one evaluator found, or why it did not."""
+
+    evaluator: str
+    title: str
+    question: str
+    status: Literal["measured", "not_assessable", "skipped", "failed"]
+    reason: str | None = None
+    """Why it was not measured; required unless the status is measured."""
+    requested: bool = True
+    """Whether the plan asked for it by name."""
+    measurements: list[Measurement] = Field(default_factory=list)
+    details: list[Detail] = Field(default_factory=list)
+    warnings: list[str] = Field(default_factory=list)
+    options: dict[str, Any] = Field(default_factory=dict)
+    declares: list[DeclaredMeasurement] = Field(default_factory=list)
+    references: list[str] = Field(default_factory=list)
+    """Papers and standards behind the numbers."""
+    misleads: str = ""
+    """When these numbers mislead, in plain words."""
+    seconds: float = 0.0
+
+    @model_validator(mode="after")
+    def _says_why(self) -> EvaluatorResult:
+        if self.status != "measured" and not self.reason:
+            raise ValueError(f"{self.evaluator}: status {self.status} needs a reason")
+        return self
+
+
+class SubjectRecord(_Record):
+    """What was audited."""
+
+    name: str
+    kind: str
+    """The loader that read it."""
+    path: str | None = None
+    digest: str
+    """sha256 over weights and spec, or over the samples."""
+    trust: Literal["data", "operators", "code", "in-process"]
+    """What its files could have run while being read."""
+    has_generator: bool
+    has_discriminator: bool
+    latent: str | None = None
+    sample: str
+    """Shape and range of a sample."""
+    classes: int = 0
+    parameters: dict[str, int] = Field(default_factory=dict)
+    training: dict[str, Any] = Field(default_factory=dict)
+    """What the subject's own files say of its training; not checked."""
+    checks: list[str] = Field(default_factory=list)
+    """What the self-check on one tiny batch found."""
+
+
+class SplitRecord(_Record):
+    """One split of the reference."""
+
+    n: int
+    digest: str
+    seen: Literal["seen", "unseen", "unknown"]
+    """Whether the subject was trained on it."""
+
+
+class ReferenceRecord(_Record):
+    """The real samples it was held against."""
+
+    name: str
+    kind: str
+    digest: str
+    against: str
+    """The split that fidelity evaluators compare with."""
+    null_rule: str
+    """Which real samples stood in for generated ones in the nulls."""
+    splits: dict[str, SplitRecord]
+    sample: str
+    classes: list[str] = Field(default_factory=list)
+    licence: str = ""
+    unreadable: int = 0
+    """Files left out because they could not be read (--skip-unreadable)."""
+
+
+class ExtractorRecord(_Record):
+    """The network that turned samples into features."""
+
+    id: str
+    why: str
+    """The rule by which the audit picked it."""
+    digest: str
+    dimensions: int
+    preprocessing: str
+    caution: str = ""
+    """What readers must know before comparing its numbers with published ones."""
+
+
+class Environment(_Record):
+    """Where and with what the numbers were made."""
+
+    ganaudit: str
+    python: str
+    platform: str
+    processor: str
+    device: str
+    threads: int
+    precision: str
+    packages: dict[str, str]
+    command: str
+    """The exact command that repeats this audit."""
+
+
+class Comparability(_Record):
+    """What must be equal before two audits' numbers may be compared."""
+
+    digest: str
+    fields: dict[str, Any]
+
+
+class AuditDocument(_Record):
+    """One audit, whole."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True, serialize_by_alias=True
+    )
+
+    schema_: Literal["ganaudit.document/1"] = Field(default="ganaudit.document/1", alias="schema")
+    subject: SubjectRecord
+    reference: ReferenceRecord
+    extractor: ExtractorRecord
+    plan: dict[str, Any]
+    environment: Environment
+    comparability: Comparability
+    started: str
+    """UTC, ISO 8601."""
+    seconds: float
+    warnings: list[str] = Field(default_factory=list)
+    """What a reader must know before trusting any number below."""
+    galleries: list[Gallery] = Field(default_factory=list)
+    results: list[EvaluatorResult]
+    policy: dict[str, Any] | None = None
+    """The policy that was judged, as it stood."""
+    verdicts: list[Verdict] = Field(default_factory=list)
+
+    def result(self, evaluator: str) -> EvaluatorResult | None:
+        """Return the result of one evaluator, or None when the document has no row for it."""
+        return next((r for r in self.results if r.evaluator == evaluator), None)
+
+    def measurement(self, measure: str) -> Measurement | None:
+        """Return the measurement named ``<evaluator>/<key>``, or None."""
+        evaluator, _, key = measure.partition("/")
+        result = self.result(evaluator)
+        if result is None:
+            return None
+        return next((m for m in result.measurements if m.key == key), None)
+
+    def measures(self) -> list[str]:
+        """Return every ``<evaluator>/<key>`` this document measured or could have measured."""
+        names = {f"{r.evaluator}/{m.key}" for r in self.results for m in r.measurements}
+        names |= {f"{r.evaluator}/{d.key}" for r in self.results for d in r.declares}
+        return sorted(names)

@@ -1,0 +1,60 @@
+"""Reads a policy from TOML, collecting every problem at once."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from ganaudit.document.errors import ConfigError, nearest
+from ganaudit.document.gates import Gate, Policy, Waiver
+
+__all__ = ["Policy", "load_policy", "parse_policy", "problems_of"]
+
+
+def problems_of(error: ValidationError, where: str, known: dict[str, list[str]] | None = None) -> list[str]:
+    """Return one sentence per problem of a pydantic error, with the key, what was found and the nearest name."""
+    sentences = []
+    for problem in error.errors(include_url=False):
+        key = ".".join(str(part) for part in problem["loc"]) or "(top)"
+        message = problem["msg"].removeprefix("Value error, ")
+        if problem["type"] == "extra_forbidden":
+            section = str(problem["loc"][0]) if len(problem["loc"]) > 1 else ""
+            message = f"unknown key; {nearest(str(problem['loc'][-1]), (known or {}).get(section, []))}"
+        elif problem["type"] == "missing":
+            message = "required, but not given"
+        else:
+            message += f" (found {problem['input']!r})" if not isinstance(problem["input"], dict | list) else ""
+        sentences.append(f"{where}: {key}: {message}")
+    return sentences
+
+
+def parse_policy(data: dict[str, Any], where: str) -> Policy:
+    """Return the policy in ``data``; raises ConfigError with every problem, each with its key."""
+    known = {"": list(Policy.model_fields), "gate": list(Gate.model_fields), "waiver": list(Waiver.model_fields)}
+    try:
+        return Policy.model_validate(data)
+    except ValidationError as error:
+        raise ConfigError(problems_of(error, where, known)) from None
+
+
+def load_policy(path: Path) -> Policy:
+    """Read a policy file, or the ``[tool.ganaudit.policy]`` table of a ``pyproject.toml``.
+
+    Raises ConfigError when the file is missing, is not TOML or holds anything a policy cannot.
+    """
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"policy {path}: no such file; --policy needs a TOML file with [[gate]] tables") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"policy {path}: cannot be read: {error}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"policy {path}: not valid TOML: {error}") from None
+    if path.name == "pyproject.toml":
+        data = data.get("tool", {}).get("ganaudit", {})
+        data = data.get("policy", data)
+        data = {k: v for k, v in data.items() if k in Policy.model_fields}
+    return parse_policy(data, f"policy {path}")

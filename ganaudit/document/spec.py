@@ -1,0 +1,99 @@
+"""What an evaluator says of itself before it runs, and what it hands back: the vocabulary of the evaluator contract."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from ganaudit.document.model import DeclaredMeasurement, Detail, Interval, Measurement, Null
+
+__all__ = ["EvaluatorSpec", "Findings", "MeasurementSpec", "NotAssessable"]
+
+
+@dataclass(frozen=True, slots=True)
+class MeasurementSpec:
+    """One number an evaluator promises."""
+
+    key: str
+    title: str
+    meaning: str
+    """What the number says, in one plain sentence."""
+    unit: str
+    better: Literal["lower", "higher", "target", "none"]
+    estimator: str
+    """Formula and conventions: divisor, bias, ties."""
+    bounds: tuple[float | None, float | None] = (None, None)
+    """The range of possible values; None is unbounded."""
+    target: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluatorSpec:
+    """One question and the numbers that answer it."""
+
+    id: str
+    title: str
+    question: str
+    needs: tuple[str, ...]
+    """Evidence nodes it may read; the view refuses every other."""
+    measurements: tuple[MeasurementSpec, ...]
+    misleads: str
+    """When these numbers mislead."""
+    minimum: Mapping[str, int] = field(default_factory=dict)
+    """The fewest samples of a node it can use."""
+    references: tuple[str, ...] = ()
+
+    def measurement(
+        self,
+        key: str,
+        value: float | None,
+        sizes: Mapping[str, int],
+        *,
+        interval: Interval | None = None,
+        interval_reason: str | None = None,
+        null: Null | None = None,
+        null_reason: str | None = None,
+        reason: str | None = None,
+        estimator: str | None = None,
+    ) -> Measurement:
+        """Return the measurement ``key`` with title, unit, direction and estimator filled in from this spec."""
+        spec = next(m for m in self.measurements if m.key == key)
+        return Measurement(
+            key=key,
+            title=spec.title,
+            value=value,
+            reason=reason,
+            interval=interval,
+            interval_reason=interval_reason,
+            n=min(sizes.values()),
+            sizes=dict(sizes),
+            unit=spec.unit,
+            better=spec.better,
+            target=spec.target,
+            null=null,
+            null_reason=null_reason,
+            estimator=estimator or spec.estimator,
+        )
+
+    def declared(self) -> list[DeclaredMeasurement]:
+        """Return the promised measurements as the document records them."""
+        return [
+            DeclaredMeasurement(key=m.key, title=m.title, unit=m.unit, better=m.better, meaning=m.meaning)
+            for m in self.measurements
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What an evaluator found."""
+
+    measurements: list[Measurement]
+    details: list[Detail] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    conventions: Mapping[str, Any] = field(default_factory=dict)
+    """Choices that change the numbers beyond the options; they enter the comparability key."""
+
+
+class NotAssessable(Exception):  # noqa: N818 - an answer, not an error
+    """Raised by an evaluator that cannot answer on this evidence; the message says what it would need."""

@@ -1,0 +1,1 @@
+"""Lazy, memoised nodes that every evaluator shares, and the content-addressed store that keeps them."""

@@ -1,0 +1,62 @@
+"""The narrowed evidence an evaluator is handed, and the contract it fulfils."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar, Protocol
+
+import numpy as np
+from torch import Tensor
+
+from ganaudit.document.errors import EvidenceError
+from ganaudit.document.spec import EvaluatorSpec, Findings
+from ganaudit.evidence.evidence import Evidence
+
+__all__ = ["Evaluator", "View"]
+
+
+class View:
+    """Reads the declared nodes of the evidence and refuses every other: a declaration cannot drift from its use."""
+
+    def __init__(self, evidence: Evidence, declared: Sequence[str]) -> None:
+        self._evidence = evidence
+        self._declared = frozenset(declared)
+
+    def __getitem__(self, node: str) -> Tensor:
+        if node not in self._declared:
+            raise EvidenceError(
+                f"evidence {node!r} was read without being declared; declared: {sorted(self._declared)}"
+            )
+        return self._evidence.node(node)
+
+    def missing(self, node: str) -> str | None:
+        """Return why a node cannot be had, or None."""
+        return self._evidence.missing(node)
+
+    @property
+    def null_rule(self) -> str:
+        """Which reals stand in for generated samples."""
+        return self._evidence.null.rule
+
+    @property
+    def against(self) -> str:
+        """The split of reals that generated samples are compared with."""
+        return self._evidence.plan.against
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes the extractor's logits stand for, where the reference has as many."""
+        names = self._evidence.reference.split(self.against).classes
+        return tuple(names) if len(names) == self._evidence.extractor.classes else ()
+
+
+class Evaluator(Protocol):
+    """Asks one question of the evidence. Its options are the fields of its dataclass.
+
+    It prints nothing, opens no file and sets no limit; all its randomness comes from ``rng``.
+    """
+
+    spec: ClassVar[EvaluatorSpec]
+
+    def evaluate(self, view: View, rng: np.random.Generator) -> Findings:
+        """Return what was found; raises NotAssessable saying what it would need."""

@@ -1,0 +1,38 @@
+"""Where the things that come with ganaudit lie, and where it may keep its own."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import platformdirs
+
+__all__ = ["cache_dir", "reference_model", "reference_models"]
+
+
+def _roots() -> list[Path]:
+    package = Path(__file__).resolve().parent
+    # A wheel carries the reference models inside the package; a checkout has them beside it.
+    return [package / "reference_models", package.parent / "reference_models"]
+
+
+def reference_models() -> dict[str, Path]:
+    """Return the reference models by name: every folder with a ``subject.toml`` or a ``train.toml``."""
+    found: dict[str, Path] = {}
+    for root in _roots():
+        if root.is_dir():
+            for folder in sorted(root.iterdir()):
+                if (folder / "subject.toml").is_file() or (folder / "train.toml").is_file():
+                    found.setdefault(folder.name, folder)
+    return found
+
+
+def reference_model(name: str) -> Path | None:
+    """Return the folder of one reference model, or None."""
+    return reference_models().get(name)
+
+
+def cache_dir() -> Path:
+    """Return the folder for evidence that may be reused: ``GANAUDIT_CACHE``, else the user's cache folder."""
+    override = os.environ.get("GANAUDIT_CACHE")
+    return Path(override) if override else Path(platformdirs.user_cache_dir("ganaudit", appauthor=False))

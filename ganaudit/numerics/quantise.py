@@ -1,0 +1,41 @@
+"""Images between real ranges and 8-bit levels."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+__all__ = ["to_range", "to_uint8"]
+
+
+def to_uint8(x: Tensor, low: float, high: float) -> Tensor:
+    """Return the nearest of the 256 levels to every entry of ``x``, uint8, shape of ``x``.
+
+    floor(255 (x - low)/(high - low) + 1/2), in float64, clipped to 0..255: level 0 stands for ``low`` and 255 for
+    ``high``, and a value half way goes up. It undoes ``to_range`` exactly.
+    Raises ValueError when ``low < high`` does not hold or an entry is NaN (infinities are clipped).
+    """
+    _check_range(low, high)
+    values = x.detach().double()
+    if bool(values.isnan().any()):
+        raise ValueError("x: found NaN; allowed: numbers")
+    return ((values - low) / (high - low) * 255 + 0.5).floor().clamp(0, 255).to(torch.uint8)
+
+
+def to_range(u8: Tensor, low: float, high: float, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Return the value of every 8-bit level between ``low`` (level 0) and ``high`` (level 255), shape of ``u8``.
+
+    low + u8/255 (high - low), computed in float64 and then rounded to ``dtype``.
+    Raises ValueError when ``u8`` is not uint8, ``dtype`` is not floating or ``low < high`` does not hold.
+    """
+    _check_range(low, high)
+    if u8.dtype != torch.uint8:
+        raise ValueError(f"u8: found dtype {u8.dtype}; allowed: {torch.uint8}")
+    if not dtype.is_floating_point:
+        raise ValueError(f"dtype: found {dtype}; allowed: a floating dtype")
+    return (low + u8.double() / 255 * (high - low)).to(dtype)
+
+
+def _check_range(low: float, high: float) -> None:
+    if not low < high:
+        raise ValueError(f"low, high: found {low}, {high}; allowed: low below high")

@@ -1,0 +1,189 @@
+"""What every chart shares: colours, dashes, axes, legends, rules and the limits on how much is drawn."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
+
+import altair as alt
+
+from ganaudit.document.model import Axis, Rule
+from ganaudit.report.words import count, number, plain, short
+
+__all__ = [
+    "COLOURS",
+    "DASHES",
+    "FILLS",
+    "MOST_SERIES",
+    "SHAPES",
+    "axis",
+    "colour",
+    "cycle",
+    "data",
+    "drawable_rules",
+    "evenly",
+    "first",
+    "legend",
+    "line_channels",
+    "percent",
+    "rule_layers",
+    "scale",
+    "styled",
+    "tell_rules",
+    "unique",
+]
+
+# Okabe-Ito hues, the blue a little lighter: luminance 0.19 to 0.30, so each stands out 3:1 on white and on near-black.
+COLOURS = ["#2080c0", "#d55e00", "#009e73", "#cc79a7", "#7a7a7a"]
+DASHES = [[1, 0], [7, 3], [2, 2], [9, 3, 2, 3], [4, 4]]
+SHAPES = ["circle", "diamond", "square", "triangle-up", "cross"]
+# The same hues as fills of bars: full, faint, half; the difference survives grey print.
+FILLS = [
+    "rgba(32,128,192,0.75)",
+    "rgba(213,94,0,0.12)",
+    "rgba(0,158,115,0.45)",
+    "rgba(204,121,167,0.25)",
+    "rgba(122,122,122,0.6)",
+]
+MOST_SERIES = 10
+_MOST_RULES = 6
+
+_Item = TypeVar("_Item")
+
+
+def data(rows: list[dict[str, Any]]) -> alt.InlineData:
+    """Return rows as the inline data of a chart."""
+    return alt.InlineData(values=rows)
+
+
+def scale(of: Axis, nice: bool = True) -> alt.Scale:
+    """Return the scale an axis asks for."""
+    return alt.Scale(type="log" if of.log else "linear", zero=False, nice=nice)
+
+
+def axis(values: Sequence[float] | None = None, **more: Any) -> alt.Axis:
+    """Return an axis; with ``values``, a logarithmic one whose ticks stand at their powers of ten."""
+    ticks: dict[str, Any] = {"format": "~r", "tickCount": 6}
+    if values is not None:
+        ticks = {"format": "~g", "values": _decades(values)}
+    return alt.Axis(**(ticks | more))
+
+
+def _decades(values: Sequence[float]) -> list[float]:
+    low, high = math.floor(math.log10(min(values))), math.ceil(math.log10(max(values)))
+    steps = (1, 2, 5) if high - low <= 2 else (1,)
+    every = max(1, math.ceil((high - low) / 8))
+    return [step * 10.0**power for power in range(low, high + 1, every) for step in steps]
+
+
+def line_channels(names: list[str]) -> dict[str, Any]:
+    """Return colour and dash of the lines of these series."""
+    dash = alt.Scale(domain=names, range=cycle(DASHES, names))
+    return {"color": colour(names), "strokeDash": alt.StrokeDash("series:N", scale=dash, legend=legend(names))}
+
+
+def colour(names: list[str], keyed: bool = True) -> alt.Color:
+    """Return the colour channel of these series, with the legend when ``keyed``."""
+    key = legend(names) if keyed else None
+    return alt.Color("series:N", scale=alt.Scale(domain=names, range=cycle(COLOURS, names)), legend=key)
+
+
+def legend(names: list[str], bars: bool = False) -> alt.Legend | None:
+    """Return the legend of these series, none for a single one."""
+    if len(names) == 1:
+        return None
+    symbol: dict[str, Any] = {"symbolSize": 110} if bars else {"symbolSize": 420, "symbolType": "stroke"}
+    symbol |= {"symbolOpacity": 1, "symbolStrokeWidth": 1.5 if bars else 2}
+    return alt.Legend(title=None, orient="bottom", columns=3, labelLimit=170, **symbol)
+
+
+def cycle(values: Sequence[Any], names: Sequence[str]) -> list[Any]:
+    """Return one of ``values`` for each name; beyond five, colours and the rest turn over at different places."""
+    shift = 0 if values is COLOURS else 1
+    return [values[(i + shift * (i // len(values))) % len(values)] for i in range(len(names))]
+
+
+def drawable_rules(rules: Iterable[Rule], x_log: bool, y_log: bool, notes: list[str]) -> list[Rule]:
+    """Return the rules that have a place on their axis, at most six."""
+    drawable = [r for r in rules if r.at > 0 or not (x_log if r.orient == "x" else y_log)]
+    return first(drawable, _MOST_RULES, "rules", notes)
+
+
+def rule_layers(rules: list[Rule], xs: Sequence[float], log: bool) -> list[Any]:
+    """Return the layers that draw rules; labels of upright rules stand above the plot, each in its own row."""
+    layers: list[Any] = []
+    upright = [r for r in rules if r.orient == "x"]
+    place = _place([*xs, *(r.at for r in upright)], log)
+    for row, rule in enumerate(upright):
+        line, text = _rule(rule, align=_align(place(rule.at)))
+        layers += [line, text.encode(y=alt.value(-4 - 14 * row), text="label:N")]
+    for rule in (r for r in rules if r.orient == "y"):
+        line, text = _rule(rule, align="right", dx=-4, dy=-3)
+        layers += [line, text.encode(x=alt.value("width"), text="label:N")]
+    return layers
+
+
+def _rule(rule: Rule, **text: Any) -> tuple[Any, Any]:
+    base = alt.Chart(data([{"at": rule.at, "label": plain(rule.label)}])).encode(**{rule.orient: "at:Q"})
+    line = base.mark_rule(color="currentColor", strokeDash=[3, 3], opacity=0.8).encode(description="label:N")
+    return line, base.mark_text(baseline="bottom", color="currentColor", fontSize=11, limit=300, aria=False, **text)
+
+
+def _align(place: float) -> str:
+    return "left" if place < 0.3 else "right" if place > 0.7 else "center"
+
+
+def _place(xs: Sequence[float], log: bool) -> Callable[[float], float]:
+    at = (lambda v: math.log10(v)) if log else (lambda v: v)
+    low, high = at(min(xs, default=0.0)), at(max(xs, default=1.0))
+    return lambda v: 0.5 if high == low else (at(v) - low) / (high - low)
+
+
+def tell_rules(rules: list[Rule]) -> list[str]:
+    """Return the rules in words."""
+    return [f"line at {r.orient} = {short(r.at)}: {plain(r.label)}" for r in rules]
+
+
+def first(items: Sequence[_Item], most: int, what: str, notes: list[str]) -> list[_Item]:
+    """Return at most the first ``most`` items, and note when some are left out."""
+    if len(items) > most:
+        notes.append(f"the first {most} of {count(len(items))} {what} are drawn")
+    return list(items[:most])
+
+
+def evenly(n: int, most: int, notes: list[str]) -> list[int]:
+    """Return at most ``most`` of the indices below ``n``, evenly spaced with both ends, and note when thinned."""
+    if n <= most:
+        return list(range(n))
+    notes.append(f"{most} of {count(n)} points drawn, evenly spaced")
+    return sorted({round(i * (n - 1) / (most - 1)) for i in range(most)})
+
+
+def unique(names: Iterable[str]) -> list[str]:
+    """Return the names made plain and told apart where two are equal."""
+    told: dict[str, None] = {}
+    for name in map(plain, names):
+        again, candidate = 1, name
+        while candidate in told:
+            again += 1
+            candidate = f"{name} ({again})"
+        told[candidate] = None
+    return list(told)
+
+
+def percent(share: float) -> str:
+    """Write a share as a percentage."""
+    return f"{number(100 * share, 3)} %"
+
+
+def styled(chart: Any) -> Any:
+    """Return the chart in the page's ink."""
+    ink: Any = "currentColor"
+    faint = {"gridOpacity": 0.13, "domainOpacity": 0.5, "tickOpacity": 0.5}
+    inked = {"labelColor": ink, "titleColor": ink, "tickColor": ink, "domainColor": ink, "gridColor": ink}
+    fonts: Any = {"labelFontSize": 11, "titleFontSize": 11, "titleFontWeight": "normal", "titlePadding": 8}
+    # Liberation Sans comes inside vl-convert: text is measured alike on every machine.
+    chart = chart.configure(font="Liberation Sans", background="transparent").configure_view(stroke=None)
+    chart = chart.configure_axis(**inked, **faint, **fonts, labelPadding=4)
+    return chart.configure_legend(labelColor=ink, titleColor=ink, labelFontSize=11)

@@ -1,0 +1,295 @@
+"""The report a reviewer signs: one HTML file without script or remote address, under 2 MB."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property, partial
+from importlib import resources
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from ganaudit.document.errors import DocumentError
+from ganaudit.document.files import dumps
+from ganaudit.document.gates import Verdict
+from ganaudit.document.model import AuditDocument, Curve, EvaluatorResult, Gallery, Histogram, Measurement, Table
+from ganaudit.report import charts, words
+from ganaudit.report.sheets import Sheet, contact_sheet, read_samples
+from ganaudit.report.summary import gaps, summarise
+
+__all__ = ["MOST_BYTES", "read_samples", "render_html"]
+
+MOST_BYTES = 2_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Budget:
+    """How much of a document one page shows."""
+
+    samples: int
+    pixels: int
+    rows: int
+    text: int
+    charts: bool = True
+
+
+# What goes first when a page grows too large: pixels, then samples, then table rows, at last the charts.
+_BUDGETS = (
+    _Budget(samples=64, pixels=128, rows=200, text=20_000),
+    _Budget(samples=64, pixels=96, rows=200, text=20_000),
+    _Budget(samples=64, pixels=64, rows=200, text=20_000),
+    _Budget(samples=32, pixels=64, rows=200, text=20_000),
+    _Budget(samples=16, pixels=64, rows=100, text=5_000),
+    _Budget(samples=8, pixels=64, rows=50, text=2_000),
+    _Budget(samples=0, pixels=64, rows=20, text=600),
+    _Budget(samples=0, pixels=64, rows=10, text=300, charts=False),
+)
+
+_MARKS = {
+    "passed": ("good", "✓"),
+    "failed": ("bad", "✕"),
+    "inconclusive": ("doubt", "?"),
+    "incomplete": ("doubt", "?"),
+    "missing": ("doubt", "!"),
+    "no value": ("doubt", "!"),
+    "waived": ("calm", "○"),
+    "not_assessable": ("calm", "–"),
+    "skipped": ("calm", "»"),
+    "measured": ("calm", "✓"),
+    "unjudged": ("calm", "–"),
+}
+
+
+def render_html(document: AuditDocument, samples: Mapping[str, bytes], *, most_bytes: int = MOST_BYTES) -> str:
+    """Return the report as one HTML page; ``samples`` holds the gallery files as ``read_samples`` returns them.
+
+    A page that would exceed ``most_bytes`` shows smaller and fewer samples, then fewer table rows, and says so.
+    Raises DocumentError when the document is too large even without pictures.
+    """
+    page = _Page(document, samples)
+    for budget in _BUDGETS:
+        text = page.render(budget, thinned=budget is not _BUDGETS[0])
+        if len(text.encode()) <= most_bytes:
+            return text
+    raise DocumentError(
+        f"the report of this document would exceed {most_bytes} bytes even without samples and charts; "
+        "it has too many results or too long texts; read document.json itself"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Figure:
+    """A chart, or the reason why there is none."""
+
+    title: str
+    svg: Markup | None
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _GalleryView:
+    gallery: Gallery
+    sheet: Sheet
+    address: Markup
+    """The sheet as a data address."""
+
+
+@dataclass(frozen=True, slots=True)
+class _How:
+    """How some numbers were made: a heading, the words and the keys they hold for."""
+
+    heading: str
+    text: str
+    keys: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Section:
+    """One evaluator as the page shows it."""
+
+    result: EvaluatorResult
+    anchor: str
+    figures: list[_Figure]
+    tables: list[Table]
+    galleries: list[_GalleryView]
+    notes: list[str]
+    how: list[_How]
+
+
+class _Page:
+    """A document on its way to a page; what is costly is made once for all budgets."""
+
+    def __init__(self, document: AuditDocument, samples: Mapping[str, bytes]) -> None:
+        self.document = document
+        self.samples = samples
+        self.anchors = _anchors(document)
+
+    def render(self, budget: _Budget, *, thinned: bool) -> str:
+        document = self.document
+        galleries = [self._gallery(g, budget) for g in document.galleries]
+        sections = [self._section(r, budget) for r in document.results if r.status == "measured"]
+        shown = galleries + [g for s in sections for g in s.galleries]
+        style = (resources.files("ganaudit.report") / "templates" / "report.css").read_text(encoding="utf-8")
+        text = (
+            _environment(budget.text)
+            .get_template("report.html.j2")
+            .render(
+                document=document,
+                summary=summarise(document),
+                gaps=gaps(document),
+                galleries=galleries,
+                sections=sections,
+                sample_warnings=[w for g in shown for w in g.sheet.warnings],
+                anchors=self.anchors,
+                gates=_gates_by_measure(document),
+                budget=budget,
+                thinned=thinned,
+                style=Markup(style),  # noqa: S704  our own style sheet, from the package
+                style_hash=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
+                digest=hashlib.sha256(dumps(document).encode("utf-8", "surrogatepass")).hexdigest(),
+                policy=None if document.policy is None else json.dumps(document.policy, indent=2, ensure_ascii=False),
+            )
+        )
+        return text.rstrip("\n") + "\n"
+
+    def _section(self, result: EvaluatorResult, budget: _Budget) -> _Section:
+        details = result.details
+        return _Section(
+            result=result,
+            anchor=self.anchors[result.evaluator],
+            figures=self._figures[result.evaluator] if budget.charts else [],
+            tables=[d for d in details if d.kind == "table"],
+            galleries=[self._gallery(d, budget) for d in details if d.kind == "gallery"],
+            notes=[d.text for d in details if d.kind == "note"],
+            how=_how(result.measurements),
+        )
+
+    def _gallery(self, gallery: Gallery, budget: _Budget) -> _GalleryView:
+        sheet = contact_sheet(gallery, self.samples, budget.samples, budget.pixels)
+        address = Markup("data:image/png;base64,") + base64.b64encode(sheet.png).decode()
+        return _GalleryView(gallery, sheet, address)
+
+    @cached_property
+    def _figures(self) -> dict[str, list[_Figure]]:
+        return {r.evaluator: _draw(r, self.anchors[r.evaluator]) for r in self.document.results}
+
+
+def _anchors(document: AuditDocument) -> dict[str, str]:
+    anchors: dict[str, str] = {}
+    for result in document.results:
+        if result.evaluator not in anchors:
+            name = f"evaluator-{words.slug(result.evaluator)}"
+            taken = sum(a == name or a.startswith(f"{name}--") for a in anchors.values())
+            anchors[result.evaluator] = f"{name}--{taken + 1}" if taken else name
+    return anchors
+
+
+def _gates_by_measure(document: AuditDocument) -> dict[str, list[Verdict]]:
+    gates: dict[str, list[Verdict]] = {}
+    for verdict in document.verdicts:
+        gates.setdefault(verdict.measure, []).append(verdict)
+    return gates
+
+
+def _draw(result: EvaluatorResult, anchor: str) -> list[_Figure]:
+    figures = []
+    for i, detail in enumerate(result.details):
+        if isinstance(detail, Curve):
+            figures.append(_figure(detail.title, partial(charts.curve, detail, f"{anchor}-chart-{i}")))
+        elif isinstance(detail, Histogram):
+            figures.append(_figure(detail.title, partial(charts.histogram, detail, f"{anchor}-chart-{i}")))
+    if not figures and any(m.value is not None and (m.interval or m.null) for m in result.measurements):
+        draw = partial(charts.measurements, result.measurements, f"{anchor}-chart")
+        figures.append(_figure("The numbers with their intervals, and real against real", draw))
+    return figures
+
+
+def _figure(title: str, draw: Callable[[], str]) -> _Figure:
+    try:
+        return _Figure(title, Markup(draw()))  # noqa: S704  svg.py wrote it as XML and let no script or address pass
+    except charts.ChartError as error:
+        return _Figure(title, None, str(error))
+
+
+def _how(measurements: list[Measurement]) -> list[_How]:
+    """Return how the numbers were made, equal words told once with all the keys they hold for."""
+    told: dict[tuple[str, str], list[str]] = {}
+    for m in measurements:
+        for heading, text in _words_of(m):
+            told.setdefault((heading, text), []).append(m.key)
+    order = ("No value", "Interval", "No interval", "Null", "No null", "Estimator")
+    ranked = sorted(told.items(), key=lambda item: order.index(item[0][0].partition(",")[0]))
+    return [_How(heading, text, keys) for (heading, text), keys in ranked]
+
+
+def _words_of(m: Measurement) -> list[tuple[str, str]]:
+    found: list[tuple[str, str | None]] = [("Estimator", m.estimator)]
+    if m.value is None:
+        return [("No value", m.reason or ""), *((h, t) for h, t in found if t)]
+    if m.interval is None:
+        found.append(("No interval", m.interval_reason))
+    else:
+        level = f"Interval, {words.short(100 * m.interval.level)} %"
+        found.append((level, f"{m.interval.method}. It covers: {m.interval.covers}"))
+    found.append(("No null", m.null_reason) if m.null is None else ("Null", m.null.rule))
+    return [(heading, text) for heading, text in found if text]
+
+
+def _environment(longest: int) -> jinja2.Environment:
+    def finish(value: Any) -> Any:
+        # Every string of the document passes here before it is escaped; Markup is our own.
+        return words.plain(value, longest) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("ganaudit.report", "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=finish,
+    )
+    environment.filters.update(
+        number=words.number,
+        short=words.short,
+        count=words.count,
+        span=words.span,
+        direction=words.direction,
+        duration=words.duration,
+        flatten=words.flatten,
+        cell=_cell,
+        is_numeric=_is_numeric,
+        brief=_brief,
+        indices=_indices,
+    )
+    environment.globals.update(marks=_MARKS, split_measure=words.split_measure)
+    return environment
+
+
+def _cell(value: str | int | float | None) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, str):
+        return value
+    return words.count(value) if isinstance(value, int) else words.number(value)
+
+
+def _is_numeric(table: Table, column: int) -> bool:
+    cells = [row[column] for row in table.rows if column < len(row)]
+    return any(c is not None for c in cells) and all(c is None or not isinstance(c, str) for c in cells)
+
+
+def _brief(digest: str) -> str:
+    name, colon, rest = digest.rpartition(":")
+    return f"{name}{colon}{rest[:12]}…" if len(rest) > 12 else digest
+
+
+def _indices(view: _GalleryView) -> str:
+    shown = [item.index for item in view.gallery.items[: view.sheet.shown]]
+    if shown and shown == list(range(shown[0], shown[0] + len(shown))):
+        return f"indices {shown[0]} to {shown[-1]}, row by row"
+    return "in the order of the list below, row by row"

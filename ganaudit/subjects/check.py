@@ -1,0 +1,74 @@
+"""The self-check of a subject: one tiny batch shows whether it does what it claims."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from ganaudit.document.errors import SubjectError
+from ganaudit.subjects.subject import SampleSpec, Subject
+
+__all__ = ["checked"]
+
+_BATCH = 4
+# A generator without a squashing output overshoots its range a little; beyond this share the range itself is wrong.
+_OVERSHOOT = 0.25
+
+
+def checked(subject: Subject) -> Subject:
+    """Return the subject with its sample shape filled in and the findings of the check recorded.
+
+    Asserts shape, dtype, finiteness, range, eval mode, and equal output for equal input, on latents 0 to 3 of seed 0.
+    Raises SubjectError for what makes an audit meaningless; what only weakens it is a finding.
+    """
+    if subject.generator is None:
+        return subject
+    batch = subject.block or _BATCH
+    z, labels = subject.latents(0, 0, batch), subject.labels(0, 0, batch)
+    x = subject.generate(z, labels)
+    subject = replace(subject, sample=SampleSpec(tuple(x.shape[1:]), subject.sample.low, subject.sample.high))
+    findings = [f"{batch} samples of shape {tuple(x.shape[1:])}, finite"]
+    findings += _range_findings(subject, x)
+    assert subject.generator is not None
+    if subject.generator.training:
+        raise SubjectError(f"generator of {subject.name}: still in training mode after eval()")
+    if not torch.equal(x, subject.generate(z, labels)):
+        findings.append("caution: equal latents gave unequal samples: the generator draws noise of its own")
+    if len(x) > 1 and bool((x == x[:1]).all()):
+        findings.append("caution: different latents gave equal samples: the generator may be constant")
+    if subject.discriminator is not None:
+        findings += _discriminator_findings(subject, x)
+    return replace(subject, checks=(*subject.checks, *findings))
+
+
+def _range_findings(subject: Subject, x: Tensor) -> list[str]:
+    low, high = subject.sample.low, subject.sample.high
+    found = f"[{float(x.min()):.4g}, {float(x.max()):.4g}]"
+    tolerance = 1e-6 * (high - low)
+    outside = float(((x < low - tolerance) | (x > high + tolerance)).to(torch.float64).mean())
+    if outside > _OVERSHOOT:
+        raise SubjectError(
+            f"generator of {subject.name}: {outside:.0%} of its values lie outside the declared range "
+            f"[{low:g}, {high:g}] (found {found}); declare the right one with --range LOW,HIGH"
+        )
+    if outside > 0:
+        return [f"caution: {outside:.2%} of values lie outside [{low:g}, {high:g}] (found {found}); they are clipped"]
+    return [f"values in {found}, inside [{low:g}, {high:g}]"]
+
+
+def _discriminator_findings(subject: Subject, x: Tensor) -> list[str]:
+    assert subject.discriminator is not None
+    scores = subject.discriminate(x)
+    if subject.discriminator.training:
+        raise SubjectError(f"discriminator of {subject.name}: still in training mode after eval()")
+    findings = [f"discriminator gives one finite score per sample ({float(scores.min()):.4g} to "
+                f"{float(scores.max()):.4g} on them)"]  # fmt: skip
+    if not torch.equal(scores, subject.discriminate(x)):
+        findings.append("caution: equal samples gave unequal scores: the discriminator draws noise of its own")
+    if subject.block is None:
+        alone = torch.cat([subject.discriminate(x[i : i + 1]) for i in range(len(x))])
+        if not torch.allclose(alone, scores, rtol=1e-3, atol=1e-4 * float(scores.abs().max() + 1)):
+            findings.append("caution: a sample's score depends on the batch it is in (batch statistics)")
+    return findings

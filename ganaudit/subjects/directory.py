@@ -1,0 +1,176 @@
+"""The directory that training leaves: ``subject.toml``, ``generator.safetensors``, ``discriminator.safetensors``.
+
+Data only: the networks are known ones, found by name; their weights are safetensors, checked against the digests in
+``subject.toml`` before use.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import tomlkit
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load as load_safetensors
+from safetensors.torch import save as save_safetensors
+from torch import Tensor, nn
+
+from ganaudit.document.errors import SubjectError
+from ganaudit.document.files import write_atomically
+from ganaudit.document.policy import problems_of
+from ganaudit.subjects.check import checked
+from ganaudit.subjects.digests import file_digest, json_digest
+from ganaudit.subjects.loading import LoadOptions
+from ganaudit.subjects.subject import LatentSpec, SampleSpec, Subject
+
+__all__ = ["Directory", "Network", "SubjectFile", "write_directory"]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class Network(_Section):
+    """A known network: its registered name, its options and its weights."""
+
+    network: str
+    file: str
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    options: dict[str, int | float | bool | str] = Field(default_factory=dict)
+
+
+class Latent(_Section):
+    """The law of the latents."""
+
+    size: int = Field(ge=1)
+    law: Literal["normal", "uniform"] = "normal"
+
+
+class Sample(_Section):
+    """What a sample is."""
+
+    shape: tuple[int, int, int]
+    range: tuple[float, float]
+    classes: int = Field(default=0, ge=0)
+
+
+class SubjectFile(_Section):
+    """The content of ``subject.toml``."""
+
+    schema_: Literal["ganaudit.subject/1"] = Field(default="ganaudit.subject/1", alias="schema")
+    name: str
+    latent: Latent
+    sample: Sample
+    generator: Network
+    discriminator: Network | None = None
+    training: dict[str, Any] = Field(default_factory=dict)
+    """What training says of itself: data, digest of the split it saw, images shown, seed, augmentation."""
+
+
+class Directory:
+    """Reads a directory written by ``ganaudit train``."""
+
+    id: ClassVar[str] = "directory"
+    formats: ClassVar[str] = "a folder with subject.toml (written by `ganaudit train`)"
+
+    def accepts(self, path: Path) -> bool:
+        """Return whether ``path`` is a folder with a ``subject.toml``."""
+        return path.is_dir() and (path / "subject.toml").is_file()
+
+    def load(self, path: Path, options: LoadOptions) -> Subject:
+        """Return the subject; raises SubjectError when a file is missing, malformed or not the one described."""
+        described = read_subject_file(path / "subject.toml")
+        generator = _network(path, described.generator, options)
+        discriminator = _network(path, described.discriminator, options) if described.discriminator else None
+        # The training record is a claim about the weights, not a part of them: it stays out of the digest.
+        identity = described.model_dump(mode="json", by_alias=True, exclude={"training", "name"})
+        subject = Subject(
+            name=described.name,
+            kind=self.id,
+            digest=json_digest(identity),
+            sample=SampleSpec((), *described.sample.range),
+            trust="data",
+            generator=generator,
+            discriminator=discriminator,
+            latent=LatentSpec(described.latent.size, described.latent.law),
+            classes=described.sample.classes,
+            path=str(path),
+            device=options.device,
+            training=described.training,
+        )
+        result = checked(subject)
+        if result.sample.shape != described.sample.shape:
+            raise SubjectError(
+                f"subject {path}: its generator makes samples of shape {result.sample.shape}; "
+                f"subject.toml says {described.sample.shape}"
+            )
+        return result
+
+
+def read_subject_file(path: Path) -> SubjectFile:
+    """Return the content of a ``subject.toml``; raises SubjectError with every problem."""
+    try:
+        return SubjectFile.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SubjectError(f"{path}: cannot be read: {error}") from None
+    except ValidationError as error:
+        raise SubjectError("\n".join(problems_of(error, str(path)))) from None
+
+
+def _network(folder: Path, described: Network, options: LoadOptions) -> nn.Module:
+    file = folder / described.file
+    if file.resolve().parent != folder.resolve():
+        raise SubjectError(f"{folder / 'subject.toml'}: the weights file {described.file!r} must lie beside it")
+    if not file.is_file():
+        raise SubjectError(f"{file}: no such file, but subject.toml names it")
+    found = file_digest(file).removeprefix("sha256:")
+    if found != described.sha256:
+        raise SubjectError(
+            f"{file}: its sha256 is {found}, subject.toml says {described.sha256}; "
+            "the weights are not the ones described: restore them, or train again"
+        )
+    try:
+        network = options.network(described.network)(**described.options)
+        weights = load_safetensors(file.read_bytes())
+        network.load_state_dict(weights)
+    except (SafetensorError, RuntimeError, TypeError, ValueError) as error:
+        raise SubjectError(f"{file}: does not fit network {described.network!r}: {error}") from None
+    return network.requires_grad_(False).eval().to(options.device)
+
+
+def write_directory(
+    folder: Path,
+    name: str,
+    latent: LatentSpec,
+    sample: SampleSpec,
+    networks: dict[str, tuple[str, dict[str, int | float | bool | str], dict[str, Tensor]]],
+    training: dict[str, Any],
+    classes: int = 0,
+) -> None:
+    """Write a subject directory; the description goes last, so an interrupted write is never taken for a subject.
+
+    ``networks`` maps ``generator`` and, where there is one, ``discriminator`` to (registered name, options, weights).
+    """
+    sections: dict[str, Any] = {}
+    for role, (network, network_options, weights) in networks.items():
+        content = save_safetensors({k: v.detach().cpu().contiguous() for k, v in weights.items()})
+        file = folder / f"{role}.safetensors"
+        write_atomically(file, content)
+        sha256 = file_digest(file).removeprefix("sha256:")
+        sections[role] = Network(network=network, file=file.name, sha256=sha256, options=network_options)
+    described = SubjectFile(
+        name=name,
+        latent=Latent(size=latent.size, law=latent.law),
+        sample=Sample(shape=_image_shape(sample.shape), range=(sample.low, sample.high), classes=classes),
+        training=training,
+        **sections,
+    )
+    text = tomlkit.dumps(described.model_dump(mode="json", by_alias=True, exclude_none=True))
+    write_atomically(folder / "subject.toml", text.encode())
+
+
+def _image_shape(shape: tuple[int, ...]) -> tuple[int, int, int]:
+    channels, height, width = shape
+    return channels, height, width

@@ -1,0 +1,81 @@
+"""What TorchScript files and exported programs have in common: a program per file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import nn
+
+from ganaudit.document.errors import SubjectError
+from ganaudit.subjects.check import checked
+from ganaudit.subjects.digests import file_digest, json_digest
+from ganaudit.subjects.loading import LoadOptions
+from ganaudit.subjects.subject import LatentSpec, SampleSpec, Subject
+
+__all__ = ["Program", "read_discriminator", "subject_of_programs"]
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A program read from a file, and what the file says of its first input."""
+
+    module: nn.Module
+    latent: int | None = None
+    """The size of its latents, where the file tells."""
+    block: int | None = None
+    """The only batch size it takes, where that is fixed."""
+
+
+def subject_of_programs(path: Path, kind: str, options: LoadOptions, read: Callable[[Path, str], Program]) -> Subject:
+    """Return the subject whose generator is the program at ``path``, its discriminator the one the options name.
+
+    Raises SubjectError when the latent size is neither told nor readable, or contradicts the program.
+    """
+    generator = read(path, options.device)
+    if options.latent is None and generator.latent is None:
+        raise SubjectError(f"subject {path}: this format does not tell the latent size; say it with --latent N")
+    if None not in (options.latent, generator.latent) and options.latent != generator.latent:
+        raise SubjectError(
+            f"subject {path}: --latent {options.latent} was asked; the program takes latents of size {generator.latent}"
+        )
+    size = options.latent or generator.latent
+    assert size is not None
+    digests = {"generator": file_digest(path)}
+    discriminator = None
+    if options.discriminator is not None:
+        discriminator = read_discriminator(options.discriminator, options.device)
+        digests["discriminator"] = file_digest(options.discriminator)
+    low, high = options.value_range or (-1.0, 1.0)
+    classes = options.classes or 0
+    return checked(
+        Subject(
+            name=path.stem,
+            kind=kind,
+            digest=json_digest({"files": digests, "latent": size, "range": [low, high], "classes": classes}),
+            sample=SampleSpec((), low, high),
+            trust="operators",
+            generator=generator.module,
+            discriminator=discriminator.module if discriminator else None,
+            latent=LatentSpec(size),
+            classes=classes,
+            path=str(path),
+            block=generator.block or (discriminator.block if discriminator else None),
+            device=options.device,
+        )
+    )
+
+
+def read_discriminator(path: Path, device: str) -> Program:
+    """Return the discriminator in a program file; raises SubjectError when it is missing or of another format."""
+    # Imported here: the two readers build on this module.
+    from ganaudit.subjects import exported_program, torchscript
+
+    if not path.is_file():
+        raise SubjectError(f"--discriminator {path}: no such file")
+    if path.suffix == ".pt2":
+        return exported_program.read_program(path, device)
+    if path.suffix in torchscript.SUFFIXES:
+        return torchscript.read_program(path, device)
+    raise SubjectError(f"--discriminator {path}: allowed: .pt2 (exported program), {', '.join(torchscript.SUFFIXES)}")

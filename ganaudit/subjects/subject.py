@@ -1,0 +1,203 @@
+"""The Subject: generate, maybe discriminate, and the specs of what goes in and comes out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ganaudit.data.samples import Samples
+from ganaudit.document.errors import SubjectError
+from ganaudit.numerics.randomness import integers, normals, uniforms
+from ganaudit.subjects.digests import json_digest, weights_digest
+
+__all__ = ["LatentSpec", "SampleSpec", "Subject"]
+
+Trust = Literal["data", "operators", "code", "in-process"]
+_LATENT_STREAM, _LABEL_STREAM = 0, 1
+
+
+@dataclass(frozen=True, slots=True)
+class LatentSpec:
+    """The law that latents are drawn from."""
+
+    size: int
+    law: Literal["normal", "uniform"] = "normal"
+    """``normal``: N(0, I). ``uniform``: each coordinate on (-1, 1)."""
+
+    def draw(self, seed: int, start: int, count: int) -> Tensor:
+        """Return latents ``start`` to ``start + count``, float32 (count, size); latent i depends on (seed, i) alone."""
+        if self.law == "normal":
+            rows = normals(seed, _LATENT_STREAM, start, count, self.size)
+        else:
+            rows = 2.0 * uniforms(seed, _LATENT_STREAM, start, count, self.size) - 1.0
+        return torch.from_numpy(rows.astype(np.float32))
+
+    def describe(self) -> str:
+        """Return the law in the field's notation."""
+        return f"N(0, I), {self.size} dimensions" if self.law == "normal" else f"U(-1, 1), {self.size} dimensions"
+
+
+@dataclass(frozen=True, slots=True)
+class SampleSpec:
+    """The shape (C, H, W) of one sample and the range of its values."""
+
+    shape: tuple[int, ...]
+    low: float = -1.0
+    high: float = 1.0
+
+    def describe(self) -> str:
+        """Return shape and range in words."""
+        return f"{'x'.join(map(str, self.shape))} in [{self.low:g}, {self.high:g}]"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Subject:
+    """What is audited. Build it with :meth:`from_modules`, or let a loader read it from files."""
+
+    name: str
+    kind: str
+    digest: str
+    sample: SampleSpec
+    trust: Trust
+    generator: nn.Module | None = None
+    discriminator: nn.Module | None = None
+    latent: LatentSpec | None = None
+    classes: int = 0
+    samples: Samples | None = None
+    """The samples of a subject without a generator."""
+    path: str | None = None
+    block: int | None = None
+    """The only batch size its program takes, where that is fixed."""
+    device: str = "cpu"
+    training: Mapping[str, Any] = field(default_factory=dict)
+    checks: tuple[str, ...] = ()
+
+    @classmethod
+    def from_modules(
+        cls,
+        generator: nn.Module,
+        discriminator: nn.Module | None = None,
+        *,
+        latent: int | LatentSpec,
+        value_range: tuple[float, float] = (-1.0, 1.0),
+        classes: int = 0,
+        name: str = "in-process",
+        device: str = "cpu",
+    ) -> Subject:
+        """Return a checked subject made of modules in this process.
+
+        ``generator(z)`` takes float32 (B, latent) and returns (B, C, H, W) in ``value_range``; with ``classes`` it is
+        called as ``generator(z, labels)`` with int64 labels (B,). ``discriminator(x)`` returns one raw score per
+        sample, larger for more real. Both are put into eval mode.
+        Raises SubjectError when one tiny batch shows anything else.
+        """
+        from ganaudit.subjects.check import checked  # the check calls back into Subject
+
+        law = latent if isinstance(latent, LatentSpec) else LatentSpec(latent)
+        modules = {"generator": generator, "discriminator": discriminator}
+        weights = {f"{k}.{n}": t for k, m in modules.items() if m is not None for n, t in m.state_dict().items()}
+        # Two networks may hold equal weights and still differ in code: their structure enters the digest too.
+        structure = {k: _structure(m) for k, m in modules.items() if m is not None}
+        spec = {"latent": [law.size, law.law], "range": list(value_range), "classes": classes, "structure": structure}
+        return checked(
+            cls(
+                name=name,
+                kind="in-process",
+                digest=json_digest({"weights": weights_digest(weights), "spec": spec}),
+                sample=SampleSpec((), *value_range),
+                trust="in-process",
+                generator=generator.eval().to(device),
+                discriminator=discriminator.eval().to(device) if discriminator is not None else None,
+                latent=law,
+                classes=classes,
+                device=device,
+            )
+        )
+
+    def latents(self, seed: int, start: int, count: int) -> Tensor:
+        """Return the latents of samples ``start`` to ``start + count`` of the audit with ``seed``."""
+        assert self.latent is not None
+        return self.latent.draw(seed, start, count)
+
+    def labels(self, seed: int, start: int, count: int) -> Tensor | None:
+        """Return class labels drawn uniformly, label i from (seed, i) alone; None for an unconditional subject."""
+        if not self.classes:
+            return None
+        return torch.from_numpy(integers(seed, _LABEL_STREAM, start, count, self.classes)).to(torch.int64)
+
+    @torch.no_grad()
+    def generate(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Return samples (B, C, H, W) float32 on the CPU, as the generator made them, before any clipping.
+
+        Raises SubjectError when the generator refuses the latents or does not return one finite float sample each.
+        """
+        assert self.generator is not None
+        arguments = [t.to(self.device) for t in (z, labels) if t is not None]
+        x = _called(self.generator, arguments, "generator", f"latents {tuple(z.shape)}")
+        if not isinstance(x, Tensor) or not x.is_floating_point():
+            raise SubjectError(f"generator of {self.name}: returned {_kind(x)}; allowed: one float tensor (B, C, H, W)")
+        if x.ndim != 4 or x.shape[0] != z.shape[0] or (self.sample.shape and tuple(x.shape[1:]) != self.sample.shape):
+            wanted = self.sample.shape or ("C", "H", "W")
+            raise SubjectError(
+                f"generator of {self.name}: {z.shape[0]} latents gave shape {tuple(x.shape)}; "
+                f"allowed: ({z.shape[0]}, {', '.join(map(str, wanted))})"
+            )
+        if not torch.isfinite(x).all():
+            bad = int((~torch.isfinite(x)).flatten(1).any(1).sum())
+            raise SubjectError(
+                f"generator of {self.name}: {bad} of {len(x)} samples hold NaN or infinity; "
+                "an audit of such a generator means nothing: look at its weights and its range"
+            )
+        return x.to(torch.float32).cpu()
+
+    @torch.no_grad()
+    def discriminate(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Return one raw score per sample, float64 (B,), larger for more real.
+
+        A map of scores is averaged over its places; of several outputs the first is read.
+        Raises SubjectError when the discriminator refuses the samples or gives no single finite score each.
+        """
+        assert self.discriminator is not None
+        arguments = [t.to(self.device) for t in (x, labels) if t is not None]
+        scores = _called(self.discriminator, arguments, "discriminator", f"samples {tuple(x.shape)}")
+        if isinstance(scores, tuple | list) and scores:
+            scores = scores[0]
+        if not isinstance(scores, Tensor) or scores.ndim == 0 or scores.shape[0] != len(x):
+            raise SubjectError(f"discriminator of {self.name}: returned {_kind(scores)} for {len(x)} samples")
+        if scores.ndim == 2 and scores.shape[1] > 1:
+            raise SubjectError(
+                f"discriminator of {self.name}: returned {scores.shape[1]} numbers per sample, shape "
+                f"{tuple(scores.shape)}; allowed: one score (B,) or (B, 1), or a map (B, 1, h, w)"
+            )
+        scores = scores.to(torch.float64).flatten(1).mean(1) if scores.ndim > 1 else scores.to(torch.float64)
+        if not torch.isfinite(scores).all():
+            raise SubjectError(f"discriminator of {self.name}: gave scores that are not finite")
+        return scores.cpu()
+
+
+def _called(module: nn.Module, arguments: list[Tensor], role: str, given: str) -> Any:
+    try:
+        return module(*arguments)
+    except (RuntimeError, ValueError, TypeError, IndexError, AssertionError) as error:
+        told = str(error).strip().splitlines()
+        # TorchScript prefixes pages of source; the last line is the message of the operator that refused.
+        message = re.sub(r"^\w*Error: ", "", told[-1]) if told else type(error).__name__
+        hint = "--latent N sets the latent size, --classes N makes labels" if role == "generator" else "see --range"
+        raise SubjectError(f"{role}: refused {given}: {message[:300]} ({hint})") from error
+
+
+def _structure(module: nn.Module) -> list[list[str]]:
+    """Return class and printed settings of every submodule: equal for equal networks, in any process."""
+    return [[name, type(m).__name__, m.extra_repr()] for name, m in module.named_modules()]
+
+
+def _kind(value: object) -> str:
+    if isinstance(value, Tensor):
+        return f"a tensor {tuple(value.shape)} of {str(value.dtype).removeprefix('torch.')}"
+    return f"a {type(value).__name__}"

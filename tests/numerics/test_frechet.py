@@ -1,0 +1,181 @@
+"""The Fréchet distance against closed forms, numpy's nuclear norm and torch-fidelity; its bias by Monte Carlo."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
+
+from ganaudit.numerics.frechet import frechet_bias, frechet_distance, frechet_distance_from_moments
+from ganaudit.numerics.moments import Moments
+
+EPS = np.finfo(np.float64).eps
+CLOSED_FORM = 1e-9
+
+
+def sampled(n, d, seed):
+    return torch.from_numpy(np.random.default_rng(seed).normal(size=(n, d)))
+
+
+def gaussian(mean, covariance, n=10**6):
+    return Moments(n, mean.double(), covariance.double() * (n - 1))
+
+
+def rotation(d, seed=0):
+    return torch.linalg.qr(sampled(d, d, seed)).Q
+
+
+def reference(real, fake):
+    """The distance by singular values of the centred cross-Gram matrix, in numpy."""
+    real, fake = real.double().numpy(), fake.double().numpy()
+    x = (real - real.mean(0)) / math.sqrt(len(real) - 1)
+    y = (fake - fake.mean(0)) / math.sqrt(len(fake) - 1)
+    overlap = np.linalg.norm(x @ y.T, "nuc")
+    return ((real.mean(0) - fake.mean(0)) ** 2).sum() + (x**2).sum() + (y**2).sum() - 2 * overlap
+
+
+def test_shifted_identity_covariances_of_2048_features():
+    eye = torch.eye(2048)
+    value = frechet_distance_from_moments(gaussian(torch.zeros(2048), eye), gaussian(torch.ones(2048), eye))
+    assert value == pytest.approx(2048, rel=CLOSED_FORM)
+
+
+@pytest.mark.parametrize(("d", "s1", "s2"), [(1, 1.0, 2.0), (16, 0.5, 3.0), (64, 1.0, 1.5)])
+def test_isotropic_covariances(d, s1, s2):
+    mean, eye = torch.zeros(d), torch.eye(d)
+    value = frechet_distance_from_moments(gaussian(mean, s1**2 * eye), gaussian(mean, s2**2 * eye))
+    assert value == pytest.approx(d * (s1 - s2) ** 2, rel=CLOSED_FORM)
+
+
+@pytest.mark.parametrize("basis", [torch.eye(12).double(), rotation(12)])
+def test_commuting_covariances(basis):
+    a, b, shift = torch.linspace(0.5, 4, 12).double(), torch.linspace(3, 1, 12).double(), torch.ones(12).double()
+    real = gaussian(torch.zeros(12), basis @ a.diag() @ basis.T)
+    fake = gaussian(shift, basis @ b.diag() @ basis.T)
+    expected = 12 + float(((a.sqrt() - b.sqrt()) ** 2).sum())
+    assert frechet_distance_from_moments(real, fake) == pytest.approx(expected, rel=CLOSED_FORM)
+
+
+def test_two_by_two_that_do_not_commute():
+    a, b = torch.tensor([[2.0, 1.0], [1.0, 2.0]]), torch.tensor([[3.0, 0.0], [0.0, 1.0]])
+    for real, fake in ((a, b), (b, a)):
+        value = frechet_distance_from_moments(gaussian(torch.zeros(2), real), gaussian(torch.zeros(2), fake))
+        assert value == pytest.approx(8 - 2 * math.sqrt(14), rel=CLOSED_FORM)
+        assert value == pytest.approx(0.5166852264521173, rel=CLOSED_FORM)
+
+
+@pytest.mark.parametrize("d", [3, 32])
+def test_rank_one_covariances(d):
+    u, v = sampled(2, d, seed=3)
+    real, fake = torch.stack([u, -u]) / math.sqrt(2), torch.stack([v, -v]) / math.sqrt(2)
+    expected = float(u @ u + v @ v - 2 * (u @ v).abs())
+    assert frechet_distance(real, fake) == pytest.approx(expected, rel=CLOSED_FORM)
+    by_moments = frechet_distance_from_moments(Moments.of(real), Moments.of(fake))
+    assert by_moments == pytest.approx(expected, rel=CLOSED_FORM)
+
+
+@pytest.mark.parametrize(("n", "m", "d"), [(40, 30, 8), (7, 5, 20), (90, 5, 20), (5, 90, 20), (20, 20, 20), (9, 9, 8)])
+def test_both_routes_are_the_nuclear_norm(n, m, d):
+    real, fake = sampled(n, d, 1), 1.5 * sampled(m, d, 2) + 0.25
+    assert frechet_distance(real, fake) == pytest.approx(reference(real, fake), rel=CLOSED_FORM)
+
+
+def test_constant_features_change_nothing_but_the_route():
+    real, fake = sampled(40, 8, 1), 0.5 * sampled(30, 8, 2)
+    padded = [torch.cat([x, torch.full((len(x), 56), 3.0)], dim=1) for x in (real, fake)]
+    assert frechet_distance(*padded) == pytest.approx(frechet_distance(real, fake), rel=CLOSED_FORM)
+
+
+@pytest.mark.parametrize(("n", "m", "d"), [(50, 40, 6), (6, 5, 40)])
+def test_invariance_scale_and_symmetry(n, m, d):
+    real, fake = sampled(n, d, 4), sampled(m, d, 5) * 1.3 + 0.1
+    value = frechet_distance(real, fake)
+    turned = rotation(d, 6)
+    assert frechet_distance(fake, real) == pytest.approx(value, rel=CLOSED_FORM)
+    assert frechet_distance(real @ turned + 2, fake @ turned + 2) == pytest.approx(value, rel=CLOSED_FORM)
+    assert frechet_distance(3 * real, 3 * fake) == pytest.approx(9 * value, rel=CLOSED_FORM)
+
+
+@pytest.mark.parametrize(("n", "d"), [(200, 16), (16, 200)])
+def test_equal_samples_are_at_distance_zero_and_never_below(n, d):
+    for seed in range(5):
+        x = sampled(n, d, seed)
+        trace = float(Moments.of(x).covariance.trace())
+        assert 0 <= frechet_distance(x, x.flip(0)) <= 4 * max(n, d) * EPS * trace
+
+
+def test_constant_features_on_one_side():
+    real, fake = sampled(30, 4, 0), torch.full((30, 4), 2.0)
+    expected = float((real.mean(0) - 2).square().sum() + Moments.of(real).covariance.trace())
+    assert frechet_distance(real, fake) == pytest.approx(expected, rel=CLOSED_FORM)
+    assert frechet_distance(fake, real) == pytest.approx(expected, rel=CLOSED_FORM)
+    assert frechet_distance(fake, fake) == 0
+
+
+@pytest.mark.parametrize(("n", "m", "d"), [(300, 200, 32), (2000, 1500, 64), (64, 64, 32), (4096, 1024, 8)])
+def test_agrees_with_torch_fidelity(n, m, d):
+    real, fake = sampled(n, d, 7), sampled(m, d, 8) * torch.linspace(0.5, 2, d) + 0.3
+    peer = fid_statistics_to_metric(fid_features_to_statistics(fake), fid_features_to_statistics(real), False)
+    assert frechet_distance(real, fake) == pytest.approx(peer["frechet_inception_distance"], rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("d", "n", "m", "expected"),
+    [(32, 200, None, 1.4866), (32, 1000, None, 0.2963), (32, 5000, None, 0.0592), (32, 1000, 1000, 0.5925)],
+)
+def test_bias_of_isotropic_covariances(d, n, m, expected):
+    bias = frechet_bias(torch.eye(d), n, m)
+    closed = sum(d / side + d * (d + 1) / (4 * (side - 1)) for side in (n, m) if side is not None)
+    assert bias == pytest.approx(closed, rel=CLOSED_FORM)
+    assert bias == pytest.approx(expected, abs=1e-4)
+    assert frechet_bias(2.5 * torch.eye(d), n, m) == pytest.approx(2.5 * closed, rel=CLOSED_FORM)
+
+
+def test_bias_is_that_of_the_turned_covariance_without_its_null_space():
+    values = torch.tensor([4.0, 1.0, 0.25]).double()
+    turned = rotation(5)[:, :3]
+    flat = frechet_bias(values.diag(), 50, 70)
+    assert frechet_bias(turned @ values.diag() @ turned.T, 50, 70) == pytest.approx(flat, rel=1e-6)
+    assert frechet_bias(torch.zeros(2, 2), 50, 70) == 0
+
+
+@pytest.mark.parametrize("values", [[1.0, 1.0, 1.0, 1.0], [9.0, 4.0, 1.0, 0.1]])
+def test_bias_by_monte_carlo_of_two_samples(values):
+    rng = np.random.default_rng(11)
+    scale = np.sqrt(values)
+    runs = np.array(
+        [
+            frechet_distance(*(torch.from_numpy(rng.normal(size=(n, len(values))) * scale) for n in (300, 200)))
+            for _ in range(300)
+        ]
+    )
+    expected = frechet_bias(torch.tensor(values).diag(), 300, 200)
+    assert abs(runs.mean() - expected) <= 4 * runs.std(ddof=1) / math.sqrt(len(runs))
+
+
+def test_bias_by_monte_carlo_against_exact_moments():
+    rng = np.random.default_rng(12)
+    covariance = torch.tensor([[2.0, 1.0, 0.0], [1.0, 2.0, 0.5], [0.0, 0.5, 1.0]]).double()
+    root = torch.linalg.cholesky(covariance)
+    exact = gaussian(torch.zeros(3), covariance)
+    runs = np.array(
+        [
+            frechet_distance_from_moments(Moments.of(torch.from_numpy(rng.normal(size=(500, 3))) @ root.T), exact)
+            for _ in range(300)
+        ]
+    )
+    assert abs(runs.mean() - frechet_bias(covariance, 500, None)) <= 4 * runs.std(ddof=1) / math.sqrt(len(runs))
+
+
+def test_bad_arguments_are_refused():
+    x = sampled(5, 3, 0)
+    for real, fake in ((x[0], x), (x[:1], x), (x, x[:, :2]), (x, x * math.nan)):
+        with pytest.raises(ValueError, match=r"found .*allowed"):
+            frechet_distance(real, fake)
+    with pytest.raises(ValueError, match="found 2 features"):
+        frechet_distance_from_moments(Moments.of(x), Moments.of(x[:, :2]))
+    with pytest.raises(ValueError, match="n_fake: found 1"):
+        frechet_bias(torch.eye(2), 5, 1)
+    with pytest.raises(ValueError, match="covariance: found shape"):
+        frechet_bias(torch.ones(2, 3), 5, 5)

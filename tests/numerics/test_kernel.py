@@ -1,0 +1,150 @@
+"""The kernel distance against brute force, closed forms and torch-fidelity."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch_fidelity.metric_kid import kid_features_to_metric
+
+from ganaudit.numerics.kernel import kernel_distance, kernel_distance_subsets, polynomial_kernel
+
+SUM_ROUNDING = 1e-10  # thousands of terms at eps each, relative to kernel values that cancel by up to 100
+
+
+def sampled(n, d, seed, shift=0.0):
+    return torch.from_numpy(np.random.default_rng(seed).normal(size=(n, d)) + shift)
+
+
+def brute_force(real, fake):
+    """Unbiased MMD^2 by Python sums."""
+
+    def k(a, b):
+        return (float(a @ b) / len(a) + 1) ** 3
+
+    n, m = len(real), len(fake)
+    within_real = math.fsum(k(real[i], real[j]) for i in range(n) for j in range(n) if i != j)
+    within_fake = math.fsum(k(fake[i], fake[j]) for i in range(m) for j in range(m) if i != j)
+    across = math.fsum(k(x, y) for x in real for y in fake)
+    return within_real / (n * (n - 1)) + within_fake / (m * (m - 1)) - 2 * across / (n * m)
+
+
+def without(x, i):
+    return torch.cat([x[:i], x[i + 1 :]])
+
+
+def shift_law(d, m):
+    """MMD^2 of N(0, I) against N(m, I), degree 3."""
+    s = m**2
+    own = 1 + 3 / d
+    other = (1 + s) ** 3 + 3 * (1 + s) * (1 + 2 * s) / d + 6 * s / d**2
+    return own + other - 2 - 6 * (1 + s) / d
+
+
+def test_kernel_is_its_formula():
+    x, y = sampled(4, 3, 0), sampled(5, 3, 1)
+    expected = [[(0.7 * float(a @ b) + 0.2) ** 2 for b in y] for a in x]
+    np.testing.assert_allclose(polynomial_kernel(x, y, 2, 0.7, 0.2).numpy(), expected, rtol=1e-12)
+    np.testing.assert_allclose(polynomial_kernel(x, y).numpy(), polynomial_kernel(x, y, 3, 1 / 3).numpy(), rtol=1e-12)
+
+
+@pytest.mark.parametrize("d", [1, 7, 49, 2048])
+def test_constants_zero_and_one_give_exactly_seven(d):
+    real, fake = torch.zeros(10, d), torch.ones(13, d)
+    result = kernel_distance(real, fake, block=4)
+    assert (result.value, result.standard_error) == (7.0, 0.0)
+    subsets = [(np.arange(5), np.arange(5)), (np.arange(2), np.arange(3))]
+    assert kernel_distance_subsets(real, fake, subsets).tolist() == [7.0, 7.0]
+
+
+@pytest.mark.parametrize(("n", "m"), [(3, 3), (9, 12), (14, 6)])
+def test_value_is_the_double_sum(n, m):
+    real, fake = sampled(n, 4, 0), sampled(m, 4, 1, shift=0.5)
+    expected = brute_force(real, fake)
+    assert kernel_distance(real, fake).value == pytest.approx(expected, rel=SUM_ROUNDING)
+    rows = np.arange(n)[::-1].copy(), torch.arange(m)
+    assert float(kernel_distance_subsets(real, fake, [rows])) == pytest.approx(expected, rel=SUM_ROUNDING)
+
+
+@pytest.mark.parametrize(("n", "m"), [(3, 4), (11, 8)])
+def test_standard_error_is_the_delete_one_jackknife(n, m):
+    real, fake = sampled(n, 4, 2), sampled(m, 4, 3, shift=0.3)
+    left_real = np.array([brute_force(without(real, i), fake) for i in range(n)])
+    left_fake = np.array([brute_force(real, without(fake, j)) for j in range(m)])
+    variance = sum((len(left) - 1) * left.var(ddof=0) for left in (left_real, left_fake))
+    assert kernel_distance(real, fake).standard_error == pytest.approx(math.sqrt(variance), rel=1e-8)
+
+
+@pytest.mark.parametrize("block", [1, 7, 16, 1000])
+def test_blocks_change_rounding_only(block):
+    real, fake = sampled(40, 6, 4), sampled(33, 6, 5, shift=0.2)
+    whole, parts = kernel_distance(real, fake), kernel_distance(real, fake, block=block)
+    assert parts.value == pytest.approx(whole.value, rel=SUM_ROUNDING)
+    assert parts.standard_error == pytest.approx(whole.standard_error, rel=SUM_ROUNDING)
+
+
+def test_closed_forms_by_monte_carlo_and_a_standard_error_that_measures_the_spread():
+    assert shift_law(16, 0.5) == pytest.approx(1.029297, abs=1e-6)
+    assert shift_law(2048, 0.1) == pytest.approx(0.030315955711, abs=1e-12)
+    rng = np.random.default_rng(6)
+    runs = [
+        kernel_distance(*(torch.from_numpy(rng.normal(size=(n, 16)) + m) for n, m in ((80, 0.0), (120, 0.5))))
+        for _ in range(400)
+    ]
+    values = np.array([run.value for run in runs])
+    variances = np.array([run.standard_error**2 for run in runs])
+    assert abs(values.mean() - shift_law(16, 0.5)) <= 4 * values.std(ddof=1) / math.sqrt(len(runs))
+    # The jackknife variance is biased upwards by order 1/n of itself (Efron and Stein 1981), never downwards.
+    spread = values.var(ddof=1)
+    spread_error = spread * math.sqrt(2 / len(runs)) * 1.5
+    mean_error = variances.std(ddof=1) / math.sqrt(len(runs))
+    noise = 4 * math.hypot(spread_error, mean_error)
+    assert -noise <= variances.mean() - spread <= noise + spread * 4 / 80
+
+
+def test_scale_law_by_monte_carlo():
+    rng = np.random.default_rng(7)
+    values = np.array(
+        [
+            kernel_distance(*(torch.from_numpy(rng.normal(size=(100, 16)) * s) for s in (1.0, 1.5))).value
+            for _ in range(300)
+        ]
+    )
+    assert abs(values.mean() - 3 * (1 - 1.5**2) ** 2 / 16) <= 4 * values.std(ddof=1) / math.sqrt(len(values))
+
+
+def test_equal_laws_average_to_zero_with_values_below_it():
+    rng = np.random.default_rng(8)
+    values = np.array(
+        [kernel_distance(*(torch.from_numpy(rng.normal(size=(n, 8))) for n in (30, 50))).value for _ in range(400)]
+    )
+    assert values.min() < 0
+    assert abs(values.mean()) <= 4 * values.std(ddof=1) / math.sqrt(len(values))
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, SUM_ROUNDING), (torch.float32, 1e-6)])
+def test_agrees_with_torch_fidelity_on_its_own_draws(dtype, tolerance):
+    real, fake = sampled(300, 64, 9).to(dtype), sampled(260, 64, 10, shift=1.0).to(dtype)
+    count, size, seed = 12, 100, 2020
+    peer = kid_features_to_metric(fake, real, kid_subsets=count, kid_subset_size=size, rng_seed=seed, verbose=False)
+    draws = np.random.RandomState(seed)
+    subsets = []
+    for _ in range(count):
+        rows_fake = draws.choice(len(fake), size, replace=False)
+        subsets.append((draws.choice(len(real), size, replace=False), rows_fake))
+    values = kernel_distance_subsets(real, fake, subsets).numpy()
+    assert values.mean() == pytest.approx(peer["kernel_inception_distance_mean"], rel=tolerance)
+    assert values.std(ddof=0) == pytest.approx(peer["kernel_inception_distance_std"], rel=10 * tolerance)
+
+
+def test_bad_arguments_are_refused():
+    x = sampled(5, 3, 0)
+    for real, fake in ((x[:2], x), (x, x[:, :2]), (x, x * math.inf)):
+        with pytest.raises(ValueError, match=r"found .*allowed"):
+            kernel_distance(real, fake)
+    with pytest.raises(ValueError, match="block: found 0"):
+        kernel_distance(x, x, block=0)
+    with pytest.raises(ValueError, match="degree: found 0"):
+        polynomial_kernel(x, x, degree=0)
+    with pytest.raises(ValueError, match=r"subset 1.*found 1"):
+        kernel_distance_subsets(x, x, [(np.arange(2), np.arange(2)), (np.arange(1), np.arange(2))])
