@@ -7,10 +7,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from ganaudit.document.errors import ConfigError, nearest
-from ganaudit.document.policy import problems_of
+from ganaudit.document.gates import Policy
+from ganaudit.document.policy import problems_of, pyproject_table
 
 __all__ = ["AuditPlan", "ExtractorPlan", "PolicyPlan", "load_plan", "make_plan", "plan_schema"]
 
@@ -65,11 +66,12 @@ class AuditPlan(_Section):
     cache: bool = True
     """Whether evidence is kept and reused."""
 
-    @model_validator(mode="after")
-    def _range_has_room(self) -> AuditPlan:
-        if self.range is not None and not self.range[0] < self.range[1]:
-            raise ValueError(f"range: low must be below high; found {self.range[0]:g},{self.range[1]:g}")
-        return self
+    @field_validator("range")
+    @classmethod
+    def _range_has_room(cls, value: tuple[float, float] | None) -> tuple[float, float] | None:
+        if value is not None and not value[0] < value[1]:
+            raise ValueError(f"low must be below high; found {value[0]:g},{value[1]:g}")
+        return value
 
 
 _KNOWN = {"": list(AuditPlan.model_fields), "extractor": list(ExtractorPlan.model_fields), "policy": ["file"]}
@@ -108,7 +110,7 @@ def load_plan(path: Path | None, overrides: Mapping[str, Any], evaluators: Itera
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise ConfigError(f"--config {path}: cannot be read: {error}") from None
         if path.name == "pyproject.toml":
-            data = data.get("tool", {}).get("ganaudit", {})
+            data = _of_pyproject(pyproject_table(data), path)
         data = _beside(data, path.parent)
     for key, value in overrides.items():
         if isinstance(value, Mapping) and isinstance(data.get(key), Mapping) and key != "evaluators":
@@ -124,6 +126,17 @@ def load_plan(path: Path | None, overrides: Mapping[str, Any], evaluators: Itera
 def plan_schema() -> dict[str, Any]:
     """Return the JSON Schema of ``audit.toml``."""
     return AuditPlan.model_json_schema()
+
+
+def _of_pyproject(table: dict[str, Any], path: Path) -> dict[str, Any]:
+    """Return the plan's keys of ``[tool.ganaudit]``; gates among them are a policy, as if ``policy.file`` named it."""
+    gates = {key for key in Policy.model_fields if key in table}
+    policy = table.get("policy")
+    named = policy if isinstance(policy, dict) else {}
+    if not gates and not set(named) - {"file"}:
+        return table
+    plan = {key: value for key, value in table.items() if key not in gates}
+    return {**plan, "policy": {"file": named.get("file", path.name)}}
 
 
 def _beside(data: dict[str, Any], folder: Path) -> dict[str, Any]:

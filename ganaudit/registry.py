@@ -60,7 +60,7 @@ def find(kind: str, name: str) -> Any:
         raise ConfigError(f"{kind.removesuffix('s')} {name!r}: unknown; {nearest(name, names(kind))}")
     try:
         return found[0].load()
-    except (ImportError, AttributeError) as error:
+    except Exception as error:  # a plugin's module runs as it is imported and may raise anything
         origin = found[0].dist.name if found[0].dist else "unknown"
         raise PluginError(
             f"{kind.removesuffix('s')} {name!r} of {origin}: {found[0].value} cannot be imported: {error}"
@@ -80,8 +80,9 @@ def _points(kind: str) -> list[EntryPoint]:
 def _summary(point: EntryPoint) -> str:
     try:
         spec = importlib.util.find_spec(point.module)
-        source = Path(spec.origin).read_text(encoding="utf-8") if spec and spec.origin else ""
-        text = ast.get_docstring(ast.parse(source)) or ""
-    except (ImportError, OSError, SyntaxError, ValueError):
+        assert spec is not None
+        assert spec.origin is not None
+        text = ast.get_docstring(ast.parse(Path(spec.origin).read_text(encoding="utf-8"))) or ""
+    except Exception:  # finding a plugin's module runs its package, which may raise anything; the list goes on
         return "(cannot be read)"
     return text.strip().splitlines()[0] if text.strip() else ""

@@ -48,13 +48,19 @@ for _name, _function in _VERBS.items():
     app.command(_name)(verb(_function))
 
 
-@app.callback()
-def _root(
-    version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
-) -> None:
-    if version:
+def _version(asked: bool) -> None:
+    if asked:
         sys.stdout.write(f"ganaudit {ganaudit.__version__}\n")
         raise typer.Exit(0)
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_version)
+    ] = False,
+) -> None:
+    del version  # answered by its callback
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

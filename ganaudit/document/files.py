@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import tempfile
 from pathlib import Path
@@ -51,10 +52,10 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 def check_writable(folder: Path) -> None:
-    """Make ``folder`` and prove that a file can be written there; raises OutputError before any work is done."""
+    """Prove that ``folder`` can be written or made, and leave nothing behind; raises OutputError before any work."""
+    standing = next(place for place in (folder, *folder.absolute().parents) if place.exists())
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=folder, prefix=".ganaudit-"):
+        with tempfile.NamedTemporaryFile(dir=standing, prefix=".ganaudit-"):
             pass
     except OSError as error:
         reason = error.strerror or str(error)
@@ -70,10 +71,11 @@ def load_document(path: Path) -> AuditDocument:
     """Read a document file, or ``document.json`` in a folder; raises DocumentError saying what is wrong with it."""
     file = path / "document.json" if path.is_dir() else path
     try:
-        data: Any = json.loads(file.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
+        text = file.read_text(encoding="utf-8")
+        data: Any = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
     except FileNotFoundError:
         raise DocumentError(f"document {file}: no such file; `ganaudit audit` writes one") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DocumentError(f"document {file}: cannot be read as strict JSON: {error}") from None
     schema = data.get("schema") if isinstance(data, dict) else None
     if schema != SCHEMA:
@@ -88,3 +90,10 @@ def load_document(path: Path) -> AuditDocument:
 
 def _refuse_constant(token: str) -> float:
     raise ValueError(f"the token {token} is not JSON")
+
+
+def _finite(token: str) -> float:
+    value = float(token)
+    if not math.isfinite(value):
+        raise ValueError(f"the number {token} is beyond the range of a float")
+    return value

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationInfo, field_validator, model_validator
 
 __all__ = ["Gate", "Policy", "Verdict", "Waiver"]
 
@@ -60,16 +60,24 @@ class Policy(_Strict):
     gate: list[Gate] = Field(default_factory=list)
     waiver: list[Waiver] = Field(default_factory=list)
 
-    @model_validator(mode="after")
-    def _ids_are_unique(self) -> Policy:
-        ids = [g.id for g in self.gate]
+    # Validators of the fields, not of the whole: they speak up beside every other problem of the policy.
+    @field_validator("gate")
+    @classmethod
+    def _ids_are_unique(cls, gates: list[Gate]) -> list[Gate]:
+        ids = [g.id for g in gates]
         doubled = sorted({i for i in ids if ids.count(i) > 1})
         if doubled:
             raise ValueError(f"gate ids must be unique; used twice: {', '.join(doubled)}")
-        lost = sorted({w.gate for w in self.waiver} - set(ids))
-        if lost:
-            raise ValueError(f"waivers name gates that do not exist: {', '.join(lost)}")
-        return self
+        return gates
+
+    @field_validator("waiver")
+    @classmethod
+    def _gates_exist(cls, waivers: list[Waiver], info: ValidationInfo) -> list[Waiver]:
+        if "gate" in info.data:
+            lost = sorted({w.gate for w in waivers} - {g.id for g in info.data["gate"]})
+            if lost:
+                raise ValueError(f"waivers name gates that do not exist: {', '.join(lost)}")
+        return waivers
 
 
 class Verdict(_Strict):

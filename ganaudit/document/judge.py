@@ -14,6 +14,9 @@ from ganaudit.document.model import AuditDocument, Measurement
 
 __all__ = ["Judgement", "differing_fields", "exit_of", "judge"]
 
+_OUT_OF_REACH = 1e6
+"""Widths of the interval in its distance from the limit beyond which no sample size would decide."""
+
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
@@ -55,7 +58,7 @@ def judge(
     for gate in policy.gate:
         verdict = _verdict(gate, document, baseline)
         verdicts.append(_settled(verdict, gate, policy, document, day))
-    return _judgement(tuple(verdicts))
+    return _judgement(tuple(verdicts), policy)
 
 
 def exit_of(document: AuditDocument, judgement: Judgement | None) -> tuple[int, str]:
@@ -116,22 +119,39 @@ def _verdict(gate: Gate, document: AuditDocument, baseline: AuditDocument | None
     if found.better not in ("lower", "higher"):
         message = "has no better direction, so no limit can be set on it"
         return _plain(gate, "inconclusive", message, found)
-    limit, spread = gate.limit, 0.0
-    if gate.baseline:
-        if baseline is None:
-            return _plain(gate, "missing", "compares with a baseline and none was given (--baseline DOCUMENT)", found)
-        differing = differing_fields(document, baseline, gate.measure.partition("/")[0])
-        if differing:
-            message = "is not comparable with the baseline; they differ in " + "; ".join(differing)
-            return _plain(gate, "missing", message, found)
-        reference = baseline.measurement(gate.measure)
-        if reference is None or reference.value is None:
-            return _plain(gate, "missing", "the baseline has no such number", found)
-        sign = 1.0 if found.better == "lower" else -1.0
-        limit = reference.value + sign * gate.margin
-        spread = _half_width(reference)
-    assert limit is not None
-    return _compared(gate, found, limit, spread)
+    if not gate.baseline:
+        assert gate.limit is not None
+        return _unsure(gate, found, found, gate.limit) or _compared(gate, found, gate.limit, 0.0)
+    return _against_baseline(gate, found, document, baseline)
+
+
+def _against_baseline(
+    gate: Gate, found: Measurement, document: AuditDocument, baseline: AuditDocument | None
+) -> Verdict:
+    if baseline is None:
+        return _plain(gate, "missing", "compares with a baseline and none was given (--baseline DOCUMENT)", found)
+    differing = differing_fields(document, baseline, gate.measure.partition("/")[0])
+    if differing:
+        message = "is not comparable with the baseline; they differ in " + "; ".join(differing)
+        return _plain(gate, "missing", message, found)
+    reference = baseline.measurement(gate.measure)
+    if reference is None or reference.value is None:
+        return _plain(gate, "missing", "the baseline has no such number", found)
+    limit = reference.value + (gate.margin if found.better == "lower" else -gate.margin)
+    unsure = _unsure(gate, found, found, limit) or _unsure(gate, found, reference, limit)
+    return unsure or _compared(gate, found, limit, _half_width(reference))
+
+
+def _unsure(gate: Gate, found: Measurement, held: Measurement, limit: float) -> Verdict | None:
+    """Return the verdict where ``held``, the number or its baseline, lacks the confidence asked for, else None."""
+    interval = held.interval
+    if gate.confidence is None or (interval is not None and interval.level >= gate.confidence):
+        return None
+    whose = "it" if held is found else "the baseline"
+    has = "no interval" if interval is None else f"an interval of confidence {interval.level:g}"
+    reason = f" ({held.interval_reason})" if interval is None and held.interval_reason else ""
+    message = f"the gate asks for confidence {gate.confidence:g}; {whose} has {has}{reason}"
+    return _plain(gate, "inconclusive", message, found).model_copy(update={"limit": limit})
 
 
 def _why_missing(gate: Gate, document: AuditDocument, found: Measurement | None) -> str:
@@ -152,21 +172,18 @@ def _range(found: Measurement, spread: float) -> _Range:
     assert found.value is not None
     if found.interval is None:
         return _Range(found.value, found.value, is_interval=False)
-    # Two audits are independent draws: the width of their difference adds in squares.
-    low = found.value - math.hypot(found.value - found.interval.low, spread)
-    high = found.value + math.hypot(found.interval.high - found.value, spread)
+    # A value beyond its own interval, as a bootstrap may give, is judged too: a gate never passes on a bad value.
+    low, high = min(found.interval.low, found.value), max(found.interval.high, found.value)
+    if spread:
+        # Two audits are independent draws: the width of their difference adds in squares.
+        low = found.value - math.hypot(found.value - low, spread)
+        high = found.value + math.hypot(high - found.value, spread)
     return _Range(low, high, is_interval=True)
 
 
 def _compared(gate: Gate, found: Measurement, limit: float, spread: float) -> Verdict:
     assert found.value is not None
     around = _range(found, spread)
-    level = found.interval.level if found.interval else None
-    if gate.confidence is not None and (level is None or level < gate.confidence):
-        has = "it has no interval" if level is None else f"its interval has confidence {level:g}"
-        reason = f" ({found.interval_reason})" if level is None and found.interval_reason else ""
-        message = f"the gate asks for confidence {gate.confidence:g}; {has}{reason}"
-        return _plain(gate, "inconclusive", message, found).model_copy(update={"limit": limit})
     lower_is_better = found.better == "lower"
     good = around.high <= limit if lower_is_better else around.low >= limit
     bad = around.low > limit if lower_is_better else around.high < limit
@@ -183,7 +200,7 @@ def _compared(gate: Gate, found: Measurement, limit: float, spread: float) -> Ve
     needed = _n_needed(found, around, limit) if outcome == "inconclusive" else None
     if outcome == "inconclusive":
         message += "; the interval straddles the limit"
-        message += f", about n = {needed} would decide" if needed else ", and no n would decide: the value is the limit"
+        message += f", about n = {needed} would decide" if needed else "; no n in reach would: the value is the limit"
     return Verdict(
         gate=gate.id,
         measure=gate.measure,
@@ -206,7 +223,8 @@ def _n_needed(found: Measurement, around: _Range, limit: float) -> int | None:
     assert found.value is not None
     distance = abs(found.value - limit)
     half = around.high - found.value if limit > found.value else found.value - around.low
-    if distance == 0.0 or half <= 0.0:
+    # On both sides of the division by a tiny distance lies an overflow; an n beyond reach is none.
+    if half <= 0.0 or half >= _OUT_OF_REACH * distance:
         return None
     return math.ceil(found.n * (half / distance) ** 2)
 
@@ -230,26 +248,33 @@ def _plain(gate: Gate, outcome: str, message: str, found: Measurement | None = N
 
 
 def _settled(verdict: Verdict, gate: Gate, policy: Policy, document: AuditDocument, today: date) -> Verdict:
-    waiver = next((w for w in policy.waiver if w.gate == gate.id), None)
-    if verdict.outcome == "failed" and waiver is not None:
-        verdict = _waived(verdict, waiver, document, today)
+    waivers = [w for w in policy.waiver if w.gate == gate.id]
+    if verdict.outcome == "failed" and waivers:
+        verdict = _waived(verdict, waivers, document, today)
     return verdict.model_copy(update={"blocking": _blocks(verdict, policy)})
 
 
-def _waived(verdict: Verdict, waiver: Waiver, document: AuditDocument, today: date) -> Verdict:
-    assert verdict.value is not None
-    beyond = verdict.value > waiver.ceiling if verdict.direction == "lower" else verdict.value < waiver.ceiling
-    problem = None
-    if waiver.subject != document.subject.digest:
-        problem = "its waiver is for another subject"
-    elif today > waiver.expires:
-        problem = f"its waiver expired on {waiver.expires.isoformat()}"
-    elif beyond:
-        problem = f"its waiver covers values up to {waiver.ceiling:g}"
-    if problem:
-        return verdict.model_copy(update={"message": f"{verdict.message}; {problem}"})
+def _waived(verdict: Verdict, waivers: Sequence[Waiver], document: AuditDocument, today: date) -> Verdict:
+    """Return the verdict waived by the first waiver that holds, else failed with what is wrong with each."""
+    problems = [_waiver_problem(waiver, verdict, document, today) for waiver in waivers]
+    if None not in problems:
+        told = "; ".join(dict.fromkeys(p for p in problems if p))
+        return verdict.model_copy(update={"message": f"{verdict.message}; {told}"})
+    waiver = waivers[problems.index(None)]
     message = f"{verdict.message}; waived by {waiver.owner} until {waiver.expires.isoformat()}: {waiver.reason}"
     return verdict.model_copy(update={"outcome": "waived", "message": message})
+
+
+def _waiver_problem(waiver: Waiver, verdict: Verdict, document: AuditDocument, today: date) -> str | None:
+    assert verdict.value is not None
+    lower_is_better = verdict.direction == "lower"
+    if waiver.subject != document.subject.digest:
+        return "its waiver is for another subject"
+    if today > waiver.expires:
+        return f"its waiver expired on {waiver.expires.isoformat()}"
+    if verdict.value > waiver.ceiling if lower_is_better else verdict.value < waiver.ceiling:
+        return f"its waiver covers values {'up' if lower_is_better else 'down'} to {waiver.ceiling:g}"
+    return None
 
 
 def _blocks(verdict: Verdict, policy: Policy) -> bool:
@@ -261,7 +286,7 @@ def _blocks(verdict: Verdict, policy: Policy) -> bool:
     return verdict.outcome in ("failed", "missing")
 
 
-def _judgement(verdicts: Sequence[Verdict]) -> Judgement:
+def _judgement(verdicts: tuple[Verdict, ...], policy: Policy) -> Judgement:
     counts = {
         outcome: sum(v.outcome == outcome for v in verdicts)
         for outcome in ("passed", "failed", "inconclusive", "missing", "waived")
@@ -271,7 +296,9 @@ def _judgement(verdicts: Sequence[Verdict]) -> Judgement:
         return Judgement((), 3, "incomplete: the policy has no gate")
     blocking = [v for v in verdicts if v.blocking]
     if any(v.outcome == "failed" for v in blocking):
-        return Judgement(tuple(verdicts), 1, f"failed: {told}")
-    if blocking:
-        return Judgement(tuple(verdicts), 3, f"incomplete: {told}")
-    return Judgement(tuple(verdicts), 0, f"passed: {told}")
+        return Judgement(verdicts, 1, f"failed: {told}")
+    # A policy none of whose gates met a number has judged nothing, however mild its gates are.
+    nothing = policy.fail_on != "never" and counts["missing"] == len(verdicts)
+    if blocking or nothing:
+        return Judgement(verdicts, 3, f"incomplete: {told}")
+    return Judgement(verdicts, 0, f"passed: {told}")

@@ -50,12 +50,19 @@ class Interval(_Record):
 
     low: FiniteFloat
     high: FiniteFloat
-    level: float = 0.95
+    level: float = Field(default=0.95, gt=0.0, lt=1.0)
     """Confidence, in (0, 1)."""
     method: str
     """How it was computed, in the field's terms."""
     covers: str
     """Which variation it covers, in plain words; anything else is not in it."""
+
+    @model_validator(mode="after")
+    def _is_a_range(self) -> Interval:
+        # A gate takes both ends at their word: turned round, every limit between them would be met.
+        if self.low > self.high:
+            raise ValueError(f"an interval's low must not be above its high; found {self.low:g}, {self.high:g}")
+        return self
 
 
 class Null(_Record):

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from ganaudit.document.errors import ConfigError, nearest
 from ganaudit.document.gates import Gate, Policy, Waiver
 
-__all__ = ["Policy", "load_policy", "parse_policy", "problems_of"]
+__all__ = ["Policy", "load_policy", "parse_policy", "problems_of", "pyproject_table"]
 
 
 def problems_of(error: ValidationError, where: str, known: dict[str, list[str]] | None = None) -> list[str]:
@@ -22,7 +22,8 @@ def problems_of(error: ValidationError, where: str, known: dict[str, list[str]] 
         message = problem["msg"].removeprefix("Value error, ")
         if problem["type"] == "extra_forbidden":
             section = str(problem["loc"][0]) if len(problem["loc"]) > 1 else ""
-            message = f"unknown key; {nearest(str(problem['loc'][-1]), (known or {}).get(section, []))}"
+            names = (known or {}).get(section)
+            message = f"unknown key; {nearest(str(problem['loc'][-1]), names)}" if names else "unknown key"
         elif problem["type"] == "missing":
             message = "required, but not given"
         else:
@@ -41,7 +42,7 @@ def parse_policy(data: dict[str, Any], where: str) -> Policy:
 
 
 def load_policy(path: Path) -> Policy:
-    """Read a policy file, or the ``[tool.ganaudit.policy]`` table of a ``pyproject.toml``.
+    """Read a policy file, or the ``[tool.ganaudit]`` or ``[tool.ganaudit.policy]`` table of a ``pyproject.toml``.
 
     Raises ConfigError when the file is missing, is not TOML or holds anything a policy cannot.
     """
@@ -54,7 +55,19 @@ def load_policy(path: Path) -> Policy:
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"policy {path}: not valid TOML: {error}") from None
     if path.name == "pyproject.toml":
-        data = data.get("tool", {}).get("ganaudit", {})
-        data = data.get("policy", data)
-        data = {k: v for k, v in data.items() if k in Policy.model_fields}
+        data = _of_pyproject(pyproject_table(data))
     return parse_policy(data, f"policy {path}")
+
+
+def pyproject_table(data: dict[str, Any]) -> dict[str, Any]:
+    """Return the ``[tool.ganaudit]`` table of a ``pyproject.toml``, empty where there is none."""
+    tool = data.get("tool")
+    table = tool.get("ganaudit") if isinstance(tool, dict) else None
+    return dict(table) if isinstance(table, dict) else {}
+
+
+def _of_pyproject(table: dict[str, Any]) -> dict[str, Any]:
+    # The table [tool.ganaudit.policy] may also hold ``file``, which is the plan's; without more it is no policy.
+    nested = table.get("policy")
+    own = {k: v for k, v in nested.items() if k != "file"} if isinstance(nested, dict) else {}
+    return own or {k: v for k, v in table.items() if k in Policy.model_fields}

@@ -188,6 +188,7 @@ class DiscriminatorDetection:
                 threshold,
                 sizes["threshold"],
                 interval=_quantile_interval(calibration, k),
+                interval_reason="too few calibration reals lie below the threshold for a bound on both sides",
                 null_reason="a threshold is set on reals alone: there is no generated side to replace",
             ),
             self.spec.measurement(
@@ -225,9 +226,12 @@ def _interval(bounds: Bounds, method: str, covers: str) -> Interval:
     return Interval(low=bounds.low, high=bounds.high, level=0.95, method=method, covers=covers)
 
 
-def _quantile_interval(calibration: Tensor, k: int) -> Interval:
+def _quantile_interval(calibration: Tensor, k: int) -> Interval | None:
+    bounds = quantile_bounds(calibration, k, 0.95)
+    if not (np.isfinite(bounds.low) and np.isfinite(bounds.high)):
+        return None
     return _interval(
-        quantile_bounds(calibration, k, 0.95),
+        bounds,
         "order statistics (binomial)",
         "the drawing of calibration reals, for the score quantile the threshold estimates",
     )

@@ -36,7 +36,7 @@ class KernelDistance:
         title="Kernel distance",
         question="Do generated and real features differ in any moment up to the third?",
         needs=("features/real", "features/fake", "features/null-real", "features/null-fake"),
-        minimum={"features/real": 2, "features/fake": 2},
+        minimum={"features/real": 3, "features/fake": 3},
         measurements=(
             MeasurementSpec(
                 key="kd",
@@ -65,7 +65,9 @@ class KernelDistance:
     def evaluate(self, view: View, rng: np.random.Generator) -> Findings:
         """Return kd with its interval and null, and the spread of subset estimates for both."""
         real, fake = view["features/real"], view["features/fake"]
+        too_few = "fewer than 3 reals on a side of the null"
         has_null = view.missing("features/null-fake") is None
+        has_null = has_null and min(len(view["features/null-real"]), len(view["features/null-fake"])) >= 3
         pairs = {"generated": (real, fake)}
         if has_null:
             pairs["null: real against real"] = (view["features/null-real"], view["features/null-fake"])
@@ -90,7 +92,7 @@ class KernelDistance:
             interval=interval,
             interval_reason=None if interval else "subsets overlap: their spread is no standard error",
             null=null,
-            null_reason=None if null else view.null_rule,
+            null_reason=None if null else view.missing("features/null-fake") or too_few,
         )
         return Findings([kd], [_histogram(spread, value)])
 

@@ -128,7 +128,7 @@ class PrecisionRecall:
             sizes,
             interval=intervals[key],
             null=nulls.get(key),
-            null_reason=None if key in nulls else view.null_rule,
+            null_reason=None if key in nulls else f"{self.neighbours} neighbours need more reals ({view.null_rule})",
         )
 
     def _nulls(self, view: View, rng: np.random.Generator, needed: int) -> dict[str, Null]:

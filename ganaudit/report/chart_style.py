@@ -59,7 +59,7 @@ def data(rows: list[dict[str, Any]]) -> alt.InlineData:
 
 def scale(of: Axis, nice: bool = True) -> alt.Scale:
     """Return the scale an axis asks for."""
-    return alt.Scale(type="log" if of.log else "linear", zero=False, nice=nice)
+    return alt.Scale(type="log" if of.log else "linear", zero=False, nice=nice and not of.log)
 
 
 def axis(values: Sequence[float] | None = None, **more: Any) -> alt.Axis:
@@ -74,7 +74,9 @@ def _decades(values: Sequence[float]) -> list[float]:
     low, high = math.floor(math.log10(min(values))), math.ceil(math.log10(max(values)))
     steps = (1, 2, 5) if high - low <= 2 else (1,)
     every = max(1, math.ceil((high - low) / 8))
-    return [step * 10.0**power for power in range(low, high + 1, every) for step in steps]
+    ticks = [step * 10.0**power for power in range(low, high + 1, every) for step in steps]
+    inside = [t for t in ticks if min(values) <= t <= max(values)]
+    return inside if len(inside) > 1 else sorted({min(values), max(values)})
 
 
 def line_channels(names: list[str]) -> dict[str, Any]:

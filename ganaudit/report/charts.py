@@ -48,7 +48,7 @@ _MOST_BINS = 120
 _MOST_LABELS = 30
 _MOST_NUMBERS = 24
 _NAMES = 190
-"""Room for row names in the interval plot."""
+"""The most room that row names take in the interval plot."""
 
 _Row = dict[str, Any]
 
@@ -100,7 +100,8 @@ def measurements(rows: Sequence[Measurement], prefix: str = "chart") -> str:
         raise ChartError("no number has a value")
     titles = unique([m.title for m in drawn])
     groups = _alike(drawn)
-    panels = [_panel([(titles[i], drawn[i]) for i in group], top=group is groups[0]) for group in groups]
+    room = min(_NAMES, 40 + 6 * max(map(len, titles)))
+    panels = [_panel([(titles[i], drawn[i]) for i in group], room, top=group is groups[0]) for group in groups]
     chart = alt.vconcat(*panels, spacing=18).resolve_scale(x="independent", y="independent")
     told = [_tell_measurement(m) for m in drawn]
     return _finish(chart, "Numbers with their intervals, and real against real", [*told, *notes], [], prefix)
@@ -282,12 +283,12 @@ def _extent(m: Measurement) -> list[float]:
     return [e for e in ends if e is not None]
 
 
-def _panel(group: list[tuple[str, Measurement]], top: bool) -> Any:
+def _panel(group: list[tuple[str, Measurement]], room: int, top: bool) -> Any:
     rows = [row for title, m in group for row in _marks(title, m)]
     ways = sorted({direction(m)[1] for _, m in group})
     unit = plain(group[0][1].unit) or "no unit"
     over = f"{unit} ({ways[0]})" if len(ways) == 1 else unit
-    names = alt.Axis(minExtent=_NAMES, maxExtent=_NAMES, labelLimit=_NAMES - 24, ticks=False, grid=False, domain=False)
+    names = alt.Axis(minExtent=room, maxExtent=room, labelLimit=room - 24, ticks=False, grid=False, domain=False)
     lanes = alt.YOffset("side:N", sort=_SIDES, scale=alt.Scale(domain=_SIDES))
     y = alt.Y("row:N", sort=None, title=None, axis=names)
     spread = alt.Scale(zero=False, nice=True)
@@ -301,7 +302,7 @@ def _panel(group: list[tuple[str, Measurement]], top: bool) -> Any:
         shape=_side("Shape", SHAPES, top),
         description="say:N",
     )
-    return alt.layer(solid, dashed, points).properties(width=_WIDTH - _NAMES - 24, height=38 * len(group))
+    return alt.layer(solid, dashed, points).properties(width=_WIDTH - room - 24, height=38 * len(group))
 
 
 def _side(channel: str, values: Sequence[str], top: bool) -> Any:

@@ -152,7 +152,7 @@ class _Page:
                 style=Markup(style),  # noqa: S704  our own style sheet, from the package
                 style_hash=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
                 digest=hashlib.sha256(dumps(document).encode("utf-8", "surrogatepass")).hexdigest(),
-                policy=None if document.policy is None else json.dumps(document.policy, indent=2, ensure_ascii=False),
+                policy=None if document.policy is None else _policy(document.policy),
             )
         )
         return text.rstrip("\n") + "\n"
@@ -268,6 +268,15 @@ def _environment(longest: int) -> jinja2.Environment:
     )
     environment.globals.update(marks=_MARKS, split_measure=words.split_measure)
     return environment
+
+
+def _policy(policy: Mapping[str, Any]) -> str:
+    """Return the policy as text, one gate or waiver a line."""
+    lines = []
+    for key, value in policy.items():
+        entries = value if isinstance(value, list) else [value]
+        lines += [f"{key}: {json.dumps(entry, ensure_ascii=False)}" for entry in entries]
+    return "\n".join(lines)
 
 
 def _cell(value: str | int | float | None) -> str:

@@ -8,6 +8,7 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
+from ganaudit.document.gates import Verdict
 from ganaudit.document.model import Interval, Measurement, Null
 
 __all__ = ["count", "direction", "duration", "flatten", "number", "plain", "short", "slug", "span", "split_measure"]
@@ -42,7 +43,7 @@ def number(value: float, digits: int = 4) -> str:
     """Write a measured number with ``digits`` significant digits; whole numbers stay whole."""
     if value == int(value) and abs(value) < 1e6:
         return count(int(value))
-    exponent = int(f"{value:.{digits - 1}e}".partition("e")[2])
+    exponent = _exponent(value, digits)
     if -4 <= exponent < 6:
         return _signed(f"{abs(value):,.{max(0, digits - 1 - exponent)}f}".replace(",", _THIN), value)
     mantissa = f"{abs(value):.{digits - 1}e}".partition("e")[0]
@@ -63,15 +64,25 @@ def count(n: int) -> str:
     return _signed(f"{abs(n):,}".replace(",", _THIN), n)
 
 
+def _exponent(value: float, digits: int = 4) -> int:
+    return int(f"{value:.{digits - 1}e}".partition("e")[2])
+
+
 def _signed(text: str, value: float) -> str:
     return _MINUS + text if value < 0 else text
 
 
-def span(what: Interval | Null | None) -> str:
-    """Write the two ends of an interval or of a null's range; empty when there is none."""
+def span(what: Interval | Null | Verdict | None) -> str:
+    """Write the two ends of an interval or of a null's range, alike in decimals; empty when there is none."""
     if what is None or what.low is None or what.high is None:
         return ""
-    return f"[{number(what.low)}, {number(what.high)}]"
+    low, high = what.low, what.high
+    exponent = _exponent(max(abs(low), abs(high)))
+    if exponent >= 4 and exponent < 6:
+        return f"[{number(low)}, {number(high)}]"
+    power, decimals = (0, 3 - exponent) if -4 <= exponent < 4 else (exponent, 3)
+    ends = ", ".join(_signed(f"{abs(end) / 10.0**power:.{decimals}f}", end) for end in (low, high))
+    return f"[{ends}]" + (f" × 10{str(power).translate(_SUPERSCRIPTS)}" if power else "")
 
 
 def direction(measurement: Measurement) -> tuple[str, str]:

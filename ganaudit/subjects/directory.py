@@ -69,6 +69,15 @@ class SubjectFile(_Section):
     """What training says of itself: data, digest of the split it saw, images shown, seed, augmentation."""
 
 
+_KNOWN = {
+    "": ["schema", *(name for name in SubjectFile.model_fields if name != "schema_")],
+    "latent": list(Latent.model_fields),
+    "sample": list(Sample.model_fields),
+    "generator": list(Network.model_fields),
+    "discriminator": list(Network.model_fields),
+}
+
+
 class Directory:
     """Reads a directory written by ``ganaudit train``."""
 
@@ -116,7 +125,7 @@ def read_subject_file(path: Path) -> SubjectFile:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise SubjectError(f"{path}: cannot be read: {error}") from None
     except ValidationError as error:
-        raise SubjectError("\n".join(problems_of(error, str(path)))) from None
+        raise SubjectError("\n".join(problems_of(error, str(path), _KNOWN))) from None
 
 
 def _network(folder: Path, described: Network, options: LoadOptions) -> nn.Module:

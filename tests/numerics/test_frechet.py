@@ -81,6 +81,13 @@ def test_both_routes_are_the_nuclear_norm(n, m, d):
     assert frechet_distance(real, fake) == pytest.approx(reference(real, fake), rel=CLOSED_FORM)
 
 
+@pytest.mark.parametrize(("n", "m"), [(3, 400), (400, 3), (5, 9)])
+def test_moments_of_few_samples_carry_no_noise_from_the_null_space(n, m):
+    real, fake = sampled(n, 24, 1), sampled(m, 24, 2)
+    value = frechet_distance_from_moments(Moments.of(real), Moments.of(fake))
+    assert value == pytest.approx(reference(real, fake), rel=CLOSED_FORM)
+
+
 def test_constant_features_change_nothing_but_the_route():
     real, fake = sampled(40, 8, 1), 0.5 * sampled(30, 8, 2)
     padded = [torch.cat([x, torch.full((len(x), 56), 3.0)], dim=1) for x in (real, fake)]

@@ -57,6 +57,11 @@ def test_constants_zero_and_one_give_exactly_seven(d):
     assert kernel_distance_subsets(real, fake, subsets).tolist() == [7.0, 7.0]
 
 
+def test_the_mean_product_of_ones_is_exactly_one():
+    # 49 · (1/49) is not 1 in float64.
+    assert polynomial_kernel(torch.ones(1, 49), torch.ones(1, 49), degree=1, coef0=0.0).item() == 1.0
+
+
 @pytest.mark.parametrize(("n", "m"), [(3, 3), (9, 12), (14, 6)])
 def test_value_is_the_double_sum(n, m):
     real, fake = sampled(n, 4, 0), sampled(m, 4, 1, shift=0.5)

@@ -1,0 +1,43 @@
+# Two commands, each enough on a fresh machine with Python 3.11+: `make audit` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help audit test lint format reference golden clean
+
+help: ## Show this list.
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+# Kept while pyproject.toml is unchanged.
+$(STAMP): pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $(STAMP)
+
+audit: $(STAMP) ## Audit the reference model `digits`; writes reports/digits/.
+	$(BIN)/ganaudit audit digits --out reports/digits
+
+test: $(STAMP) ## Run the whole test suite.
+	$(BIN)/python -m pytest
+
+lint: $(STAMP) ## Style, types and layers.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(STAMP) ## Put the style right.
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+reference: $(STAMP) ## Train the reference models again (minutes).
+	$(BIN)/python reference_models/digits/train_extractor.py
+	$(BIN)/ganaudit train reference_models/digits/train.toml --out reference_models/digits
+
+golden: $(STAMP) ## Write the golden files of the tests again; review the difference.
+	GANAUDIT_REGENERATE=1 $(BIN)/python -m pytest tests/report tests/cli
+
+clean: ## Remove the environment and caches.
+	rm -rf $(VENV) .mypy_cache .ruff_cache .import_linter_cache

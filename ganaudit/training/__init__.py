@@ -1,0 +1,1 @@
+"""Trains GANs and leaves subject directories; it never meets an evaluator."""
