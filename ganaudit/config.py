@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -17,6 +18,10 @@ __all__ = ["AuditPlan", "ExtractorPlan", "PolicyPlan", "load_plan", "make_plan",
 
 PROFILES = {"quick": 250, "standard": 10_000, "full": 50_000}
 """The most samples each profile generates when ``samples`` is not given."""
+
+
+_NAMED = re.compile(r"((?:^|,\s*)(?:train|calibration|test)=)")
+"""Where a split of ``train=PATH,test=PATH`` begins."""
 
 
 class _Section(BaseModel):
@@ -143,7 +148,7 @@ def _beside(data: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Return the data with paths that exist beside the file made relative to the working directory."""
 
     def placed(value: Any) -> Any:
-        if isinstance(value, str) and not Path(value).is_absolute() and (folder / value).exists():
+        if isinstance(value, str) and value and not Path(value).is_absolute() and (folder / value).exists():
             return str(folder / value)
         return value
 
@@ -151,6 +156,8 @@ def _beside(data: dict[str, Any], folder: Path) -> dict[str, Any]:
     for key in ("subject", "discriminator", "reference"):
         if isinstance(data.get(key), dict):
             data[key] = {name: placed(value) for name, value in data[key].items()}
+        elif key == "reference" and isinstance(data.get(key), str) and _NAMED.match(data[key]):
+            data[key] = "".join(map(placed, _NAMED.split(data[key])))
         elif key in data:
             data[key] = placed(data[key])
     for section, key in (("extractor", "weights"), ("policy", "file")):

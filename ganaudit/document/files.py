@@ -21,7 +21,9 @@ __all__ = ["check_writable", "dumps", "load_document", "write_atomically", "writ
 def dumps(document: AuditDocument) -> str:
     """Return the document as JSON text, equal for equal documents; never a NaN or infinity token."""
     data = document.model_dump(mode="json", by_alias=True)
-    return json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    text = json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    # A file name need not be Unicode; its stray bytes are lone surrogates, which JSON can only hold escaped.
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def write_atomically(path: Path, content: bytes) -> None:

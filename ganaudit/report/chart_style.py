@@ -101,9 +101,24 @@ def legend(names: list[str], bars: bool = False) -> alt.Legend | None:
 
 
 def cycle(values: Sequence[Any], names: Sequence[str]) -> list[Any]:
-    """Return one of ``values`` for each name; beyond five, colours and the rest turn over at different places."""
+    """Return one of ``values`` for each name.
+
+    What is generated has the first and what is real the second in every chart of a page, whichever comes first.
+    Beyond five, colours and the rest turn over at different places, so that no two of ten series look alike.
+    """
     shift = 0 if values is COLOURS else 1
-    return [values[(i + shift * (i // len(values))) % len(values)] for i in range(len(names))]
+    return [values[(i + shift * (i // len(values))) % len(values)] for i in _slots(names)]
+
+
+def _slots(names: Sequence[str]) -> list[int]:
+    wanted: dict[str, int] = {}
+    for name in names:
+        lowered = name.lower()
+        slot = 0 if "generated" in lowered or "fake" in lowered else 1 if "real" in lowered else None
+        if slot is not None and slot not in wanted.values():
+            wanted[name] = slot
+    free = iter(i for i in range(len(names) + 2) if i not in wanted.values())
+    return [wanted[name] if name in wanted else next(free) for name in names]
 
 
 def drawable_rules(rules: Iterable[Rule], x_log: bool, y_log: bool, notes: list[str]) -> list[Rule]:

@@ -7,6 +7,7 @@ import xml.etree.ElementTree as ET
 
 from ganaudit.document.gates import Verdict
 from ganaudit.document.model import AuditDocument
+from ganaudit.report.summary import broken, summarise
 from ganaudit.report.words import plain
 
 __all__ = ["render_junit"]
@@ -18,12 +19,14 @@ def render_junit(document: AuditDocument) -> str:
     """Return the verdicts as JUnit XML.
 
     A blocking gate that failed is a ``failure``, one that is missing or inconclusive an ``error``. What does not block
-    is ``skipped``, with the outcome in its message. Evaluators that were asked for and failed are errors too, and a
-    policy without gates is one: nothing run is never a pass.
+    is ``skipped``, with the outcome in its message. An evaluator that failed or was asked for in vain is an error
+    too, and so is an audit that is incomplete for any other reason: nothing run is never a pass.
     """
-    cases = [_case(v) for v in document.verdicts] + _broken(document)
-    if document.policy is not None and not document.verdicts:
-        cases.append(_element("ganaudit", "policy", "error", "incomplete", "the policy has no gate"))
+    cases = [_case(v) for v in document.verdicts]
+    cases += [_element(r.evaluator, "measured", "error", r.status, r.reason or "") for r in broken(document)]
+    summary = summarise(document)
+    if summary.outcome == "incomplete" and all(c.find("error") is None for c in cases):
+        cases.append(_element("audit", "complete", "error", "incomplete", summary.sentence))
     counts = {
         "tests": len(cases),
         "failures": sum(c.find("failure") is not None for c in cases),
@@ -55,11 +58,6 @@ def _case(verdict: Verdict) -> ET.Element:
         return _element(evaluator, name, "skipped", verdict.outcome, verdict.message)
     tag = "failure" if verdict.outcome == "failed" else "error"
     return _element(evaluator, name, tag, verdict.outcome, verdict.message)
-
-
-def _broken(document: AuditDocument) -> list[ET.Element]:
-    broken = [r for r in document.results if r.requested and r.status == "failed"]
-    return [_element(r.evaluator, "evaluator ran", "error", "failed", r.reason or "") for r in broken]
 
 
 def _element(group: str, name: str, tag: str | None, outcome: str, message: str) -> ET.Element:

@@ -8,7 +8,7 @@ from typing import Literal
 from ganaudit.document.gates import Verdict
 from ganaudit.document.model import AuditDocument, EvaluatorResult
 
-__all__ = ["OUTCOMES", "Gap", "Summary", "gaps", "summarise"]
+__all__ = ["OUTCOMES", "Gap", "Summary", "broken", "gaps", "summarise"]
 
 OUTCOMES = ("failed", "missing", "inconclusive", "waived", "passed")
 """Every outcome of a gate, what needs attention first."""
@@ -43,54 +43,59 @@ class Gap:
 
 
 def summarise(document: AuditDocument) -> Summary:
-    """Return the verdict in words: the exit-code rules of ``judge``, plus evaluators that were asked for and failed."""
+    """Return the verdict in words; the outcome is the one that ``exit_of`` turns into the exit code."""
     verdicts = sorted(document.verdicts, key=lambda v: (OUTCOMES.index(v.outcome), not v.blocking))
-    unsettled = sorted(
-        (v for v in verdicts if v.outcome in ("failed", "missing", "inconclusive")), key=lambda v: not v.blocking
-    )
-    broken = [r.evaluator for r in document.results if r.requested and r.status == "failed"]
-    outcome = _outcome(document, unsettled, broken)
+    unsettled = [v for v in verdicts if v.outcome in ("failed", "missing", "inconclusive")]
+    unsettled.sort(key=lambda v: not v.blocking)
+    holes = _holes(document)
+    outcome = _outcome(document, {v.outcome for v in unsettled if v.blocking}, bool(holes))
     return Summary(
         outcome=outcome,
-        word={"unjudged": "not judged"}.get(outcome, outcome),
-        sentence=_sentence(document, unsettled, broken),
+        word="not judged" if outcome == "unjudged" else outcome,
+        sentence="; ".join([*_counts(document, sum(not v.blocking for v in unsettled)), *holes]),
         open=tuple(unsettled),
         settled=tuple(v for v in verdicts if v.outcome in ("waived", "passed")),
     )
 
 
+def broken(document: AuditDocument) -> list[EvaluatorResult]:
+    """Return the evaluators that leave an audit incomplete: those that failed or were asked for by name in vain."""
+    return [r for r in document.results if r.status == "failed" or (r.requested and r.status == "not_assessable")]
+
+
 def _outcome(
-    document: AuditDocument, unsettled: list[Verdict], broken: list[str]
+    document: AuditDocument, blocking: set[str], holed: bool
 ) -> Literal["passed", "failed", "incomplete", "unjudged"]:
-    blocking = {v.outcome for v in unsettled if v.blocking}
     if "failed" in blocking:
         return "failed"
-    if blocking or broken or (document.policy is not None and not document.verdicts):
+    if blocking or holed:
         return "incomplete"
     return "passed" if document.verdicts else "unjudged"
 
 
-def _sentence(document: AuditDocument, unsettled: list[Verdict], broken: list[str]) -> str:
-    parts = []
-    if document.verdicts:
-        counts = [(o, sum(v.outcome == o for v in document.verdicts)) for o in OUTCOMES]
-        told = ", ".join(f"{n} {outcome}" for outcome, n in counts if n)
-        total = len(document.verdicts)
-        parts.append(f"{total} gate{'s' if total != 1 else ''}: {told}")
-        harmless = sum(not v.blocking for v in unsettled)
-        if harmless:
-            parts.append(f"{harmless} of them not blocking under this policy")
-    elif document.policy is not None:
-        parts.append("the policy has no gate, so nothing was judged")
-    else:
-        parts.append("no policy was configured: nothing was judged")
-    if broken:
-        parts.append(f"{_and(broken)} {'was' if len(broken) == 1 else 'were'} asked for and failed")
-    return "; ".join(parts)
+def _counts(document: AuditDocument, harmless: int) -> list[str]:
+    if not document.verdicts:
+        return [] if document.policy is not None else ["no policy was configured: nothing was judged"]
+    counts = [(o, sum(v.outcome == o for v in document.verdicts)) for o in OUTCOMES]
+    total = len(document.verdicts)
+    told = f"{total} gate{'s' if total != 1 else ''}: " + ", ".join(f"{n} {outcome}" for outcome, n in counts if n)
+    return [told, f"{harmless} of them not blocking under this policy"] if harmless else [told]
 
 
-def _and(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+def _holes(document: AuditDocument) -> list[str]:
+    holes = []
+    mild = document.policy is not None and document.policy.get("fail_on") == "never"
+    if document.policy is not None and not document.verdicts:
+        holes.append("the policy has no gate, so nothing was judged")
+    elif document.verdicts and not mild and all(v.outcome == "missing" for v in document.verdicts):
+        holes.append("no gate met a number")
+    holes += [
+        f"{r.evaluator} failed" if r.status == "failed" else f"{r.evaluator} was asked for and is not assessable"
+        for r in broken(document)
+    ]
+    if not any(r.status == "measured" for r in document.results):
+        holes.append("nothing was measured")
+    return holes
 
 
 def gaps(document: AuditDocument) -> list[Gap]:

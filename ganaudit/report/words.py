@@ -99,6 +99,8 @@ def direction(measurement: Measurement) -> tuple[str, str]:
 
 def duration(seconds: float) -> str:
     """Write a time span."""
+    if seconds < 0.1:
+        return "under 0.1 s"
     if seconds < 120:
         return f"{short(round(seconds, 1 if seconds < 10 else 0))} s"
     return f"{int(seconds) // 60} min {int(seconds) % 60} s"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor
 from ganaudit.document.errors import SubjectError
 from ganaudit.subjects.subject import SampleSpec, Subject
 
-__all__ = ["checked"]
+__all__ = ["checked", "discriminator_findings"]
 
 _BATCH = 4
 # A generator without a squashing output overshoots its range a little; beyond this share the range itself is wrong.
@@ -23,12 +24,17 @@ def checked(subject: Subject) -> Subject:
     Asserts shape, dtype, finiteness, range, eval mode, and equal output for equal input, on latents 0 to 3 of seed 0.
     Raises SubjectError for what makes an audit meaningless; what only weakens it is a finding.
     """
+    low, high = subject.sample.low, subject.sample.high
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        raise SubjectError(
+            f"subject {subject.name}: range [{low:g}, {high:g}]: needs two finite numbers, the lower first"
+        )
     if subject.generator is None:
         return subject
     batch = subject.block or _BATCH
     z, labels = subject.latents(0, 0, batch), subject.labels(0, 0, batch)
     x = subject.generate(z, labels)
-    subject = replace(subject, sample=SampleSpec(tuple(x.shape[1:]), subject.sample.low, subject.sample.high))
+    subject = replace(subject, sample=SampleSpec(tuple(x.shape[1:]), low, high))
     findings = [f"{batch} samples of shape {tuple(x.shape[1:])}, finite"]
     findings += _range_findings(subject, x)
     assert subject.generator is not None
@@ -39,7 +45,7 @@ def checked(subject: Subject) -> Subject:
     if len(x) > 1 and bool((x == x[:1]).all()):
         findings.append("caution: different latents gave equal samples: the generator may be constant")
     if subject.discriminator is not None:
-        findings += _discriminator_findings(subject, x)
+        findings += discriminator_findings(subject, x)
     return replace(subject, checks=(*subject.checks, *findings))
 
 
@@ -58,7 +64,8 @@ def _range_findings(subject: Subject, x: Tensor) -> list[str]:
     return [f"values in {found}, inside [{low:g}, {high:g}]"]
 
 
-def _discriminator_findings(subject: Subject, x: Tensor) -> list[str]:
+def discriminator_findings(subject: Subject, x: Tensor) -> list[str]:
+    """Return what the discriminator does on the samples ``x``; raises SubjectError when it is not usable."""
     assert subject.discriminator is not None
     scores = subject.discriminate(x)
     if subject.discriminator.training:
@@ -67,8 +74,14 @@ def _discriminator_findings(subject: Subject, x: Tensor) -> list[str]:
                 f"{float(scores.max()):.4g} on them)"]  # fmt: skip
     if not torch.equal(scores, subject.discriminate(x)):
         findings.append("caution: equal samples gave unequal scores: the discriminator draws noise of its own")
-    if subject.block is None:
-        alone = torch.cat([subject.discriminate(x[i : i + 1]) for i in range(len(x))])
-        if not torch.allclose(alone, scores, rtol=1e-3, atol=1e-4 * float(scores.abs().max() + 1)):
-            findings.append("caution: a sample's score depends on the batch it is in (batch statistics)")
+    if subject.block is None and not _same_alone(subject, x, scores):
+        findings.append("caution: a sample's score depends on the batch it is in (batch statistics)")
     return findings
+
+
+def _same_alone(subject: Subject, x: Tensor, scores: Tensor) -> bool:
+    try:
+        alone = torch.cat([subject.discriminate(x[i : i + 1]) for i in range(len(x))])
+    except SubjectError:
+        return False  # statistics over a batch of one may be refused
+    return torch.allclose(alone, scores, rtol=1e-3, atol=1e-4 * float(scores.abs().max() + 1))

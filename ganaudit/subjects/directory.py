@@ -6,6 +6,7 @@ Data only: the networks are known ones, found by name; their weights are safeten
 
 from __future__ import annotations
 
+import hashlib
 import tomllib
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -91,6 +92,11 @@ class Directory:
     def load(self, path: Path, options: LoadOptions) -> Subject:
         """Return the subject; raises SubjectError when a file is missing, malformed or not the one described."""
         described = read_subject_file(path / "subject.toml")
+        if options.discriminator is not None:
+            raise SubjectError(
+                f"--discriminator {options.discriminator}: subject {path} brings its own discriminator or has none; "
+                "the option is for files that hold only a generator"
+            )
         generator = _network(path, described.generator, options)
         discriminator = _network(path, described.discriminator, options) if described.discriminator else None
         # The training record is a claim about the weights, not a part of them: it stays out of the digest.
@@ -130,11 +136,12 @@ def read_subject_file(path: Path) -> SubjectFile:
 
 def _network(folder: Path, described: Network, options: LoadOptions) -> nn.Module:
     file = folder / described.file
-    if file.resolve().parent != folder.resolve():
+    if "\0" in described.file or file.resolve().parent != folder.resolve():
         raise SubjectError(f"{folder / 'subject.toml'}: the weights file {described.file!r} must lie beside it")
     if not file.is_file():
         raise SubjectError(f"{file}: no such file, but subject.toml names it")
-    found = file_digest(file).removeprefix("sha256:")
+    content = file.read_bytes()  # read once: what is digested is what is used
+    found = hashlib.sha256(content).hexdigest()
     if found != described.sha256:
         raise SubjectError(
             f"{file}: its sha256 is {found}, subject.toml says {described.sha256}; "
@@ -142,9 +149,16 @@ def _network(folder: Path, described: Network, options: LoadOptions) -> nn.Modul
         )
     try:
         network = options.network(described.network)(**described.options)
-        weights = load_safetensors(file.read_bytes())
-        network.load_state_dict(weights)
-    except (SafetensorError, RuntimeError, TypeError, ValueError) as error:
+        network.load_state_dict(load_safetensors(content))
+    except (
+        SafetensorError,
+        RuntimeError,
+        TypeError,
+        ValueError,
+        AssertionError,
+        ArithmeticError,
+        LookupError,
+    ) as error:
         raise SubjectError(f"{file}: does not fit network {described.network!r}: {error}") from None
     return network.requires_grad_(False).eval().to(options.device)
 

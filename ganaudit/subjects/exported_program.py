@@ -13,7 +13,7 @@ from ganaudit.document.errors import SubjectError
 from ganaudit.subjects.loading import LoadOptions
 from ganaudit.subjects.programs import Program, subject_of_programs
 from ganaudit.subjects.subject import Subject
-from ganaudit.subjects.vetting import vet_exported_program
+from ganaudit.subjects.vetting import vetted_exported_program
 
 __all__ = ["ExportedProgram", "read_program"]
 
@@ -50,17 +50,17 @@ def read_program(path: Path, device: str) -> Program:
 
     Raises SubjectError when the archive could run Python while being read (see :mod:`ganaudit.subjects.vetting`).
     """
-    vet_exported_program(path)
+    archive = vetted_exported_program(path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            exported = torch.export.load(str(path))
+            exported = torch.export.load(archive)
+        inputs = exported.graph_signature.user_inputs
+        node = next((n for n in exported.graph.nodes if n.op == "placeholder" and n.name == inputs[0]), None)
+        shape = tuple(node.meta["val"].shape) if node is not None else ()
+        module = exported.module().to(device)
     except Exception as error:  # torch raises anything from KeyError to AssertionError on a malformed archive
         raise SubjectError(f"{path}: torch cannot read it as an exported program: {str(error)[:300]}") from error
-    inputs = exported.graph_signature.user_inputs
-    node = next((n for n in exported.graph.nodes if n.op == "placeholder" and n.name == inputs[0]), None)
-    shape = tuple(node.meta["val"].shape) if node is not None else ()
-    module = exported.module().to(device)
     return Program(
         _Called(module),
         latent=shape[1] if len(shape) == 2 and isinstance(shape[1], int) else None,

@@ -47,6 +47,11 @@ def subject_of_programs(path: Path, kind: str, options: LoadOptions, read: Calla
     if options.discriminator is not None:
         discriminator = read_discriminator(options.discriminator, options.device)
         digests["discriminator"] = file_digest(options.discriminator)
+        if None not in (generator.block, discriminator.block) and generator.block != discriminator.block:
+            raise SubjectError(
+                f"subject {path}: takes batches of {generator.block}, --discriminator {options.discriminator} of "
+                f"{discriminator.block}; export both with a dynamic batch, or with the same one"
+            )
     low, high = options.value_range or (-1.0, 1.0)
     classes = options.classes or 0
     return checked(

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from ganaudit.data.reading import read_samples
 from ganaudit.data.samples import Samples
+from ganaudit.subjects.check import discriminator_findings
 from ganaudit.subjects.digests import file_digest, json_digest
 from ganaudit.subjects.loading import LoadOptions
 from ganaudit.subjects.programs import read_discriminator
@@ -29,7 +30,7 @@ class SampleFiles:
         return path.is_dir() or path.suffix in SUFFIXES
 
     def load(self, path: Path, options: LoadOptions) -> Subject:
-        """Return the subject; raises SourceError when the samples cannot be read.
+        """Return the subject; raises SourceError or SubjectError when samples or discriminator cannot be used.
 
         A discriminator may stand beside them; it is given the samples as they were stored, in ``--range``.
         """
@@ -39,7 +40,7 @@ class SampleFiles:
         if options.discriminator is None:
             return subject
         program = read_discriminator(options.discriminator, options.device)
-        return replace(
+        subject = replace(
             subject,
             digest=json_digest({"samples": subject.digest, "discriminator": file_digest(options.discriminator)}),
             sample=SampleSpec(subject.sample.shape, *value_range),
@@ -49,6 +50,10 @@ class SampleFiles:
             device=options.device,
             checks=(*subject.checks, "the discriminator reads the samples as stored, after any quantisation"),
         )
+        assert subject.samples is not None
+        rows = [i % len(subject.samples) for i in range(subject.block or 4)]
+        found = discriminator_findings(subject, subject.samples.values(rows, *value_range))
+        return replace(subject, checks=(*subject.checks, *found))
 
 
 def subject_of_samples(samples: Samples, path: Path | None = None) -> Subject:

@@ -170,7 +170,7 @@ class Subject:
             scores = scores[0]
         if not isinstance(scores, Tensor) or scores.ndim == 0 or scores.shape[0] != len(x):
             raise SubjectError(f"discriminator of {self.name}: returned {_kind(scores)} for {len(x)} samples")
-        if scores.ndim == 2 and scores.shape[1] > 1:
+        if scores.ndim != 3 and scores.ndim > 1 and scores.shape[1] > 1:
             raise SubjectError(
                 f"discriminator of {self.name}: returned {scores.shape[1]} numbers per sample, shape "
                 f"{tuple(scores.shape)}; allowed: one score (B,) or (B, 1), or a map (B, 1, h, w)"
@@ -193,8 +193,13 @@ def _called(module: nn.Module, arguments: list[Tensor], role: str, given: str) -
 
 
 def _structure(module: nn.Module) -> list[list[str]]:
-    """Return class and printed settings of every submodule: equal for equal networks, in any process."""
-    return [[name, type(m).__name__, m.extra_repr()] for name, m in module.named_modules()]
+    """Return class, printed settings and plain attributes of every submodule: equal for equal networks anywhere."""
+
+    def settings(m: nn.Module) -> str:
+        plain = {k: v for k, v in vars(m).items() if isinstance(v, bool | int | float | str) and k[0] != "_"}
+        return repr(sorted((k, v) for k, v in plain.items() if k != "training"))
+
+    return [[name, type(m).__qualname__, m.extra_repr(), settings(m)] for name, m in module.named_modules()]
 
 
 def _kind(value: object) -> str:

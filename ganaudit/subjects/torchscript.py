@@ -13,6 +13,7 @@ from ganaudit.document.errors import SubjectError
 from ganaudit.subjects.loading import LoadOptions
 from ganaudit.subjects.programs import Program, subject_of_programs
 from ganaudit.subjects.subject import Subject
+from ganaudit.subjects.vetting import vetted_torchscript
 
 __all__ = ["SUFFIXES", "TorchScript", "read_program"]
 
@@ -41,10 +42,11 @@ def read_program(path: Path, device: str) -> Program:
             f"{path}: not TorchScript (it may be a pickled checkpoint, which could run code while being read, and is "
             "never opened); save the module with torch.export.save(torch.export.export(...), 'model.pt2')"
         )
+    archive = vetted_torchscript(path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            module = torch.jit.load(str(path), map_location=device)  # type: ignore[no-untyped-call]
+            module = torch.jit.load(archive, map_location=device)  # type: ignore[no-untyped-call]
     except (RuntimeError, ValueError) as error:
         raise SubjectError(f"{path}: torch cannot read it as TorchScript: {str(error).splitlines()[0][:300]}") from None
     return Program(module.eval())

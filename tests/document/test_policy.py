@@ -17,9 +17,7 @@ from ganaudit.document.errors import (
 from ganaudit.document.policy import load_policy, parse_policy
 
 GATE = '[[gate]]\nid = "g"\nmeasure = "frechet-distance/fd"\nlimit = 12.0\n'
-WAIVER = (
-    '[[waiver]]\ngate = "g"\nsubject = "sha256:a"\nceiling = 13\nreason = "r"\nowner = "o"\nexpires = 2027-03-01\n'
-)
+WAIVER = '[[waiver]]\ngate = "g"\nsubject = "sha256:a"\nceiling = 13\nreason = "r"\nowner = "o"\nexpires = 2027-03-01\n'
 
 
 def write(tmp_path, text, name="policy.toml"):

@@ -12,7 +12,7 @@ import pytest
 
 from ganaudit.document.model import AuditDocument, Axis, Curve, Histogram, HistogramSeries, Measurement, Rule, Series
 from ganaudit.report import charts
-from ganaudit.report.chart_style import COLOURS
+from ganaudit.report.chart_style import COLOURS, cycle
 from ganaudit.report.words import plain
 
 from .hostile import BAD
@@ -91,6 +91,13 @@ def test_no_two_series_share_colour_and_dash(n: int) -> None:
     root = ET.fromstring(charts.curve(line(series=series, rules=[], points=False)))
     lines = [e for e in root.iter() if e.get("aria-label") in {s.name for s in series}]
     assert len({(e.get("stroke"), e.get("stroke-dasharray")) for e in lines}) == n
+
+
+def test_generated_and_real_look_the_same_in_every_chart() -> None:
+    assert cycle(COLOURS, ["real (test)", "generated"]) == [COLOURS[1], COLOURS[0]]
+    assert cycle(COLOURS, ["generated against real", "null: real against real"]) == COLOURS[:2]
+    assert cycle(COLOURS, ["chance", "detector"]) == COLOURS[:2]
+    assert cycle(COLOURS, ["chance", "fake a", "fake b", "real"]) == [COLOURS[i] for i in (2, 0, 3, 1)]
 
 
 def test_the_text_alternative_holds_the_key_numbers(document: AuditDocument) -> None:

@@ -1,0 +1,221 @@
+"""The contract, run over every registered evaluator, third parties' included."""
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from ganaudit import registry
+from ganaudit.document.model import EvaluatorResult
+from ganaudit.document.spec import EvaluatorSpec, Findings, NotAssessable
+from ganaudit.evidence.evidence import node_names
+from ganaudit.evidence.view import Evaluator
+
+NAMES = registry.names("evaluators")
+D, C = 6, 5
+
+
+class FakeView:
+    """Hands out made-up nodes and remembers which were read."""
+
+    def __init__(self, sizes: dict[str, int], seed: int = 0, hidden: tuple[str, ...] = ()) -> None:
+        self.sizes, self.seed, self.hidden = sizes, seed, hidden
+        self.read: set[str] = set()
+        self.null_rule = "a made-up null"
+        self.against = "test"
+        self.classes = tuple("abcde")
+
+    def missing(self, node: str) -> str | None:
+        return "hidden" if node in self.hidden else None
+
+    def __getitem__(self, node: str) -> Tensor:
+        self.read.add(node)
+        kind, _, side = node.partition("/")
+        n = self.sizes.get(side, self.sizes["real"])
+        rng = torch.Generator().manual_seed(self.seed * 1000 + sum(map(ord, node)))
+        if kind == "scores":
+            return torch.randn(n, generator=rng, dtype=torch.float64) - (1.0 if side == "fake" else 0.0)
+        return torch.randn(n, D if kind == "features" else C, generator=rng) + (0.2 if side == "fake" else 0.0)
+
+
+def build(name: str) -> Evaluator:
+    return registry.find("evaluators", name)()
+
+
+def evaluated(name: str, view: FakeView, seed: int = 0) -> Findings:
+    return build(name).evaluate(view, np.random.default_rng(seed))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_spec_says_all_that_a_reader_needs(name: str) -> None:
+    spec: EvaluatorSpec = build(name).spec
+    assert spec.id == name
+    assert spec.question.endswith("?")
+    assert spec.misleads
+    assert spec.references
+    assert set(spec.needs) <= set(node_names())
+    assert set(spec.minimum) <= set(spec.needs)
+    keys = [m.key for m in spec.measurements]
+    assert len(keys) == len(set(keys)) > 0
+    for m in spec.measurements:
+        assert all((m.title, m.meaning, m.unit, m.estimator))
+        assert "/" not in m.key
+        low, high = m.bounds
+        assert low is None or high is None or low < high
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_options_are_a_frozen_dataclass_with_defaults(name: str) -> None:
+    evaluator = build(name)
+    assert dataclasses.is_dataclass(evaluator)
+    assert type(evaluator).__dataclass_params__.frozen  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_measures_what_it_declares_within_range_with_interval_and_null_or_the_reason(name: str) -> None:
+    view = FakeView({"real": 120, "fake": 100})
+    found = evaluated(name, view)
+    spec = build(name).spec
+    bounds = {m.key: m.bounds for m in spec.measurements}
+    assert [m.key for m in found.measurements] == [m.key for m in spec.measurements]
+    for m in found.measurements:
+        low, high = bounds[m.key]
+        assert m.value is not None
+        assert low is None or m.value >= low
+        assert high is None or m.value <= high
+        assert m.n > 0
+        assert m.n == min(m.sizes.values())
+        if m.interval:
+            assert m.interval.low <= m.interval.high
+            assert m.interval.covers
+            if m.interval.level == 0.95 and m.key not in ("density",):
+                assert m.interval.low - 1e-12 <= m.value <= m.interval.high + 1e-12, m.key
+    assert view.read <= set(spec.needs), "it read what it did not declare"
+    assert any(d.kind in ("curve", "histogram", "note") for d in found.details)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_repeats_itself_and_touches_no_global_randomness(name: str) -> None:
+    torch_state, numpy_state = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
+    first = evaluated(name, FakeView({"real": 80, "fake": 60}))
+    second = evaluated(name, FakeView({"real": 80, "fake": 60}))
+    assert first == second
+    assert torch.equal(torch_state, torch.get_rng_state())
+    assert np.array_equal(numpy_state, np.random.get_state()[1])  # noqa: NPY002
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_without_a_null_the_numbers_stay_and_say_why(name: str) -> None:
+    nulls = tuple(n for n in node_names() if "/null-" in n)
+    whole = evaluated(name, FakeView({"real": 80, "fake": 60}))
+    bare = evaluated(name, FakeView({"real": 80, "fake": 60}, hidden=nulls))
+    assert [m.value for m in bare.measurements] == [m.value for m in whole.measurements]
+    needs_null = any("/null-" in n for n in build(name).spec.needs)
+    if needs_null:
+        assert all(m.null is None and m.null_reason for m in bare.measurements)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_works_or_says_what_it_needs_at_its_own_minimum(name: str) -> None:
+    spec = build(name).spec
+    for n in (max([2, *spec.minimum.values()]), 7, 25):
+        try:
+            found = evaluated(name, FakeView({"real": n, "fake": n, "calibration": n, "test": n}))
+        except NotAssessable as answer:
+            assert any(character.isdigit() for character in str(answer)), "the reason names the n it needs"
+            continue
+        for m in found.measurements:
+            assert m.value is not None or any(character.isdigit() for character in m.reason or "")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_constant_evidence_gives_numbers_not_nan(name: str) -> None:
+    class Constant(FakeView):
+        def __getitem__(self, node: str) -> Tensor:
+            return torch.ones_like(super().__getitem__(node))
+
+    found = evaluated(name, Constant({"real": 40, "fake": 40}))
+    for m in found.measurements:
+        assert m.value is not None
+        assert np.isfinite(m.value)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_its_row_can_be_written(name: str) -> None:
+    found = evaluated(name, FakeView({"real": 80, "fake": 60}))
+    row = EvaluatorResult(
+        evaluator=name, title="t", question="q?", status="measured", measurements=found.measurements, details=found.details
+    )
+    assert EvaluatorResult.model_validate_json(row.model_dump_json()) == row
+
+
+def _moved(view_shift: float, name: str, key: str) -> float:
+    class Moved(FakeView):
+        def __getitem__(self, node: str) -> Tensor:
+            found = super().__getitem__(node)
+            return found - view_shift if node.endswith("/fake") else found
+
+    found = evaluated(name, Moved({"real": 150, "fake": 150}))
+    value = next(m.value for m in found.measurements if m.key == key)
+    assert value is not None
+    return value
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "worse"),
+    [
+        ("frechet-distance", "fd", lambda near, far: far > near),
+        ("kernel-distance", "kd", lambda near, far: far > near),
+        ("precision-recall", "precision", lambda near, far: far < near),
+        ("precision-recall", "coverage", lambda near, far: far < near),
+        ("discriminator-detection", "auc", lambda near, far: far > near),
+        ("discriminator-detection", "eer", lambda near, far: far < near),
+        ("discriminator-detection", "tpr-at-threshold", lambda near, far: far > near),
+    ],
+)
+def test_moving_generated_samples_away_moves_the_number_its_way(
+    name: str, key: str, worse: Callable[[float, float], bool]
+) -> None:
+    assert worse(_moved(0.2, name, key), _moved(3.0, name, key))
+
+
+def test_threshold_without_enough_calibration_reals_names_the_n() -> None:
+    found = evaluated("discriminator-detection", FakeView({"real": 50, "fake": 50, "calibration": 10}))
+    by_key = {m.key: m for m in found.measurements}
+    assert by_key["threshold"].value is None
+    assert "19 calibration reals" in (by_key["threshold"].reason or "")
+    assert by_key["auc"].value is not None
+
+
+def test_kernel_distance_by_subsets_refuses_sets_smaller_than_a_subset() -> None:
+    evaluator = registry.find("evaluators", "kernel-distance")(estimator="subsets", subset_size=1000)
+    with pytest.raises(NotAssessable, match="at least 1000"):
+        evaluator.evaluate(FakeView({"real": 50, "fake": 50}), np.random.default_rng(0))
+
+
+def test_kernel_distance_by_subsets_agrees_with_the_full_sample() -> None:
+    build_one = registry.find("evaluators", "kernel-distance")
+    view = FakeView({"real": 300, "fake": 300})
+    full = build_one().evaluate(view, np.random.default_rng(0)).measurements[0]
+    part = build_one(estimator="subsets", subset_size=150).evaluate(view, np.random.default_rng(0)).measurements[0]
+    assert full.interval.low < part.value < full.interval.high
+    assert part.interval is None
+    assert part.interval_reason
+
+
+def test_precision_recall_uses_peers_convention_when_asked() -> None:
+    import torch_fidelity.metric_prc as peer
+
+    view = FakeView({"real": 90, "fake": 70})
+    evaluator = registry.find("evaluators", "precision-recall")(neighbours=3, boundary="<=")
+    found = {m.key: m.value for m in evaluator.evaluate(view, np.random.default_rng(0)).measurements}
+    theirs = peer.prc_features_to_metric(
+        view["features/fake"], view["features/real"], prc_neighborhood=3, prc_batch_size=1000, verbose=False,
+        save_cpu_ram=False,
+    )  # fmt: skip
+    # The peer's shares are float32; the counts behind them must be equal.
+    assert round(found["precision"] * 70) == round(theirs[peer.KEY_METRIC_PRECISION] * 70)
+    assert round(found["recall"] * 90) == round(theirs[peer.KEY_METRIC_RECALL] * 90)
