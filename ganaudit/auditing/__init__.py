@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ganaudit.auditing.run import Audited, audit, run
+from ganaudit.auditing.session import Audited, audit, run
 from ganaudit.auditing.setting import Setting, settle
 
 __all__ = ["Audited", "Setting", "audit", "run", "settle"]

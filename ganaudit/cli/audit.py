@@ -91,7 +91,7 @@ def _audited(console: Console, plan: AuditPlan, folder: Path, baseline: Path | N
     against = load_document(baseline) if baseline else None
     check_writable(folder)
     from ganaudit.auditing import Audited, run
-    from ganaudit.auditing.run import write
+    from ganaudit.auditing.session import write
 
     audited = run(plan, progress=console, command=["ganaudit", *sys.argv[1:]])
     document, judgement = audited.document, None

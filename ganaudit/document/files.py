@@ -66,7 +66,8 @@ def check_writable(folder: Path) -> None:
 
 def write_document(document: AuditDocument, path: Path) -> None:
     """Write the document atomically."""
-    write_atomically(path, dumps(document).encode())
+    # A file name that is no text holds lone surrogates; spelt as an escape they are JSON again.
+    write_atomically(path, dumps(document).encode("utf-8", "backslashreplace"))
 
 
 def load_document(path: Path) -> AuditDocument:

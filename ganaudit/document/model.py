@@ -6,6 +6,7 @@ real against real (the null), or the words why one of them is missing. NaN and i
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
@@ -88,7 +89,7 @@ class Measurement(_Record):
     interval: Interval | None = None
     interval_reason: str | None = None
     """Why there is no interval; required when ``interval`` is null and there is a value."""
-    n: int
+    n: int = Field(ge=0)
     """Samples the value rests on: the smaller side."""
     sizes: dict[str, int] = Field(default_factory=dict)
     """Samples by side, such as real and fake."""
@@ -137,6 +138,13 @@ class Series(_Record):
     low: list[FiniteFloat] | None = None
     high: list[FiniteFloat] | None = None
 
+    @model_validator(mode="after")
+    def _of_one_length(self) -> Series:
+        lengths = {len(values) for values in (self.x, self.y, self.low, self.high) if values is not None}
+        if len(lengths) > 1:
+            raise ValueError(f"series {self.name!r}: x, y, low and high must be of one length")
+        return self
+
 
 class Table(_Record):
     """Rows under named columns."""
@@ -145,6 +153,12 @@ class Table(_Record):
     title: str
     columns: list[str]
     rows: list[list[str | int | FiniteFloat | None]]
+
+    @model_validator(mode="after")
+    def _rows_fit_columns(self) -> Table:
+        if any(len(row) != len(self.columns) for row in self.rows):
+            raise ValueError(f"table {self.title!r}: every row needs {len(self.columns)} cells")
+        return self
 
 
 class Curve(_Record):
@@ -185,6 +199,8 @@ class Histogram(_Record):
         bins = len(self.labels) if self.labels is not None else len(self.edges or []) - 1
         if any(len(s.shares) != bins for s in self.series):
             raise ValueError(f"every series of this histogram needs {bins} shares")
+        if self.edges is not None and any(b <= a for a, b in pairwise(self.edges)):
+            raise ValueError("the edges of a histogram must rise")
         return self
 
 
@@ -207,8 +223,8 @@ class Gallery(_Record):
     rule: str
     """The rule of selection, in plain words."""
     side: Literal["real", "fake"]
-    width: int
-    height: int
+    width: int = Field(ge=1)
+    height: int = Field(ge=1)
     items: list[GalleryItem]
 
 
@@ -241,7 +257,7 @@ class EvaluatorResult(_Record):
     status: Literal["measured", "not_assessable", "skipped", "failed"]
     reason: str | None = None
     """Why it was not measured; required unless the status is measured."""
-    requested: bool = True
+    requested: bool = False
     """Whether the plan asked for it by name."""
     measurements: list[Measurement] = Field(default_factory=list)
     details: list[Detail] = Field(default_factory=list)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -23,6 +24,7 @@ from ganaudit.features.engine import BLOCK, in_blocks
 from ganaudit.features.extractor import Extractor
 from ganaudit.numerics.quantise import to_uint8
 from ganaudit.progress import Progress, Task
+from ganaudit.subjects.digests import weights_digest
 from ganaudit.subjects.subject import Subject
 
 __all__ = ["SCORE_SETS", "SIDES", "Evidence", "EvidencePlan", "node_names"]
@@ -125,6 +127,19 @@ class Evidence:
     def _block(self) -> int:
         return self.subject.block or BLOCK
 
+    @cached_property
+    def _subject_key(self) -> list[str]:
+        """Return what the subject's numbers depend on: its digest, and for modules of this process what they make.
+
+        The code of such modules is in no file and may have changed since the last run.
+        """
+        subject = self.subject
+        if subject.trust not in ("in-process", "code") or subject.generator is None:
+            return [subject.digest]
+        x = self._generated(0)
+        made = {"x": x} if subject.discriminator is None else {"x": x, "scores": subject.discriminate(x)}
+        return [subject.digest, weights_digest(made)]
+
     def _side(self, side: str) -> Samples | None:
         if side == "real":
             return self.reference.split(self.plan.against)
@@ -176,7 +191,7 @@ class Evidence:
 
     def _scores(self, split: str) -> dict[str, Tensor]:
         samples = self.reference.splits[split]
-        key = {"node": "scores", "samples": samples.digest, "subject": self.subject.digest}
+        key = {"node": "scores", "samples": samples.digest, "subject": self._subject_key}
         return self._kept(f"scores {samples.digest}", key, lambda: self._score(samples, f"scores of {split} reals"))
 
     def _score(self, samples: Samples, label: str) -> dict[str, Tensor]:
@@ -190,10 +205,10 @@ class Evidence:
 
     def _fake(self) -> dict[str, Tensor]:
         """Return features, logits and scores of the generated samples, all from one generation."""
-        plan, subject = self.plan, self.subject
+        plan = self.plan
         key = {
             "node": "fake",
-            "subject": subject.digest,
+            "subject": self._subject_key,
             "extractor": self.extractor.digest,
             "samples": plan.samples,
             "seed": plan.seed,

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from ganaudit.document.errors import OutputError
 from ganaudit.document.files import write_atomically
+from ganaudit.subjects.digests import weights_digest
 
 __all__ = ["Store", "digest_of"]
 
@@ -42,8 +43,8 @@ class Store:
         path = self._path(fields)
         if path is not None and path.is_file():
             try:
-                found = load(path.read_bytes())
-            except (SafetensorError, OSError, ValueError):
+                found = _whole(path.read_bytes())
+            except (SafetensorError, OSError, ValueError, LookupError):
                 found = None
             if found is not None:
                 self.hits += 1
@@ -57,7 +58,7 @@ class Store:
         if path is None:
             return
         content = save({name: tensor.contiguous() for name, tensor in tensors.items()}, metadata={
-            "key": json.dumps(fields, sort_keys=True, ensure_ascii=False)
+            "key": json.dumps(fields, sort_keys=True, ensure_ascii=False), "digest": weights_digest(tensors)
         })  # fmt: skip
         try:
             write_atomically(path, content)
@@ -69,3 +70,10 @@ class Store:
             return None
         digest = digest_of(fields)
         return self.root / digest[:2] / f"{digest}.safetensors"
+
+
+def _whole(content: bytes) -> dict[str, Tensor] | None:
+    """Return the tensors of an entry, or None when they are not the ones that were written."""
+    found = load(content)
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    return found if header["__metadata__"]["digest"] == weights_digest(found) else None

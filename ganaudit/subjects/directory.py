@@ -30,7 +30,7 @@ __all__ = ["Directory", "Network", "SubjectFile", "write_directory"]
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, allow_inf_nan=False)
 
 
 class Network(_Section):

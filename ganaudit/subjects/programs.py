@@ -52,14 +52,16 @@ def subject_of_programs(path: Path, kind: str, options: LoadOptions, read: Calla
                 f"subject {path}: takes batches of {generator.block}, --discriminator {options.discriminator} of "
                 f"{discriminator.block}; export both with a dynamic batch, or with the same one"
             )
-    low, high = options.value_range or (-1.0, 1.0)
+    sample = SampleSpec((), *(options.value_range or (-1.0, 1.0)))
     classes = options.classes or 0
     return checked(
         Subject(
             name=path.stem,
             kind=kind,
-            digest=json_digest({"files": digests, "latent": size, "range": [low, high], "classes": classes}),
-            sample=SampleSpec((), low, high),
+            digest=json_digest(
+                {"files": digests, "latent": size, "range": [sample.low, sample.high], "classes": classes}
+            ),
+            sample=sample,
             trust="operators",
             generator=generator.module,
             discriminator=discriminator.module if discriminator else None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -45,11 +46,15 @@ class LatentSpec:
 
 @dataclass(frozen=True, slots=True)
 class SampleSpec:
-    """The shape (C, H, W) of one sample and the range of its values."""
+    """The shape (C, H, W) of one sample and the range of its values; raises SubjectError for a range without room."""
 
     shape: tuple[int, ...]
     low: float = -1.0
     high: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low < self.high):
+            raise SubjectError(f"range {self.low:g},{self.high:g}: needs two finite numbers, the lower first")
 
     def describe(self) -> str:
         """Return shape and range in words."""
@@ -100,6 +105,7 @@ class Subject:
         from ganaudit.subjects.check import checked  # the check calls back into Subject
 
         law = latent if isinstance(latent, LatentSpec) else LatentSpec(latent)
+        sample = SampleSpec((), *value_range)
         modules = {"generator": generator, "discriminator": discriminator}
         weights = {f"{k}.{n}": t for k, m in modules.items() if m is not None for n, t in m.state_dict().items()}
         # Two networks may hold equal weights and still differ in code: their structure enters the digest too.
@@ -110,7 +116,7 @@ class Subject:
                 name=name,
                 kind="in-process",
                 digest=json_digest({"weights": weights_digest(weights), "spec": spec}),
-                sample=SampleSpec((), *value_range),
+                sample=sample,
                 trust="in-process",
                 generator=generator.eval().to(device),
                 discriminator=discriminator.eval().to(device) if discriminator is not None else None,

@@ -25,6 +25,8 @@ __all__ = ["vetted_exported_program", "vetted_torchscript"]
 
 _MAX_JSON = 256 * 2**20
 _MAX_MEMBERS = 200_000
+# torch compresses the code of TorchScript and nothing else.
+_MAX_UNPACKED = 256 * 2**20
 _OBJECTS = re.compile(
     r"(.*/)?((custom|opaque)_obj[^/]*|aotinductor/.*|executorch/.*|[^/]*\.(so|py|pyc|cubin))", re.IGNORECASE | re.DOTALL
 )
@@ -119,7 +121,7 @@ def vetted_torchscript(path: Path) -> io.BytesIO:
 
 
 def _members(path: Path, source: io.BytesIO | None = None, size: int | None = None) -> dict[str, bytes]:
-    """Return the entries of a zip archive as torch writes one: stored, each once, none over another.
+    """Return the entries of a zip archive as torch writes one: each once, none over another, little of it compressed.
 
     The archive is the file at ``path``, or ``source`` of ``size`` bytes inside it.
     """
@@ -132,12 +134,12 @@ def _members(path: Path, source: io.BytesIO | None = None, size: int | None = No
             # torch finds entries without regard to case, so two may be one to it.
             if len({info.filename.casefold() for info in infos}) < len(infos):
                 raise SubjectError(f"{path}: holds two entries of one name; save the program again")
-            if any(info.compress_type != zipfile.ZIP_STORED for info in infos):
-                raise SubjectError(
-                    f"{path}: holds compressed entries, which torch never writes; save the program again"
-                )
-            if sum(info.file_size for info in infos) > size:
+            stored = [info.file_size for info in infos if info.compress_type == zipfile.ZIP_STORED]
+            if sum(stored) > size:
                 raise SubjectError(f"{path}: its entries claim more bytes than the file has; save the program again")
+            unpacked = sum(info.file_size for info in infos) - sum(stored)
+            if unpacked > _MAX_UNPACKED:
+                raise SubjectError(f"{path}: would unpack to {unpacked} bytes; allowed: {_MAX_UNPACKED}")
             return {info.filename: archive.read(info) for info in infos}
     except SubjectError:
         raise

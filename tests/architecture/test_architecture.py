@@ -78,7 +78,7 @@ def test_importing_the_package_is_light() -> None:
 
 
 def test_the_public_names_are_callable_however_they_are_reached() -> None:
-    code = "import ganaudit.auditing.run, ganaudit; print(callable(ganaudit.audit), callable(ganaudit.judge))"
+    code = "import ganaudit.auditing.session, ganaudit; print(callable(ganaudit.audit), callable(ganaudit.judge))"
     assert run_python(code).stdout.split() == ["True", "True"]
 
 

@@ -139,7 +139,7 @@ def test_a_path_out_of_the_folder_is_refused_even_when_bytes_are_given(name: str
     assert "refused: its path leaves the folder of the document" in warning
 
 
-@pytest.mark.parametrize("size", [(0, 0), (-1, 5), (10**9, 10**9)])
+@pytest.mark.parametrize("size", [(1, 1), (10**9, 10**9)])
 def test_an_absurd_declared_size_costs_nothing(size: tuple[int, int]) -> None:
     files = {"a": encoded(grey((16, 16)))}
     sheet = contact_sheet(of(files, *size), files)
