@@ -30,6 +30,6 @@ def small_audit(tmp_path_factory: pytest.TempPathFactory) -> Path:
     np.save(folder / "fake.npy", rng.standard_normal((70, 4)) + 0.3)
     out = folder / "audit"
     reference = f"test={folder / 'real.npy'}"
-    arguments = ["audit", str(folder / "fake.npy"), "--reference", reference, "--extractor", "identity", "--out", str(out)]
-    assert run(arguments) == 0
+    subject = str(folder / "fake.npy")
+    assert run(["audit", subject, "--reference", reference, "--extractor", "identity", "--out", str(out)]) == 0
     return out

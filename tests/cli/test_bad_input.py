@@ -264,7 +264,9 @@ def test_usage_errors(ganaudit: Run, arguments: list[str], told: str) -> None:
 
 
 def test_every_problem_of_a_configuration_is_told_at_once(ganaudit: Run) -> None:
-    Path("bad.toml").write_text('subject = "digits"\nsamples = 0\nsede = 3\n[evaluators.frechet]\n[extractor]\nidd = 1\n')
+    Path("bad.toml").write_text(
+        'subject = "digits"\nsamples = 0\nsede = 3\n[evaluators.frechet]\n[extractor]\nidd = 1\n'
+    )
     called = ganaudit("audit", "--config", "bad.toml")
     assert called.code == 2
     for text in ("samples", "nearest: seed", "evaluators.frechet", "nearest: id"):

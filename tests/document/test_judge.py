@@ -360,7 +360,12 @@ OK = policy(limit=12.0)
         ([result(number(99.0))], OK, 1, "failed: 1 failed"),
         ([result(number(1.0)), result(evaluator="k", status="failed", requested=False)], OK, 3, "k failed"),
         ([result(number(1.0)), result(evaluator="k", status="failed")], None, 3, "1 of 2 evaluators measured"),
-        ([result(number(1.0)), result(evaluator="k", status="not_assessable", requested=True)], None, 3, "k not assessable"),
+        (
+            [result(number(1.0)), result(evaluator="k", status="not_assessable", requested=True)],
+            None,
+            3,
+            "k not assessable",
+        ),
         ([result(number(1.0)), result(evaluator="k", status="not_assessable", requested=False)], OK, 0, "1 of 2"),
         ([result(number(1.0)), result(evaluator="k", status="skipped", requested=False)], OK, 0, "1 of 1"),
         ([result(number(99.0)), result(evaluator="k", status="failed")], OK, 1, "failed: 1 failed"),

@@ -58,7 +58,8 @@ def test_the_wheel_carries_package_data_and_reference_models_and_nothing_else(wh
         "ganaudit/reference_models/digits/digits-cnn.safetensors",
     ):
         assert needed in names
-    assert not [n for n in names if n.startswith(("tests/", "docs/", "reports/")) or n.endswith("checkpoint.safetensors")]
+    foreign = ("tests/", "docs/", "reports/")
+    assert not [n for n in names if n.startswith(foreign) or n.endswith("checkpoint.safetensors")]
 
 
 def test_it_lists_and_audits_outside_the_checkout(installed: Path, tmp_path: Path) -> None:
