@@ -21,7 +21,7 @@ import typer.main
 
 from ganaudit import registry
 from ganaudit.cli.main import app
-from ganaudit.config import AuditPlan
+from ganaudit.config import PROFILES, AuditPlan
 from ganaudit.document import errors
 from ganaudit.document.gates import Policy
 from ganaudit.document.model import AuditDocument
@@ -45,6 +45,65 @@ EXIT_CODES = {
     ),
     4: "An error inside ganaudit.",
     130: "Interrupted; what was finished is kept and reused. Also `train --stop-after`.",
+}
+
+
+# What the code says only in a validator or in the help of an option; a string below the field wins over these.
+_SPOKEN = {
+    "Policy": {
+        "fail_on": "The mildest level of a gate that keeps the exit code from being 0.",
+        "on_inconclusive": "What an inconclusive gate does: `error` blocks at any level that `fail_on` blocks, `warn` "
+        'blocks only with `fail_on = "warn"`, `pass` never blocks.',
+        "gate": "The `[[gate]]` tables.",
+        "waiver": "The `[[waiver]]` tables.",
+    },
+    "Gate": {
+        "id": "A name, unique in the policy.",
+        "limit": "The worst value that is good. A gate has either this or `baseline`.",
+        "min_n": "Fewer samples than this make the gate inconclusive.",
+        "level": "How hard the gate is; see `fail_on`.",
+    },
+    "Waiver": {
+        "gate": "The id of the gate that is waived.",
+        "reason": "Why it was accepted.",
+        "owner": "Who answers for it.",
+        "expires": "The last day on which it holds (UTC).",
+    },
+    "AuditPlan": {
+        "subject": "A reference model, a train directory, .pt2, .pt or samples.",
+        "extractor": "The `[extractor]` table.",
+        "policy": "The `[policy]` table.",
+        "discriminator": "For formats that hold only a generator.",
+        "seed": "Seed of every random choice.",
+        "profile": "The most samples by default: "
+        + ", ".join(f"{name} {most}" for name, most in PROFILES.items())
+        + ".",
+        "device": "cpu, cuda, cuda:N.",
+        "precision": "Precision of the networks.",
+        "latent": "Latent size, for files that do not tell it.",
+        "range": "Lowest and highest value of float samples; -1 and 1 where nothing is said.",
+        "classes": "Classes of a conditional generator.",
+        "skip_unreadable": "Leave broken images out, and say so in the document.",
+    },
+    "ExtractorPlan": {"id": "One of the [extractors](extractors.md).", "weights": "Its weights file."},
+    "PolicyPlan": {"file": "A [policy](policy.md)."},
+    "TrainConfig": {
+        "name": "Name of the subject.",
+        "batch": "Real images, and as many generated ones, in one step.",
+        "seed": "Seed of weights, data order, noise and augmentation.",
+        "device": "cpu, cuda, cuda:N.",
+        "latent": "Size of the latents.",
+        "generator": "The `[generator]` table.",
+        "discriminator": "The `[discriminator]` table.",
+        "objective": "The losses of both networks.",
+        "penalty": "The `[penalty]` table.",
+        "augmentation": "The `[augmentation]` table.",
+        "optimiser": "The `[optimiser]` table.",
+        "average": "The `[average]` table.",
+    },
+    "NetworkConfig": {"network": "One of the [networks](networks.md).", "options": "Its options."},
+    "PenaltyConfig": {"r1": "Coefficient at reals.", "r2": "Coefficient at generated samples."},
+    "OptimiserConfig": {"rate": "The learning rate.", "beta1": "Adam's first decay.", "beta2": "Adam's second decay."},
 }
 
 
@@ -91,10 +150,8 @@ def stale() -> list[str]:
     """Return the pages on disk that are missing, differ from the code, or describe what is gone."""
     made = pages()
     on_disk = {path.relative_to(FOLDER).as_posix() for path in FOLDER.rglob("*.md")}
-    differing = [
-        path for path, text in made.items() if path not in on_disk or (FOLDER / path).read_text("utf-8") != text
-    ]
-    return sorted({*differing, *(on_disk - made.keys())})
+    differing = [name for name in made.keys() & on_disk if (FOLDER / name).read_text("utf-8") != made[name]]
+    return sorted({*differing, *(on_disk ^ made.keys())})
 
 
 def _index() -> str:
@@ -172,7 +229,8 @@ def _extractors() -> str:
         facts.append(f"- Features: {dimensions if isinstance(dimensions, int) else 'depends on the samples'}")
         facts.append(f"- Classes: {classes or 'none; `inception-score` is not assessable with it'}")
         parts += [f"## {entry.name}", _prose(_first_paragraph(inspect.getdoc(kind) or entry.summary)), "\n".join(facts)]
-    rule = _prose(_first_paragraph(inspect.getdoc(_choice()) or "", skip=1))
+    told = _first_paragraph(inspect.getdoc(_choice()) or "", skip=1)
+    rule = _prose(re.sub(r"[;.] ?(?=\d\. |$)", "\n", told.partition(" Raises")[0]).strip())
     return _page("Extractors", "What turns samples into features. Without `--extractor` the first rule that fits picks "
                  "one, and the document says which rule it was:", rule, *parts)  # fmt: skip
 
@@ -197,10 +255,7 @@ def _networks() -> str:
 
 def _inputs() -> str:
     subjects = [[f"`{name}`", _prose(registry.find("subjects", name).formats)] for name in registry.names("subjects")]
-    sets = [
-        [f"`{entry.name}`", _prose(_first_paragraph(inspect.getdoc(registry.find("datasets", entry.name)) or ""))]
-        for entry in registry.entries("datasets")
-    ]
+    sets = [[f"`{entry.name}`", _prose(entry.summary)] for entry in registry.entries("datasets")]
     layouts = importlib.import_module("ganaudit.data.layout").LAYOUTS
     return _page(
         "Subjects and data sets",
@@ -220,9 +275,8 @@ def _cli() -> str:
     parts = [
         "Every verb takes these too:",
         "\n".join(f"- {line}" for line in [*shared, "`--help`, `-h`: Show the verb's options."]),
-        "Each option can be set by an environment variable: `GANAUDIT_`, the verb, the name of the option, in capitals "
-        "with underscores, such as `GANAUDIT_AUDIT_SEED`. `GANAUDIT_CACHE` names the folder for evidence that is "
-        "reused, `GANAUDIT_INCEPTION_WEIGHTS` a weights file.",
+        "Each option can be set by an environment variable, such as `GANAUDIT_AUDIT_SEED`; `--help` names it. "
+        "`GANAUDIT_CACHE` names the folder for evidence that is reused, `GANAUDIT_INCEPTION_WEIGHTS` a weights file.",
     ]
     for name, command in _commands(group).items():
         parts += [f"## {name}", _prose(command.help or ""), _usage(group, name), _options(group, name)]
@@ -265,7 +319,7 @@ def _value_name(verb: str, parameter: Any) -> str:
     function: Any = callbacks[verb]
     annotation = inspect.signature(function).parameters[parameter.name].annotation
     kinds = [kind for kind in _unwrapped(annotation) if kind is not type(None)]
-    return {"Path": "PATH", "int": "N", "list[str]": "KEY=VALUE"}.get(getattr(kinds[0], "__name__", ""), "TEXT")
+    return {"Path": "PATH", "int": "N", "list": "KEY=VALUE"}.get(getattr(kinds[0], "__name__", ""), "TEXT")
 
 
 def _unwrapped(annotation: Any) -> tuple[Any, ...]:
@@ -275,11 +329,10 @@ def _unwrapped(annotation: Any) -> tuple[Any, ...]:
 
 def _exit_codes() -> str:
     rows = [[f"`{code}`", _prose(text)] for code, text in EXIT_CODES.items()]
-    kinds = [getattr(errors, name) for name in errors.__all__]
+    kinds: list[Any] = [found for name in errors.__all__ if inspect.isclass(found := getattr(errors, name))]
     raised = [
         [f"`{kind.__name__}`", f"`{kind.exit_code}`", _prose(_first_paragraph(inspect.getdoc(kind) or ""))]
         for kind in kinds
-        if inspect.isclass(kind)
     ]
     return _page("Exit codes", _table(["code", "meaning"], rows),
                  "The last line on stderr says the code, the verdict and the counts. `--json`, `--quiet` and the other "
@@ -299,7 +352,7 @@ def _model_page(model: Any, title: str, lead: str) -> str:
 
 def _section(module: Any, name: str, schema: dict[str, Any]) -> str:
     kind = getattr(module, name, None) or getattr(importlib.import_module("ganaudit.document.gates"), name)
-    docs, required = _field_docs(kind), schema.get("required", [])
+    docs, required = {**_SPOKEN.get(name, {}), **_field_docs(kind)}, schema.get("required", [])
     rows = []
     for key, found in schema["properties"].items():
         default = "required" if key in required and "default" not in found else _default(found)
@@ -328,11 +381,13 @@ def _type(schema: dict[str, Any]) -> str:
         return ", ".join(f"`{json.dumps(value)}`" for value in schema.get("enum", [schema.get("const")]))
     kind = schema.get("type", "any")
     if kind == "array":
-        return "array" if "prefixItems" in schema else f"list of {_type(schema.get('items', {}))}"
+        if "prefixItems" in schema:
+            return rf"\[{', '.join(_type(item) for item in schema['prefixItems'])}\]"
+        return f"list of {_type(schema.get('items', {}))}"
     if kind == "object":
         inner = schema.get("additionalProperties")
         return f"table of {_type(inner)}" if isinstance(inner, dict) and inner else "table"
-    return {"string": _string(schema)}.get(kind, kind) + _limits(schema)
+    return f"{_string(schema) if kind == 'string' else kind}{_limits(schema)}"
 
 
 def _string(schema: dict[str, Any]) -> str:
@@ -364,15 +419,17 @@ def _first_paragraph(text: str, skip: int = 0) -> str:
 
 
 def _plain_type(annotation: Any) -> str:
-    text = annotation if isinstance(annotation, str) else annotation.__name__
+    text = str(annotation if isinstance(annotation, str) else annotation.__name__)
     match = re.fullmatch(r"Literal\[(.*)\]", text)
-    return match[1].replace('", "', '" or "') if match else text
+    return match[1].replace("'", '"') if match else text
 
 
 def _prose(text: str) -> str:
     """Return text as Markdown that shows it as it stands; double backquotes become code."""
-    parts = re.split(r"(`[^`]+`)", re.sub(r"``([^`]+)``", r"`\1`", re.sub(r":\w+:`([^`]+)`", r"`\1`", text)))
-    return "".join(part if part.startswith("`") else re.sub(r"([<*\[\]])", r"\\\1", part) for part in parts)
+    parts = re.split(
+        r"(`[^`]+`|\[[^\]]+\]\([^)]+\.md\))", re.sub(r"``([^`]+)``", r"`\1`", re.sub(r":\w+:`([^`]+)`", r"`\1`", text))
+    )
+    return "".join(part if index % 2 else re.sub(r"([<*\[\]])", r"\\\1", part) for index, part in enumerate(parts))
 
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

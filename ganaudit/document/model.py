@@ -6,11 +6,24 @@ real against real (the null), or the words why one of them is missing. NaN and i
 
 from __future__ import annotations
 
-from itertools import pairwise
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
+from pydantic import ConfigDict, Field, FiniteFloat, model_validator
 
+from ganaudit.document.details import (
+    Axis,
+    Curve,
+    Detail,
+    Gallery,
+    GalleryItem,
+    Histogram,
+    HistogramSeries,
+    Note,
+    Record,
+    Rule,
+    Series,
+    Table,
+)
 from ganaudit.document.gates import Verdict
 
 __all__ = [
@@ -42,11 +55,7 @@ __all__ = [
 SCHEMA = "ganaudit.document/1"
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True)
-
-
-class Interval(_Record):
+class Interval(Record):
     """A range that holds the quantity with the given confidence, and what variation that confidence is about."""
 
     low: FiniteFloat
@@ -66,7 +75,7 @@ class Interval(_Record):
         return self
 
 
-class Null(_Record):
+class Null(Record):
     """The same statistic, real samples against real samples."""
 
     value: FiniteFloat
@@ -78,7 +87,7 @@ class Null(_Record):
     """Which real samples were compared with which."""
 
 
-class Measurement(_Record):
+class Measurement(Record):
     """One number, what it rests on and what it can be held against."""
 
     key: str
@@ -114,131 +123,7 @@ class Measurement(_Record):
         return self
 
 
-class Axis(_Record):
-    """An axis of a chart."""
-
-    title: str
-    log: bool = False
-
-
-class Rule(_Record):
-    """A straight line across a chart at a value that matters, with its label."""
-
-    at: FiniteFloat
-    label: str
-    orient: Literal["x", "y"] = "x"
-
-
-class Series(_Record):
-    """One line of a curve; ``low`` and ``high`` draw a band around it."""
-
-    name: str
-    x: list[FiniteFloat]
-    y: list[FiniteFloat]
-    low: list[FiniteFloat] | None = None
-    high: list[FiniteFloat] | None = None
-
-    @model_validator(mode="after")
-    def _of_one_length(self) -> Series:
-        lengths = {len(values) for values in (self.x, self.y, self.low, self.high) if values is not None}
-        if len(lengths) > 1:
-            raise ValueError(f"series {self.name!r}: x, y, low and high must be of one length")
-        return self
-
-
-class Table(_Record):
-    """Rows under named columns."""
-
-    kind: Literal["table"] = "table"
-    title: str
-    columns: list[str]
-    rows: list[list[str | int | FiniteFloat | None]]
-
-    @model_validator(mode="after")
-    def _rows_fit_columns(self) -> Table:
-        if any(len(row) != len(self.columns) for row in self.rows):
-            raise ValueError(f"table {self.title!r}: every row needs {len(self.columns)} cells")
-        return self
-
-
-class Curve(_Record):
-    """One or more lines over a common axis, drawn as one chart."""
-
-    kind: Literal["curve"] = "curve"
-    title: str
-    x: Axis
-    y: Axis
-    series: list[Series]
-    rules: list[Rule] = Field(default_factory=list)
-    points: bool = False
-    """Whether each point is marked."""
-
-
-class HistogramSeries(_Record):
-    """The heights of one histogram: shares of that series' own samples, in [0, 1]."""
-
-    name: str
-    shares: list[FiniteFloat]
-
-
-class Histogram(_Record):
-    """Shares per bin; bins are numeric (``edges``, one more than bins) or named (``labels``)."""
-
-    kind: Literal["histogram"] = "histogram"
-    title: str
-    x: Axis
-    edges: list[FiniteFloat] | None = None
-    labels: list[str] | None = None
-    series: list[HistogramSeries]
-    rules: list[Rule] = Field(default_factory=list)
-
-    @model_validator(mode="after")
-    def _one_kind_of_bin(self) -> Histogram:
-        if (self.edges is None) == (self.labels is None):
-            raise ValueError("a histogram has either edges or labels")
-        bins = len(self.labels) if self.labels is not None else len(self.edges or []) - 1
-        if any(len(s.shares) != bins for s in self.series):
-            raise ValueError(f"every series of this histogram needs {bins} shares")
-        if self.edges is not None and any(b <= a for a, b in pairwise(self.edges)):
-            raise ValueError("the edges of a histogram must rise")
-        return self
-
-
-class GalleryItem(_Record):
-    """One sample shown: its file beside the document, and what names it."""
-
-    file: str
-    """Path relative to the document."""
-    sha256: str
-    index: int
-    """Its place in its source: sample i of the subject is (seed, i)."""
-    caption: str = ""
-
-
-class Gallery(_Record):
-    """Samples as evidence, with the rule by which they were chosen."""
-
-    kind: Literal["gallery"] = "gallery"
-    title: str
-    rule: str
-    """The rule of selection, in plain words."""
-    side: Literal["real", "fake"]
-    width: int = Field(ge=1)
-    height: int = Field(ge=1)
-    items: list[GalleryItem]
-
-
-class Note(_Record):
-    """A remark that belongs to a result."""
-
-    kind: Literal["note"] = "note"
-    text: str
-
-
-Detail = Annotated[Table | Curve | Histogram | Gallery | Note, Field(discriminator="kind")]
-
-
-class DeclaredMeasurement(_Record):
+class DeclaredMeasurement(Record):
     """What an evaluator's spec promises to measure; gates check their keys against these."""
 
     key: str
@@ -248,7 +133,7 @@ class DeclaredMeasurement(_Record):
     meaning: str
 
 
-class EvaluatorResult(_Record):
+class EvaluatorResult(Record):
     """What one evaluator found, or why it did not."""
 
     evaluator: str
@@ -277,7 +162,7 @@ class EvaluatorResult(_Record):
         return self
 
 
-class SubjectRecord(_Record):
+class SubjectRecord(Record):
     """What was audited."""
 
     name: str
@@ -301,7 +186,7 @@ class SubjectRecord(_Record):
     """What the self-check on one tiny batch found."""
 
 
-class SplitRecord(_Record):
+class SplitRecord(Record):
     """One split of the reference."""
 
     n: int
@@ -310,7 +195,7 @@ class SplitRecord(_Record):
     """Whether the subject was trained on it."""
 
 
-class ReferenceRecord(_Record):
+class ReferenceRecord(Record):
     """The real samples it was held against."""
 
     name: str
@@ -328,7 +213,7 @@ class ReferenceRecord(_Record):
     """Files left out because they could not be read (--skip-unreadable)."""
 
 
-class ExtractorRecord(_Record):
+class ExtractorRecord(Record):
     """The network that turned samples into features."""
 
     id: str
@@ -341,7 +226,7 @@ class ExtractorRecord(_Record):
     """What readers must know before comparing its numbers with published ones."""
 
 
-class Environment(_Record):
+class Environment(Record):
     """Where and with what the numbers were made."""
 
     ganaudit: str
@@ -356,14 +241,14 @@ class Environment(_Record):
     """The exact command that repeats this audit."""
 
 
-class Comparability(_Record):
+class Comparability(Record):
     """What must be equal before two audits' numbers may be compared."""
 
     digest: str
     fields: dict[str, Any]
 
 
-class AuditDocument(_Record):
+class AuditDocument(Record):
     """One audit, whole."""
 
     model_config = ConfigDict(

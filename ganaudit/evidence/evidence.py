@@ -136,7 +136,8 @@ class Evidence:
         subject = self.subject
         if subject.trust not in ("in-process", "code") or subject.generator is None:
             return [subject.digest]
-        x = self._generated(0)
+        # Of one seed, so that the scores of reals, which no seed changes, are found again under every other.
+        x = subject.generate(subject.latents(0, 0, self._block), subject.labels(0, 0, self._block))
         made = {"x": x} if subject.discriminator is None else {"x": x, "scores": subject.discriminate(x)}
         return [subject.digest, weights_digest(made)]
 

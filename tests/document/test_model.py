@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from ganaudit.document.model import Axis, Histogram, HistogramSeries, Interval, Null, Table
+from ganaudit.document.model import Axis, Gallery, Histogram, HistogramSeries, Interval, Null, Series, Table
 from ganaudit.document.spec import EvaluatorSpec, MeasurementSpec
 
 from .documents import document, interval, number, result
@@ -75,6 +75,26 @@ def test_a_result_that_was_not_measured_says_why(status, reason):
 def test_a_histogram_has_one_kind_of_bin_and_a_share_each(bins, shares, told):
     with pytest.raises(ValidationError, match=told):
         Histogram(title="h", x=Axis(title="x"), series=[HistogramSeries(name="s", shares=shares)], **bins)
+
+
+@pytest.mark.parametrize(
+    ("build", "told"),
+    [
+        (lambda: Series(name="s", x=[1.0], y=[1.0, 2.0]), "must be of one length"),
+        (lambda: Series(name="s", x=[1.0], y=[1.0], low=[]), "must be of one length"),
+        (lambda: Table(title="t", columns=["a", "b"], rows=[[1, 2], [1]]), "every row needs 2 cells"),
+        (
+            lambda: Histogram(
+                title="h", x=Axis(title="x"), edges=[0.0, 0.0], series=[HistogramSeries(name="s", shares=[1.0])]
+            ),
+            "must rise",
+        ),
+        (lambda: Gallery(title="g", rule="r", side="fake", width=0, height=1, items=[]), "greater than or equal to 1"),
+    ],
+)
+def test_details_fit_together(build, told):
+    with pytest.raises(ValidationError, match=told):
+        build()
 
 
 def test_a_document_is_frozen_and_finds_its_numbers():

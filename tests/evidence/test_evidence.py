@@ -281,9 +281,7 @@ def test_samples_are_used_whole_or_drawn_in_order():
     subject = subject_of_samples(samples)
     made = evidence(subject, samples=40)
     assert torch.equal(made.fake_images([0, 39]), samples.images([0, 39]))
-    assert torch.equal(
-        made.node("features/fake"), evidence(subject, samples=40, batch=1).node("features/fake")
-    )
+    assert torch.equal(made.node("features/fake"), evidence(subject, samples=40, batch=1).node("features/fake"))
     some = evidence(subject, samples=10)
     picked = rows(40, 10, 3, "fake")
     assert list(picked) == sorted(set(picked))

@@ -160,7 +160,7 @@ def test_pixels_are_flattened_shares():
     assert torch.equal(features, x.reshape(5, 192).float() / 255)
     assert (Pixels(ExtractorOptions((1, 128, 128))).dimensions, extractor.extract(x).logits) == (16_384, None)
     for shape in ((1, 128, 129), (7,)):
-        with pytest.raises(ExtractorError, match="at most 16384 values; found shape .*--resize") as caught:
+        with pytest.raises(ExtractorError, match=r"at most 16384 values; found shape .*--resize") as caught:
             Pixels(ExtractorOptions(shape))
         assert str(shape) in str(caught.value)
 
@@ -195,9 +195,15 @@ def test_random_conv_is_the_same_network_everywhere():
 
 
 GOLDEN_FILTERS = "561a46fd2598a67fe0cb9dac501db5e5755f1955ded0279e46113d7440365fbb"
-GOLDEN_FEATURES = torch.tensor([[0.28263846, 0.66771203, 0.20936789, 0.33010459], [0.29537174, 0.29203936, 0.21967593, 0.26151717]])
+GOLDEN_FEATURES = torch.tensor(
+    [[0.28263846, 0.66771203, 0.20936789, 0.33010459], [0.29537174, 0.29203936, 0.21967593, 0.26151717]]
+)
 
 
 def test_silent_tasks_take_what_they_are_given():
     with Silent().task("label", 3) as task:
-        assert in_blocks(lambda start, count: (torch.arange(start, start + count),), 3, 1, task)[0].tolist() == [0, 1, 2]
+        assert in_blocks(lambda start, count: (torch.arange(start, start + count),), 3, 1, task)[0].tolist() == [
+            0,
+            1,
+            2,
+        ]
