@@ -27,6 +27,8 @@ from ganaudit.evidence.view import View
 from ganaudit.numerics.detection import (
     auc,
     calibration_size_needed,
+    conformal_rank,
+    conformal_rate,
     conformal_threshold,
     equal_error_rate,
     false_positive_rate,
@@ -134,6 +136,12 @@ class DiscriminatorDetection:
                 "generated samples score above unseen reals: the discriminator's sign may be reversed, or it learnt "
                 "its training reals by heart"
             )
+        rate = next(m for m in measurements if m.key == "fpr-at-threshold")
+        if rate.interval and rate.null and rate.null.high is not None and rate.interval.low > rate.null.high:
+            warnings.append(
+                "more test reals are called generated than calibration can explain: calibration and test reals "
+                "are not of one kind, and the promised rate does not hold for the test reals"
+            )
         return Findings(measurements, details, warnings)
 
     def _auc(self, real: Tensor, fake: Tensor, calibration: Tensor) -> Measurement:
@@ -176,18 +184,18 @@ class DiscriminatorDetection:
                 f"a false positive rate of {self.fpr:g} needs {needed} calibration reals; there are {len(calibration)}"
             )
             return [self.spec.measurement(key, None, size, reason=reason) for key, size in sizes.items()]
-        k = int(np.floor(self.fpr * (len(calibration) + 1) + 1e-9))
         below = int((real < threshold).sum())
         caught = int((fake < threshold).sum())
         achieved = false_positive_rate(real, threshold)
         false_bounds = clopper_pearson(below, len(real), 0.95)
         given = "the drawing of {} samples, the threshold held fixed"
+        expected, law = conformal_rate(len(calibration), self.fpr, 0.95)
         return [
             self.spec.measurement(
                 "threshold",
                 threshold,
                 sizes["threshold"],
-                interval=_quantile_interval(calibration, k),
+                interval=_quantile_interval(calibration, conformal_rank(len(calibration), self.fpr)),
                 interval_reason="too few calibration reals lie below the threshold for a bound on both sides",
                 null_reason="a threshold is set on reals alone: there is no generated side to replace",
             ),
@@ -197,7 +205,12 @@ class DiscriminatorDetection:
                 sizes["fpr-at-threshold"],
                 interval=_interval(false_bounds, "Clopper-Pearson", given.format("test real")),
                 null=Null(
-                    value=self.fpr, n=len(calibration), rule="the rate promised for reals exchangeable with calibration"
+                    value=expected,
+                    low=law.low,
+                    high=law.high,
+                    n=len(calibration),
+                    rule="the rate expected of reals exchangeable with calibration; the range is over the drawing of "
+                    "calibration reals (Beta law)",
                 ),
             ),
             self.spec.measurement(

@@ -12,9 +12,10 @@ from fractions import Fraction
 
 import torch
 from scipy import special
+from scipy.stats import beta
 from torch import Tensor
 
-from ganaudit.numerics.arguments import proportion, vector
+from ganaudit.numerics.arguments import proportion, vector, whole
 from ganaudit.numerics.intervals import Bounds, clopper_pearson, normal
 
 __all__ = [
@@ -23,6 +24,8 @@ __all__ = [
     "Roc",
     "auc",
     "calibration_size_needed",
+    "conformal_rank",
+    "conformal_rate",
     "conformal_threshold",
     "equal_error_rate",
     "false_positive_rate",
@@ -145,8 +148,30 @@ def conformal_threshold(calibration: Tensor, alpha: float) -> float | None:
     Source: Vovk, Gammerman and Shafer 2005; Bates et al. 2023.
     """
     scores = vector(calibration, "calibration", least=1)
-    k = math.floor(_decimal(alpha) * (len(scores) + 1))
+    k = conformal_rank(len(scores), alpha)
     return float(scores.kthvalue(k).values) if k >= 1 else None
+
+
+def conformal_rank(n: int, alpha: float) -> int:
+    """Return k = floor(alpha (n + 1)), the rank of the threshold among ``n`` calibration scores; 0 when n is too few.
+
+    Raises ValueError when ``n`` is below 1 or ``alpha`` is not in (0, 1).
+    """
+    return math.floor(_decimal(alpha) * (whole(n, "n", least=1) + 1))
+
+
+def conformal_rate(n: int, alpha: float, level: float) -> tuple[float, Bounds]:
+    """Return the expected false positive rate of a conformal threshold and the range it falls in, each 0 to 1.
+
+    Over draws of ``n`` calibration reals with a continuous score, the rate of one threshold follows
+    Beta(k, n + 1 - k): mean k/(n + 1), and the range holds it with probability ``level``, tails equal.
+    Raises ValueError when n gives no threshold, or ``alpha`` or ``level`` is not in (0, 1).
+    Source: Vovk 2012, Conditional validity of inductive conformal predictors.
+    """
+    k = whole(conformal_rank(n, alpha), "k", least=1)
+    tail = (1 - proportion(level, "level")) / 2
+    law = beta(k, n + 1 - k)
+    return k / (n + 1), Bounds(float(law.ppf(tail)), float(law.ppf(1 - tail)))
 
 
 def calibration_size_needed(alpha: float) -> int:

@@ -14,14 +14,17 @@ from ganaudit.document.errors import ConfigError, PluginError
 def plugin(tmp_path, monkeypatch):
     """Install a distribution that is nothing but metadata and one module into a folder on sys.path."""
 
-    def install(points, **modules):
+    def install(points, last=False, **modules):
         info = tmp_path / "brought-1.0.dist-info"
         info.mkdir(exist_ok=True)
         (info / "METADATA").write_text("Metadata-Version: 2.1\nName: brought\nVersion: 1.0\n")
         (info / "entry_points.txt").write_text(points)
         for name, source in modules.items():
             (tmp_path / f"{name}.py").write_text(source)
-        monkeypatch.syspath_prepend(tmp_path)
+        if last:
+            monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path)])
+        else:
+            monkeypatch.syspath_prepend(tmp_path)
         for name in modules:
             monkeypatch.delitem(sys.modules, name, raising=False)
 
@@ -115,7 +118,10 @@ def test_a_broken_plugin_does_not_break_the_list(plugin, points, modules):
     assert "frechet-distance" in [e.name for e in entries]
 
 
-def test_a_plugin_cannot_take_the_name_of_what_is_built_in(plugin):
-    plugin("[ganaudit.evaluators]\nfrechet-distance = brought_evil:Evil\n", brought_evil="class Evil: pass\n")
+@pytest.mark.parametrize("last", [False, True], ids=["found-first", "found-last"])
+def test_a_plugin_cannot_take_the_name_of_what_is_built_in(plugin, last):
+    points = "[ganaudit.evaluators]\nfrechet-distance = brought_evil:Evil\nevil = brought_evil:Evil\n"
+    plugin(points, last, brought_evil="class Evil: pass\n")
+    assert registry.find("evaluators", "evil").__name__ == "Evil"
     assert registry.find("evaluators", "frechet-distance").__name__ == "FrechetDistance"
     assert registry.names("evaluators").count("frechet-distance") == 1

@@ -190,6 +190,15 @@ def test_moving_generated_samples_away_moves_the_number_its_way(
     assert worse(_moved(0.2, name, key), _moved(3.0, name, key))
 
 
+def test_reals_of_two_kinds_void_the_promised_rate_and_it_says_so() -> None:
+    class TwoKinds(FakeView):
+        def __getitem__(self, node: str) -> Tensor:
+            return super().__getitem__(node) + (4.0 if node == "scores/calibration" else 0.0)
+
+    assert any("not of one kind" in w for w in evaluated("discriminator-detection", TwoKinds({"real": 200})).warnings)
+    assert not evaluated("discriminator-detection", FakeView({"real": 200})).warnings
+
+
 def test_threshold_without_enough_calibration_reals_names_the_n() -> None:
     found = evaluated("discriminator-detection", FakeView({"real": 50, "fake": 50, "calibration": 10}))
     by_key = {m.key: m for m in found.measurements}

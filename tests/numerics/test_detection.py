@@ -14,6 +14,8 @@ from ganaudit.numerics.detection import (
     Auc,
     auc,
     calibration_size_needed,
+    conformal_rank,
+    conformal_rate,
     conformal_threshold,
     equal_error_rate,
     false_positive_rate,
@@ -158,6 +160,21 @@ def test_the_conformal_rate_is_k_over_n_plus_one(n, alpha):
         below += values[n] < conformal_threshold(torch.from_numpy(values[:n]), alpha)
     assert expected <= alpha
     assert abs(below / runs - expected) <= 4 * math.sqrt(expected * (1 - expected) / runs)
+
+
+@pytest.mark.parametrize(("n", "alpha"), [(19, 0.05), (299, 0.05), (50, 0.3)])
+def test_the_conformal_rate_of_a_threshold_follows_its_law(n, alpha):
+    # Uniform scores: the rate of a threshold is the threshold itself, so no test sample is needed.
+    rng = np.random.default_rng(n)
+    draws = 4000
+    rates = np.array(
+        [conformal_threshold(torch.from_numpy(rng.random(n)), alpha) for _ in range(draws)], dtype=np.float64
+    )
+    expected, law = conformal_rate(n, alpha, 0.9)
+    assert abs(rates.mean() - expected) < 4 * rates.std() / math.sqrt(draws)
+    inside = ((rates >= law.low) & (rates <= law.high)).mean()
+    assert abs(inside - 0.9) < 4 * math.sqrt(0.9 * 0.1 / draws)
+    assert conformal_rank(n, alpha) == round(expected * (n + 1))
 
 
 def test_the_conformal_guarantee_holds_under_ties():
