@@ -42,7 +42,7 @@ class RandomConv:
         channels = options.shape[0]
         for level, width in enumerate(_WIDTHS):
             fan_in = channels * 25
-            # Rows of the same counter-based stream everywhere: the filters are equal on every machine.
+            # Counter-based draws: the filters are equal wherever SciPy computes the normal quantile alike.
             drawn = normals(_SEED, level, 0, width, fan_in) * (2.0 / fan_in) ** 0.5
             weight = torch.from_numpy(drawn).to(torch.float32).reshape(width, channels, 5, 5)
             self.filters.append(weight.to(options.device))

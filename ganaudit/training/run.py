@@ -23,6 +23,7 @@ from ganaudit.subjects.directory import write_directory
 from ganaudit.subjects.subject import LatentSpec, SampleSpec
 from ganaudit.training.checkpoint import Counters, load_checkpoint, save_checkpoint
 from ganaudit.training.config import NetworkConfig, TrainConfig
+from ganaudit.training.denormals import flushed_denormals
 from ganaudit.training.loop import State, Step, step
 
 __all__ = ["Trained", "train"]
@@ -55,14 +56,13 @@ def train(
     ``stop_after`` images it checkpoints and ends as an interruption would; an interruption checkpoints and is raised
     again. Raises ConfigError for unknown names, options a network refuses or a device that is not there.
     """
-    torch.set_flush_denormal(True)  # decaying weights and moments become denormal, which slows CPUs many times over
     reference = _data(config)
     real = reference.splits["train"]
     images = real.values(slice(None), -1.0, 1.0).to(_device(config.device))
     state = _state(config, real.shape)
     counters = load_checkpoint(folder, config, state) if resume else Counters()
     last = config.steps if stop_after is None else min(config.steps, -(-stop_after // config.batch))
-    with (progress or Silent()).task(f"training {config.name}", config.images, "images") as task:
+    with flushed_denormals(), (progress or Silent()).task(f"training {config.name}", config.images, "images") as task:
         task.advance(min(counters.steps * config.batch, config.images))
         counters = _steps(config, state, images, counters, last, folder, task)
     finished = counters.steps >= config.steps

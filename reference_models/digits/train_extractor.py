@@ -19,6 +19,7 @@ from ganaudit.data.digits import load_digits
 from ganaudit.data.samples import Samples
 from ganaudit.document.files import write_atomically
 from ganaudit.features.digits_cnn import Classifier
+from ganaudit.training.denormals import flushed_denormals
 
 _SEED, _EPOCHS, _BATCH, _RATE, _DECAY, _SMOOTHING = 0, 40, 64, 2e-3, 1e-2, 0.05
 
@@ -66,9 +67,9 @@ def main() -> None:
     """Train, write, and print the accuracy on every split."""
     beside = Path(__file__).parent / "digits-cnn.safetensors"
     target = Path(sys.argv[1]) if len(sys.argv) > 1 else beside
-    torch.set_flush_denormal(True)
     reference = load_digits()
-    network = train(reference.splits["train"])
+    with flushed_denormals():
+        network = train(reference.splits["train"])
     write_atomically(target, save(network.state_dict()))
     for name, samples in reference.splits.items():
         x, y = network_input(samples)

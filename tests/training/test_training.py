@@ -203,6 +203,18 @@ def test_training_learns_something(tmp_path: Path) -> None:
     assert distance[1] < 0.25 * distance[0]
 
 
+def test_training_leaves_the_processors_arithmetic_as_it_was(tmp_path: Path) -> None:
+    small = torch.full((1,), 1e-40)
+    train(tiny(images=64), tmp_path / "a")
+    assert float(small * 1.0) > 0
+    torch.set_flush_denormal(True)
+    try:
+        train(tiny(images=64), tmp_path / "b")
+        assert float(small * 1.0) == 0
+    finally:
+        torch.set_flush_denormal(False)
+
+
 def test_the_record_says_what_was_trained(tmp_path: Path) -> None:
     from ganaudit.data.digits import load_digits
     from ganaudit.subjects.directory import read_subject_file
