@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help audit test lint format reference golden clean
+.PHONY: help audit test lint format docs reference golden clean
 
 help: ## Show this list.
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -33,6 +33,9 @@ format: $(STAMP) ## Put the style right.
 	$(BIN)/ruff format .
 
 # One thread: networks this small gain little from more, and the weights come out the same on any number of cores.
+docs: $(STAMP) ## Write docs/reference/ again from the code.
+	$(BIN)/python docs/make_reference.py
+
 reference: $(STAMP) ## Train the reference models again (minutes).
 	OMP_NUM_THREADS=1 $(BIN)/python reference_models/digits/train_extractor.py
 	OMP_NUM_THREADS=1 $(BIN)/ganaudit train reference_models/digits/train.toml --out reference_models/digits
