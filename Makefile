@@ -38,8 +38,10 @@ docs: $(STAMP) ## Write docs/reference/ again from the code.
 
 reference: $(STAMP) ## Train the reference models again (minutes).
 	OMP_NUM_THREADS=1 $(BIN)/python reference_models/digits/train_extractor.py
-	OMP_NUM_THREADS=1 $(BIN)/ganaudit train reference_models/digits/train.toml --out reference_models/digits
-	rm -f reference_models/digits/checkpoint.safetensors
+	rm -rf runs/reference
+	OMP_NUM_THREADS=1 $(BIN)/ganaudit train reference_models/digits/train.toml --out runs/reference
+	cp runs/reference/subject.toml runs/reference/generator.safetensors runs/reference/discriminator.safetensors \
+	   reference_models/digits/
 
 golden: $(STAMP) ## Write the golden files of the tests again; review the difference.
 	GANAUDIT_REGENERATE=1 $(BIN)/python -m pytest tests/report tests/cli

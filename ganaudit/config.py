@@ -25,7 +25,7 @@ _NAMED = re.compile(r"((?:^|,\s*)(?:train|calibration|test)=)")
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
 
 class ExtractorPlan(_Section):

@@ -34,7 +34,7 @@ class Entry:
     origin: str
     """The distribution that brought it."""
     summary: str
-    """First line of its module's docstring."""
+    """First line of its own docstring, else of its module's."""
 
 
 def entries(kind: str) -> list[Entry]:
@@ -82,7 +82,16 @@ def _summary(point: EntryPoint) -> str:
         spec = importlib.util.find_spec(point.module)
         assert spec is not None
         assert spec.origin is not None
-        text = ast.get_docstring(ast.parse(Path(spec.origin).read_text(encoding="utf-8"))) or ""
+        module = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
+        text = _docstring(module, point.attr) or ast.get_docstring(module) or ""
     except Exception:  # finding a plugin's module runs its package, which may raise anything; the list goes on
         return "(cannot be read)"
-    return text.strip().splitlines()[0] if text.strip() else ""
+    return text.strip().splitlines()[0].replace("``", "") if text.strip() else ""
+
+
+def _docstring(module: ast.Module, name: str) -> str | None:
+    """Return the docstring of the class or function ``name`` at the top of a module."""
+    for node in module.body:
+        if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name == name:
+            return ast.get_docstring(node)
+    return None

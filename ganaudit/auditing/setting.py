@@ -193,7 +193,9 @@ def _reference_warnings(reference: Reference, against: str) -> list[str]:
     if against != "all" and reference.seen.get(against) == "unknown":
         warnings.append(f"whether the subject was trained on the {against} reals is unknown")
     if reference.overlap:
-        warnings.append(f"{reference.overlap} samples of the unseen splits are also in the train split, byte for byte")
+        warnings.append(
+            f"{reference.overlap} samples of the unseen splits are also in the train split, value for value"
+        )
     skipped = sum(len(samples.unreadable) for samples in reference.splits.values())
     if skipped:
         names = [name for samples in reference.splits.values() for name in samples.unreadable]

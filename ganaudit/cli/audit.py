@@ -39,7 +39,9 @@ def audit(
     precision: Annotated[str | None, typer.Option(help="Precision of the networks: fp32.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Samples in memory at once; never changes a number.")] = None,
     latent: Annotated[int | None, typer.Option(help="Latent size, for files that do not tell it.")] = None,
-    value_range: Annotated[str | None, typer.Option("--range", help="Range of float samples, such as -1,1.")] = None,
+    value_range: Annotated[
+        str | None, typer.Option("--range", envvar="GANAUDIT_AUDIT_RANGE", help="Range of float samples, such as -1,1.")
+    ] = None,
     classes: Annotated[int | None, typer.Option(help="Classes of a conditional generator.")] = None,
     resize: Annotated[str | None, typer.Option(help="WxH: resize every image, antialiased bicubic.")] = None,
     skip_unreadable: Annotated[bool, typer.Option("--skip-unreadable", help="Leave broken images out.")] = False,
@@ -72,7 +74,7 @@ def audit(
         "skip_unreadable": skip_unreadable or None,
         "cache": False if no_cache else None,
         "extractor": _present({"id": extractor, "weights": extractor_weights}),
-        "evaluators": {n.strip(): {} for n in evaluators.split(",") if n.strip()} if evaluators is not None else None,
+        "evaluators": _names(evaluators),
         "policy": _present({"file": policy}),
     }
     plan = load_plan(config, _present(given), registry.names("evaluators"))
@@ -126,19 +128,24 @@ def _write_report(console: Console, document: AuditDocument, files: dict[str, by
 
 def summary_table(console: Console, document: AuditDocument) -> None:
     """Write every number of the document, and what was not measured, as one table."""
-    arrows = {"lower": "lower", "higher": "higher", "target": "target", "none": ""}
     rows = []
+    skipped = [r.evaluator for r in document.results if r.status == "skipped"]
     for result in document.results:
         for m in result.measurements:
             interval = f"[{cell(m.interval.low)}, {cell(m.interval.high)}]" if m.interval else "-"
             null = cell(m.null.value) if m.null else "-"
-            rows.append([f"{result.evaluator}/{m.key}", cell(m.value), interval, null, str(m.n), arrows[m.better]])
-        if result.status != "measured":
+            if m.null and m.null.n != m.n:
+                null += f" (n = {m.null.n})"  # on another footing than the value: never silent
+            better = m.better if m.better != "none" else "-"
+            rows.append([f"{result.evaluator}/{m.key}", cell(m.value), interval, null, str(m.n), better])
+        if result.status in ("not_assessable", "failed"):
             words = f"{result.status.replace('_', ' ')}: {result.reason}"
             rows.append([result.evaluator, words, "", "", "", ""])
     title = f"{document.subject.name} against {document.reference.name}/{document.reference.against}"
     title += f", extractor {document.extractor.id}"
     console.table(title, ["measure", "value", "95 % interval", "null", "n", "better"], rows)
+    if skipped:
+        console.text(f"not asked for: {', '.join(skipped)}")
     for warning in document.warnings:
         console.text(f"caution: {warning}")
 
@@ -180,6 +187,15 @@ def _resolved(setting: Setting, folder: Path) -> dict[str, Any]:
 def _present(values: dict[str, Any]) -> dict[str, Any]:
     """Return what was given: an option that was not leaves the file's value alone."""
     return {key: value for key, value in values.items() if value is not None and value != {}}
+
+
+def _names(text: str | None) -> dict[str, dict[str, Any]] | None:
+    if text is None:
+        return None
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names:
+        raise ConfigError(f"--evaluators {text!r}: names no evaluator; `ganaudit list evaluators` shows them")
+    return {name: {} for name in names}
 
 
 def _range(text: str | None) -> tuple[float, float] | None:

@@ -30,6 +30,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # help texts hold [tables] of TOML, which are no markup
     context_settings={"auto_envvar_prefix": "GANAUDIT", "help_option_names": ["-h", "--help"]},
     epilog="Exit codes: 0 passed, 1 a gate failed, 2 usage or input, 3 incomplete, 4 internal, 130 interrupted.",
 )
@@ -57,7 +58,16 @@ def _version(asked: bool) -> None:
 @app.callback()
 def _root(
     version: Annotated[
-        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_version)
+        bool,
+        typer.Option(
+            "--version",
+            help="Print the version.",
+            is_eager=True,
+            callback=_version,
+            # A name of its own: GANAUDIT_VERSION, as a build script may set it, must not make every call print.
+            envvar="GANAUDIT_SHOW_VERSION",
+            show_envvar=False,
+        ),
     ] = False,
 ) -> None:
     del version  # answered by its callback
@@ -90,6 +100,10 @@ def run(arguments: Sequence[str]) -> int:
 
 def _unexpected(console: Console, error: Exception) -> int:
     usage = getattr(error, "format_message", None)
+    if type(error).__name__ == "NoArgsIsHelpError":  # its message is the whole help
+        console.say(usage() if usage else "")
+        console.last(2, "no verb was given")
+        return 2
     if usage is not None:  # click's own family: an unknown option, a missing argument
         context = getattr(error, "ctx", None)
         if context is not None:
@@ -102,6 +116,6 @@ def _told(console: Console, error: BaseException, code: int, message: str) -> in
     if console.debug:
         traceback.print_exception(error)
     console.error(message)
-    words = {2: "unusable input, nothing was judged", 4: "internal error"}.get(code, "error")
+    words = {2: "unusable input", 4: "internal error"}.get(code, "error")
     console.last(code, words)
     return code

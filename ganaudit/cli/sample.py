@@ -22,7 +22,10 @@ def sample(
     seed: Annotated[int, typer.Option(help="The same seed gives the samples of the audit.")] = 0,
     discriminator: Annotated[Path | None, typer.Option(help="For formats that hold only a generator.")] = None,
     latent: Annotated[int | None, typer.Option(help="Latent size, for files that do not tell it.")] = None,
-    value_range: Annotated[str | None, typer.Option("--range", help="Range of float samples, such as -1,1.")] = None,
+    value_range: Annotated[
+        str | None,
+        typer.Option("--range", envvar="GANAUDIT_SAMPLE_RANGE", help="Range of float samples, such as -1,1."),
+    ] = None,
     classes: Annotated[int | None, typer.Option(help="Classes of a conditional generator.")] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:N.")] = "cpu",
 ) -> int:

@@ -18,7 +18,10 @@ def train(
     out: Annotated[Path | None, typer.Option(help="Folder of the subject; default runs/<name>.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the newest checkpoint in the folder.")] = False,
     stop_after: Annotated[int | None, typer.Option(min=1, help="Checkpoint and end after so many real images.")] = None,
-    set_: Annotated[list[str] | None, typer.Option("--set", help="key=value laid over the file; repeatable.")] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", envvar="GANAUDIT_TRAIN_SET", help="key=value laid over the file; repeatable."),
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of weights, data order and noise.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:N.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the resolved configuration and stop.")] = False,

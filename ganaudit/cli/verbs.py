@@ -43,7 +43,13 @@ def verb(function: Callable[..., int]) -> Callable[..., None]:
             bars=not common["no_progress"],
             debug=common["debug"],
         )
-        raise typer.Exit(function(console, **arguments))
+        try:
+            code = function(console, **arguments)
+        except KeyboardInterrupt:
+            # Told here: typer turns an interruption into an exit that nobody could tell from a verb's own.
+            console.last(130, "interrupted; what was finished is kept and reused")
+            code = 130
+        raise typer.Exit(code)
 
     signature = inspect.signature(function, eval_str=True)
     own = [p for p in signature.parameters.values() if p.name != "console"]

@@ -26,7 +26,9 @@ __all__ = [
 class Record(BaseModel):
     """A part of a document: frozen, without unknown keys, without numbers that are not finite."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True, use_attribute_docstrings=True
+    )
 
 
 class Axis(Record):

@@ -11,7 +11,7 @@ __all__ = ["Gate", "Policy", "Verdict", "Waiver"]
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
 
 class Gate(_Strict):

@@ -87,8 +87,22 @@ def _check_names(document: AuditDocument, policy: Policy) -> None:
         for gate in policy.gate
         if gate.measure not in known
     ]
+    problems += [
+        f"gate {gate.id!r}: {gate.measure!r} has no better direction, so no limit can be set on it"
+        for gate in policy.gate
+        if gate.measure in known and _direction(document, gate.measure) not in ("lower", "higher")
+    ]
     if problems:
         raise ConfigError(problems)
+
+
+def _direction(document: AuditDocument, measure: str) -> str:
+    found = document.measurement(measure)
+    if found is not None:
+        return found.better
+    evaluator, _, key = measure.partition("/")
+    result = document.result(evaluator)
+    return next((d.better for d in result.declares if d.key == key), "none") if result else "none"
 
 
 def differing_fields(document: AuditDocument, baseline: AuditDocument, evaluator: str) -> list[str]:
@@ -116,9 +130,6 @@ def _verdict(gate: Gate, document: AuditDocument, baseline: AuditDocument | None
         return _plain(gate, "missing", _why_missing(gate, document, found))
     if found.n < gate.min_n:
         return _plain(gate, "inconclusive", f"rests on n = {found.n}; the gate asks for at least {gate.min_n}", found)
-    if found.better not in ("lower", "higher"):
-        message = "has no better direction, so no limit can be set on it"
-        return _plain(gate, "inconclusive", message, found)
     if not gate.baseline:
         assert gate.limit is not None
         return _unsure(gate, found, found, gate.limit) or _compared(gate, found, gate.limit, 0.0)
@@ -130,13 +141,13 @@ def _against_baseline(
 ) -> Verdict:
     if baseline is None:
         return _plain(gate, "missing", "compares with a baseline and none was given (--baseline DOCUMENT)", found)
+    reference = baseline.measurement(gate.measure)
+    if reference is None or reference.value is None:
+        return _plain(gate, "missing", "was not measured in the baseline", found)
     differing = differing_fields(document, baseline, gate.measure.partition("/")[0])
     if differing:
         message = "is not comparable with the baseline; they differ in " + "; ".join(differing)
         return _plain(gate, "missing", message, found)
-    reference = baseline.measurement(gate.measure)
-    if reference is None or reference.value is None:
-        return _plain(gate, "missing", "the baseline has no such number", found)
     limit = reference.value + (gate.margin if found.better == "lower" else -gate.margin)
     unsure = _unsure(gate, found, found, limit) or _unsure(gate, found, reference, limit)
     return unsure or _compared(gate, found, limit, _half_width(reference))
@@ -242,7 +253,7 @@ def _plain(gate: Gate, outcome: str, message: str, found: Measurement | None = N
             "high": found.interval.high if found and found.interval else None,
             "limit": gate.limit,
             "n": found.n if found else None,
-            "message": f"{gate.measure} {message}",
+            "message": f"{gate.measure}: {message}",
         }
     )
 

@@ -56,7 +56,7 @@ def load_subject(spec: str, loaders: Iterable[Loader], references: Iterable[str]
     if not path.exists():
         raise SubjectError(
             f"subject {spec!r}: no such file or folder, and no reference model has this name "
-            f"(reference models; {nearest(spec, names)})"
+            f"(reference models: {', '.join(names) or 'none'}; {nearest(spec, names)})"
         )
     offered = list(loaders)
     loader = next((one for one in offered if one.accepts(path)), None)

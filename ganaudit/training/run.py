@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from ganaudit.progress import Progress, Silent, Task
 from ganaudit.subjects.digests import json_digest
 from ganaudit.subjects.directory import write_directory
 from ganaudit.subjects.subject import LatentSpec, SampleSpec
-from ganaudit.training.checkpoint import Counters, load_checkpoint, save_checkpoint
+from ganaudit.training.checkpoint import FILE, Counters, load_checkpoint, save_checkpoint
 from ganaudit.training.config import NetworkConfig, TrainConfig
 from ganaudit.training.denormals import flushed_denormals
 from ganaudit.training.loop import State, Step, step
@@ -60,6 +61,8 @@ def train(
     real = reference.splits["train"]
     images = real.values(slice(None), -1.0, 1.0).to(_device(config.device))
     state = _state(config, real.shape)
+    if not resume:
+        _check_empty(folder)
     counters = load_checkpoint(folder, config, state) if resume else Counters()
     last = config.steps if stop_after is None else min(config.steps, -(-stop_after // config.batch))
     with flushed_denormals(), (progress or Silent()).task(f"training {config.name}", config.images, "images") as task:
@@ -69,6 +72,15 @@ def train(
     if finished:
         _export(config, folder, state, reference, counters)
     return Trained(counters.steps * config.batch, counters.seconds, finished)
+
+
+def _check_empty(folder: Path) -> None:
+    """Refuse to begin anew where an earlier run lies: a model is not lost by repeating a command."""
+    for name in (FILE, "subject.toml"):
+        if (folder / name).exists():
+            raise ConfigError(
+                f"{folder / name}: an earlier run lies there; --resume goes on with it, --out names another folder"
+            )
 
 
 def _steps(
@@ -137,6 +149,12 @@ def _state(config: TrainConfig, shape: tuple[int, ...]) -> State:
 
 def _network(plan: NetworkConfig, shape: tuple[int, ...], **sizes: int) -> nn.Module:
     build = registry.find("networks", plan.network)
+    allowed = [name for name in inspect.signature(build).parameters if name not in ("size", "channels", "latent")]
+    unknown = [name for name in plan.options if name not in allowed]
+    if unknown:
+        raise ConfigError(
+            [f"network {plan.network!r}: option {name!r}: unknown; {nearest(name, allowed)}" for name in unknown]
+        )
     try:
         network: nn.Module = build(**_options(plan, shape, **sizes))
     except (TypeError, ValueError) as error:

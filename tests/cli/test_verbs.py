@@ -236,6 +236,17 @@ def test_train_stop_resume_audit(ganaudit: Run) -> None:
     assert called.code == 0, called.err
     assert json.loads(called.out)["images"] == 640
     assert ganaudit("audit", "subject", "--samples", "64", "--out", "out").code == 0
+    called = ganaudit("train", config, "--out", "subject", *small)
+    assert called.code == 2
+    assert "--resume goes on" in called.err
+    assert "another folder" in called.err
+
+
+def test_no_verb_shows_the_help(ganaudit: Run) -> None:
+    called = ganaudit()
+    assert called.code == 2
+    assert "audit" in called.out + called.err
+    assert "[tool.ganaudit]" in ganaudit("audit", "--help").out
 
 
 def test_environment_variables_stand_in_for_options(ganaudit: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -254,6 +265,7 @@ def test_an_interruption_is_130_and_what_was_finished_is_kept(ganaudit: Run, mon
         patched.setattr(evidence.Evidence, "_make_fake", interrupted)
         called = ganaudit("audit", "digits", "--seed", "99", "--out", "out")
     assert called.code == 130
+    assert called.err.strip().splitlines()[-1].startswith("exit 130: interrupted")
     assert not Path("out/document.json").exists()
     assert ganaudit("audit", "digits", "--seed", "99", "--out", "out").code == 0
 

@@ -110,11 +110,10 @@ def test_too_few_samples_never_pass(n, outcome):
 
 
 @pytest.mark.parametrize("better", ["target", "none"])
-def test_a_number_without_direction_is_never_decided(better):
+def test_a_limit_on_a_number_without_direction_is_a_mistake_of_the_policy(better):
     more = {"target": 0.5} if better == "target" else {}
-    verdict, code = judged(number(0.1, (0.0, 0.2), better=better, **more), limit=1.0)
-    assert (verdict.outcome, code) == ("inconclusive", 3)
-    assert "no better direction" in verdict.message
+    with pytest.raises(ConfigError, match="no better direction"):
+        judged(number(0.1, (0.0, 0.2), better=better, **more), limit=1.0)
 
 
 # --- numbers that are not there
