@@ -55,7 +55,7 @@ def audit(
 ) -> AuditDocument:
     """Return the audit document of ``subject`` held against ``reference``.
 
-    ``options`` are the keys of ``audit.toml``: ``samples=600``, ``seed=0``, ``evaluators={"frechet-distance": {}}``,
+    ``options`` are the keys of ``audit.toml``: ``samples=500``, ``seed=0``, ``evaluators={"frechet-distance": {}}``,
     ``extractor={"id": "pixels"}`` and so on. With ``out`` the document and its samples are written there.
     Raises a UserError (ConfigError, SubjectError, SourceError, ...) when something given cannot be used.
     """
