@@ -8,10 +8,11 @@ from typing import ClassVar
 import numpy as np
 from torch import Tensor
 
-from ganaudit.document.model import Axis, Curve, Note, Null, Series
+from ganaudit.document.model import Axis, Curve, Detail, Interval, Measurement, Null, Series
 from ganaudit.document.spec import EvaluatorSpec, Findings, MeasurementSpec
 from ganaudit.evidence.view import View
 from ganaudit.numerics.frechet import frechet_bias, frechet_distance
+from ganaudit.numerics.frechet_inference import corrected_frechet_distance, samples_needed
 from ganaudit.numerics.moments import Moments
 
 __all__ = ["FrechetDistance"]
@@ -19,8 +20,9 @@ __all__ = ["FrechetDistance"]
 _POINTS = 8
 _WHY_NO_INTERVAL = (
     "the plug-in distance is biased upward at finite n: an interval around it would not hold the true distance; "
-    "hold it against its null, which carries the same bias"
+    "fd-corrected has one, and its null carries the same bias"
 )
+_COVERS = "the drawing of both the real and the generated samples; not the training of the generator"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,30 @@ class FrechetDistance:
                     "of the centred cross-Gram where there are fewer samples than dimensions"
                 ),
             ),
+            MeasurementSpec(
+                key="fd-corrected",
+                title="Fréchet distance, bias removed",
+                meaning="The distance to be expected with endless samples; below 0 by chance where nothing differs.",
+                unit="squared feature units",
+                better="lower",
+                estimator=(
+                    "2 fd(n) - mean fd(n/2) over both halves of 4 random halvings of both sides; standard error from "
+                    "each sample's influence, 2 (mean difference).x + x'(I - T)x with T the optimal map between the "
+                    "two Gaussians"
+                ),
+            ),
+            MeasurementSpec(
+                key="bias-floor",
+                title="Bias floor",
+                meaning="What fd would be expected to show at these n if nothing differed.",
+                unit="squared feature units",
+                better="none",
+                bounds=(0.0, None),
+                estimator=(
+                    "first-order expected fd of two samples of one Gaussian with the reals' covariance: "
+                    "sum l/n + sum_ij (l_i l_j + [i = j] l_i^2) / (2 (l_i + l_j) (n - 1)) for each side"
+                ),
+            ),
         ),
         misleads=(
             "It compares two moments only: samples with the right mean and covariance but wrong shape score 0. Its "
@@ -60,7 +86,7 @@ class FrechetDistance:
     )
 
     def evaluate(self, view: View, rng: np.random.Generator) -> Findings:
-        """Return fd, its null, and both over the number of samples."""
+        """Return fd, fd without its bias, the bias floor, the nulls, and fd over the number of samples."""
         real, fake = view["features/real"], view["features/fake"]
         null = self._null(view)
         fd = self.spec.measurement(
@@ -71,16 +97,58 @@ class FrechetDistance:
             null=null,
             null_reason=None if null else view.null_rule,
         )
-        details = [self._over_n(view, real, fake, rng)]
-        notes = []
-        if len(real) > real.shape[1]:
-            # Without full rank the bias formula has no meaning.
-            bias = frechet_bias(Moments.of(real).covariance, len(real), len(fake))
-            notes.append(
-                Note(text=f"A perfect generator would be expected to score about {bias:.4g} here: the bias of the "
-                f"plug-in estimate for Gaussian features at n = {len(real)} real and {len(fake)} generated.")
-            )  # fmt: skip
-        return Findings([fd], [*details, *notes])
+        measurements = [fd, self._corrected(view, real, fake, rng), self._floor(real, fake)]
+        details: list[Detail] = [self._over_n(view, real, fake, rng)]
+        return Findings(measurements, details)
+
+    def _corrected(self, view: View, real: Tensor, fake: Tensor, rng: np.random.Generator) -> Measurement:
+        sizes = {"real": len(real), "fake": len(fake)}
+        needed = samples_needed(real.shape[1])
+        if min(sizes.values()) < needed:
+            reason = (
+                f"removing the bias needs {needed} samples of each side for {real.shape[1]} features; found {sizes}"
+            )
+            return self.spec.measurement("fd-corrected", None, sizes, reason=reason)
+        found = corrected_frechet_distance(real, fake, rng)
+        bounds = found.interval(0.95)
+        null, why = self._corrected_null(view, needed, rng)
+        return self.spec.measurement(
+            "fd-corrected",
+            found.value,
+            sizes,
+            interval=Interval(
+                low=bounds.low,
+                high=bounds.high,
+                level=0.95,
+                method="normal, standard error by influences",
+                covers=_COVERS,
+            ),
+            null=null,
+            null_reason=why,
+        )
+
+    def _corrected_null(self, view: View, needed: int, rng: np.random.Generator) -> tuple[Null | None, str | None]:
+        if view.missing("features/null-fake") is not None:
+            return None, view.null_rule
+        real, stand_in = view["features/null-real"], view["features/null-fake"]
+        if min(len(real), len(stand_in)) < needed:
+            return None, f"needs {needed} reals on each side ({view.null_rule})"
+        found = corrected_frechet_distance(real, stand_in, rng)
+        bounds = found.interval(0.95)
+        return Null(value=found.value, low=bounds.low, high=bounds.high, n=len(stand_in), rule=view.null_rule), None
+
+    def _floor(self, real: Tensor, fake: Tensor) -> Measurement:
+        sizes = {"real": len(real), "fake": len(fake)}
+        if len(real) <= real.shape[1]:
+            reason = f"needs more reals than features: {real.shape[1] + 1}; found {len(real)}"
+            return self.spec.measurement("bias-floor", None, sizes, reason=reason)
+        return self.spec.measurement(
+            "bias-floor",
+            frechet_bias(Moments.of(real).covariance, len(real), len(fake)),
+            sizes,
+            interval_reason="an expectation by formula, for features near Gaussian",
+            null_reason="it is itself the value under equal distributions; the null of fd is the measured one",
+        )
 
     def _null(self, view: View) -> Null | None:
         if view.missing("features/null-fake") is not None:

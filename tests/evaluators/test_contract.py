@@ -140,7 +140,7 @@ def test_constant_evidence_gives_numbers_not_nan(name: str) -> None:
         def __getitem__(self, node: str) -> Tensor:
             return torch.ones_like(super().__getitem__(node))
 
-    found = evaluated(name, Constant({"real": 40, "fake": 40}))
+    found = evaluated(name, Constant({"real": 60, "fake": 60}))
     for m in found.measurements:
         assert m.value is not None
         assert np.isfinite(m.value)
