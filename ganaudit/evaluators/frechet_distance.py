@@ -17,7 +17,7 @@ from ganaudit.numerics.moments import Moments
 
 __all__ = ["FrechetDistance"]
 
-_POINTS = 8
+_POINTS, _WIDE_POINTS, _WIDE = 8, 3, 512  # a point costs the cube of the features: few of them where they are wide
 _WHY_NO_INTERVAL = (
     "the plug-in distance is biased upward at finite n: an interval around it would not hold the true distance; "
     "fd-corrected has one, and its null carries the same bias"
@@ -164,7 +164,8 @@ class FrechetDistance:
         series = []
         for name, against, moving in sides:
             order = rng.permutation(len(moving))
-            sizes = sorted({max(2, round(len(moving) * i / _POINTS)) for i in range(1, _POINTS + 1)})
+            points = _POINTS if moving.shape[1] <= _WIDE else _WIDE_POINTS
+            sizes = sorted({max(2, round(len(moving) * i / points)) for i in range(1, points + 1)})
             values = [frechet_distance(against, moving[order[:n]]) for n in sizes]
             series.append(Series(name=name, x=[float(n) for n in sizes], y=values))
         return Curve(
