@@ -12,6 +12,8 @@ from ganaudit.numerics.arguments import pair, whole
 from ganaudit.numerics.frechet import frechet_distance
 from ganaudit.numerics.intervals import Bounds, normal
 
+_LEAST = 1e-30  # variance below which a side counts as constant
+
 __all__ = ["FrechetEstimate", "corrected_frechet_distance", "frechet_influences", "samples_needed"]
 
 
@@ -102,7 +104,7 @@ def _optimal_map(source: Tensor, target: Tensor) -> Tensor:
     """Return T with T source T = target: source^-1/2 (source^1/2 target source^1/2)^1/2 source^-1/2."""
     values, vectors = torch.linalg.eigh(source)
     # A feature that is constant on one side has no map; the floor keeps the others finite.
-    values = values.clamp_min(float(values[-1]) * len(values) * torch.finfo(values.dtype).eps)
+    values = values.clamp_min(max(float(values[-1]) * len(values) * torch.finfo(values.dtype).eps, _LEAST))
     root = (vectors * values.sqrt()) @ vectors.T
     inverse = (vectors * values.rsqrt()) @ vectors.T
     inner_values, inner_vectors = torch.linalg.eigh(root @ target @ root)

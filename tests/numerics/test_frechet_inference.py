@@ -101,6 +101,8 @@ def test_a_constant_feature_gives_finite_numbers():
     rng = np.random.default_rng(0)
     real, fake = draw(rng, 100, 3), draw(rng, 100, 3)
     fake[:, 1] = 2.0
+    nothing = corrected_frechet_distance(torch.ones(60, 3), torch.ones(70, 3), rng)
+    assert (nothing.value, nothing.standard_error) == (0.0, 0.0)
     found = corrected_frechet_distance(real, fake, rng)
     assert math.isfinite(found.value)
     assert math.isfinite(found.standard_error)
