@@ -17,10 +17,6 @@ from ganaudit.numerics.moments import Moments
 __all__ = ["FrechetDistance"]
 
 _POINTS, _WIDE_POINTS, _WIDE = 8, 3, 512  # a point costs the cube of the features: few of them where they are wide
-_WHY_NO_INTERVAL = (
-    "the plug-in distance is biased upward at finite n: an interval around it would not hold the true distance; "
-    "hold it against its null, which carries the same bias"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +63,7 @@ class FrechetDistance:
             "fd",
             frechet_distance(real, fake),
             {"real": len(real), "fake": len(fake)},
-            interval_reason=_WHY_NO_INTERVAL,
+            interval_reason=_why_no_interval(null, len(fake)),
             null=null,
             null_reason=None if null else view.null_rule,
         )
@@ -107,3 +103,12 @@ class FrechetDistance:
             series=series,
             points=True,
         )
+
+
+def _why_no_interval(null: Null | None, n: int) -> str:
+    why = "the plug-in distance is biased upward at finite n: an interval around it would not hold the true distance"
+    if null is None:
+        return why
+    if null.n == n:
+        return f"{why}; hold it against its null, which carries the same bias"
+    return f"{why}; its null rests on {null.n} samples instead of {n} and carries another bias, the larger the fewer"
