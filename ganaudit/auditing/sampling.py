@@ -59,6 +59,10 @@ def write_samples(plan: AuditPlan, count: int, out: Path, progress: Progress) ->
             content = png(image)
             write_atomically(out / f"{i:06d}.png", content)
             files.append({"file": f"{i:06d}.png", "index": i, "sha256": hashlib.sha256(content).hexdigest()})
+        kept = {file["file"] for file in files}
+        for path in out.glob("[0-9]" * 6 + ".png"):
+            if path.name not in kept:
+                path.unlink()  # of an earlier, longer draw: it would count as a sample of this one
         write_atomically(out / "manifest.json", (json.dumps({**manifest, "files": files}, indent=2) + "\n").encode())
     return {**manifest, "out": str(out)}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from ganaudit.auditing.records import (
 from ganaudit.auditing.setting import Setting, settle
 from ganaudit.config import AuditPlan, make_plan
 from ganaudit.data.reference import Reference
-from ganaudit.document.errors import GanauditError
+from ganaudit.document.errors import GanauditError, PluginError
 from ganaudit.document.files import check_writable, write_atomically, write_document
 from ganaudit.document.model import AuditDocument, EvaluatorResult
 from ganaudit.document.spec import EvaluatorSpec, Findings, NotAssessable
@@ -34,6 +35,7 @@ from ganaudit.subjects.subject import Subject
 
 __all__ = ["Audited", "audit", "run", "write"]
 
+_SAMPLE = re.compile(r"(fake|real)-\d{6,}\.png")
 _LOG = logging.getLogger("ganaudit")
 
 
@@ -43,6 +45,8 @@ class Audited:
 
     document: AuditDocument
     files: dict[str, bytes]
+    remarks: tuple[str, ...] = ()
+    """What the run is worth telling that is no property of the audit."""
 
 
 def audit(
@@ -92,7 +96,9 @@ def run(
     shown, files = galleries(setting)
     results, conventions = [], {}
     for name in registry.names("evaluators"):
-        if name in setting.evaluators:
+        if name in setting.broken:
+            result = _unloadable(name, setting.broken[name], "failed")
+        elif name in setting.evaluators:
             result, found = _result(name, setting)
             conventions[name] = found
         else:
@@ -111,18 +117,38 @@ def run(
         galleries=shown,
         results=results,
     )
-    return Audited(document, files)
+    problem = setting.store.problem
+    return Audited(document, files, (f"evidence was not kept: {problem}",) if problem else ())
 
 
 def write(audited: Audited, folder: Path) -> None:
-    """Write samples, then the document; each file atomically, the document last."""
+    """Write samples, then the document; each file atomically, the document last. Samples of an earlier audit go."""
+    if (folder / "samples").is_dir():
+        for path in (folder / "samples").iterdir():
+            if _SAMPLE.fullmatch(path.name) and f"samples/{path.name}" not in audited.files:
+                path.unlink()
     for name, content in audited.files.items():
         write_atomically(folder / name, content)
     write_document(audited.document, folder / "document.json")
 
 
+def _unloadable(name: str, reason: str, status: str) -> EvaluatorResult:
+    return EvaluatorResult.model_validate(
+        {
+            "evaluator": name,
+            "title": name,
+            "question": "unknown: it cannot be loaded",
+            "status": status,
+            "reason": reason,
+        }
+    )
+
+
 def _skipped(name: str) -> EvaluatorResult:
-    spec: EvaluatorSpec = registry.find("evaluators", name).spec
+    try:
+        spec: EvaluatorSpec = registry.find("evaluators", name).spec
+    except PluginError as error:
+        return _unloadable(name, f"not asked for, and cannot be loaded: {error}", "skipped")
     return _row(spec, "skipped", "not asked for: the plan names other evaluators", requested=False)
 
 

@@ -42,6 +42,8 @@ class Setting:
     """By id, those that will be asked."""
     left_out: tuple[str, ...]
     """Registered evaluators that the plan does not ask."""
+    broken: dict[str, str]
+    """Registered evaluators that cannot be loaded, with the reason."""
     options: dict[str, dict[str, Any]]
     warnings: tuple[str, ...]
     store: Store
@@ -53,7 +55,7 @@ def settle(plan: AuditPlan, subject: Subject | None, reference: Reference | None
     Raises ConfigError, SubjectError, SourceError or ExtractorError before anything is generated or extracted.
     """
     _check_device(plan.device)
-    evaluators, options = _evaluators(plan)
+    evaluators, options, broken = _evaluators(plan)
     subject = subject or open_subject(plan, progress)
     reference = reference or _reference(plan, subject, progress)
     reference = _with_seen(reference, subject)
@@ -71,7 +73,9 @@ def settle(plan: AuditPlan, subject: Subject | None, reference: Reference | None
         store,
         progress,
     )
-    left_out = tuple(name for name in registry.names("evaluators") if name not in evaluators)
+    left_out = tuple(n for n in registry.names("evaluators") if n not in evaluators and n not in broken)
+    if choice.is_fallback:
+        warnings.append(f"features come from {choice.id}: {extractor.caution}")
     return Setting(
         plan=plan,
         subject=subject,
@@ -80,6 +84,7 @@ def settle(plan: AuditPlan, subject: Subject | None, reference: Reference | None
         evidence=evidence,
         evaluators=evaluators,
         left_out=left_out,
+        broken=broken,
         options=options,
         warnings=(*_subject_warnings(subject), *warnings, *notes),
         store=store,
@@ -238,13 +243,21 @@ def _sample_count(plan: AuditPlan, subject: Subject, reals: int) -> tuple[int, l
     return plan.samples or max(2, min(reals, PROFILES[plan.profile])), []
 
 
-def _evaluators(plan: AuditPlan) -> tuple[dict[str, Evaluator], dict[str, dict[str, Any]]]:
+def _evaluators(plan: AuditPlan) -> tuple[dict[str, Evaluator], dict[str, dict[str, Any]], dict[str, str]]:
     chosen = list(plan.evaluators) or registry.names("evaluators")
     evaluators: dict[str, Evaluator] = {}
     options: dict[str, dict[str, Any]] = {}
     problems: list[str] = []
+    broken: dict[str, str] = {}
     for name in chosen:
-        build = registry.find("evaluators", name)
+        try:
+            build = registry.find("evaluators", name)
+        except PluginError as error:
+            if name in plan.evaluators:
+                raise
+            # Somebody's broken plugin must not cost the audit of everything else; the document shows it.
+            broken[name] = str(error)
+            continue
         unknown = [n for n in getattr(build, "spec").needs if n not in node_names()]  # noqa: B009 - a plugin's class
         if unknown:
             raise PluginError(f"evaluator {name!r}: needs evidence that does not exist: {', '.join(unknown)}")
@@ -263,4 +276,4 @@ def _evaluators(plan: AuditPlan) -> tuple[dict[str, Evaluator], dict[str, dict[s
             problems += problems_of(error, f"evaluators.{name}", known)
     if problems:
         raise ConfigError(problems)
-    return evaluators, options
+    return evaluators, options, broken

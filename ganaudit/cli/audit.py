@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ganaudit.cli.console import Console, cell
+from ganaudit.cli.gate import verdict_table
 from ganaudit.document.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -97,6 +98,8 @@ def _audited(console: Console, plan: AuditPlan, folder: Path, baseline: Path | N
 
     audited = run(plan, progress=console, command=["ganaudit", *sys.argv[1:]])
     document, judgement = audited.document, None
+    for remark in audited.remarks:
+        console.say(f"caution: {remark}")
     if policy is not None:
         try:
             judgement = judge(document, policy, against)
@@ -113,6 +116,8 @@ def _audited(console: Console, plan: AuditPlan, folder: Path, baseline: Path | N
     if console.as_json:
         console.data(document.model_dump(mode="json", by_alias=True))
     summary_table(console, document)
+    if judgement is not None:
+        verdict_table(console, judgement)
     console.last(code, words)
     return code
 

@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, Tim
 from rich.progress import Progress as RichProgress
 from rich.table import Table
 
+from ganaudit.document.errors import OutputError
 from ganaudit.progress import Task
 
 __all__ = ["Console", "cell"]
@@ -42,12 +43,14 @@ class Console:
         self._bars = bars and watched and not quiet
         plain = not sys.stdout.isatty() or bool(os.environ.get("CI"))
         width = _PLAIN_WIDTH if plain else None
-        self._out = RichConsole(width=width, no_color=plain or None, highlight=False, soft_wrap=False)
+        self._out = _Rich(width=width, no_color=plain or None, highlight=False, soft_wrap=False)
         self._err = RichConsole(stderr=True, width=None if watched else _PLAIN_WIDTH, highlight=False, soft_wrap=True)
 
     def data(self, value: Any) -> None:
         """Write one JSON value to stdout."""
-        sys.stdout.write(json.dumps(value, ensure_ascii=False, allow_nan=False, indent=2) + "\n")
+        with _stdout_may_close():
+            sys.stdout.write(json.dumps(value, ensure_ascii=False, allow_nan=False, indent=2) + "\n")
+            sys.stdout.flush()
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Write a table to stdout; with ``--json`` the data says it all and nothing is drawn."""
@@ -58,12 +61,14 @@ class Console:
             table.add_column(escape(name), overflow="fold")
         for row in rows:
             table.add_row(*(escape(value) for value in row))
-        self._out.print(table)
+        with _stdout_may_close():
+            self._out.print(table)
 
     def text(self, text: str) -> None:
         """Write a line to stdout, unless JSON goes there."""
         if not self.as_json:
-            self._out.print(escape(text), soft_wrap=True)
+            with _stdout_may_close():
+                self._out.print(escape(text), soft_wrap=True)
 
     def say(self, text: str) -> None:
         """Write a remark to stderr, unless quiet."""
@@ -97,6 +102,23 @@ class Console:
         )
         with RichProgress(*columns, console=self._err, transient=True) as bars:
             yield _Bar(bars, bars.add_task(escape(label), total=total, note="", speed=""), unit)
+
+
+class _Rich(RichConsole):
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError  # rich would leave the process with 1, the code of a failed gate
+
+
+@contextmanager
+def _stdout_may_close() -> Iterator[None]:
+    """Go on where the reader of stdout has gone away: the verdict stays what it is. A full disk is told."""
+    try:
+        yield
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise OutputError(f"stdout cannot be written: {error.strerror or error}") from None
 
 
 class _Unshown:

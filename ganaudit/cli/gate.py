@@ -12,7 +12,7 @@ from ganaudit.cli.console import Console
 if TYPE_CHECKING:
     from ganaudit.document.judge import Judgement
 
-__all__ = ["gate"]
+__all__ = ["gate", "verdict_table"]
 
 
 def gate(
@@ -44,12 +44,13 @@ def gate(
     if console.as_json:
         verdicts = [v.model_dump(mode="json") for v in judgement.verdicts]
         console.data({"exit_code": code, "summary": words, "verdicts": verdicts})
-    _table(console, judgement)
+    verdict_table(console, judgement)
     console.last(code, words)
     return code
 
 
-def _table(console: Console, judgement: Judgement) -> None:
+def verdict_table(console: Console, judgement: Judgement) -> None:
+    """Write all verdicts, what failed first."""
     order = {"failed": 0, "missing": 1, "inconclusive": 2, "waived": 3, "passed": 4}
     rows = [
         [v.outcome.upper() if v.blocking else v.outcome, v.gate, v.measure, v.level, v.message]

@@ -18,10 +18,6 @@ from ganaudit.numerics.moments import Moments
 __all__ = ["FrechetDistance"]
 
 _POINTS, _WIDE_POINTS, _WIDE = 8, 3, 512  # a point costs the cube of the features: few of them where they are wide
-_WHY_NO_INTERVAL = (
-    "the plug-in distance is biased upward at finite n: an interval around it would not hold the true distance; "
-    "fd-corrected has one, and its null carries the same bias"
-)
 _COVERS = "the drawing of both the real and the generated samples; not the training of the generator"
 
 
@@ -93,7 +89,7 @@ class FrechetDistance:
             "fd",
             frechet_distance(real, fake),
             {"real": len(real), "fake": len(fake)},
-            interval_reason=_WHY_NO_INTERVAL,
+            interval_reason=_why_no_interval(null, len(fake)),
             null=null,
             null_reason=None if null else view.null_rule,
         )
@@ -175,3 +171,12 @@ class FrechetDistance:
             series=series,
             points=True,
         )
+
+
+def _why_no_interval(null: Null | None, n: int) -> str:
+    why = "the plug-in distance is biased upward at finite n: an interval around it would not hold the true distance"
+    if null is None:
+        return why
+    if null.n == n:
+        return f"{why}; fd-corrected has one, and the null of fd carries the same bias"
+    return f"{why}; its null rests on {null.n} samples instead of {n} and carries another bias, the larger the fewer"

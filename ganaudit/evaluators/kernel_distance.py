@@ -16,7 +16,12 @@ from ganaudit.numerics.kernel import kernel_distance, kernel_distance_subsets
 
 __all__ = ["KernelDistance"]
 
-_COVERS = "the drawing of both the real and the generated samples; not the training of the generator"
+_COVERS = (
+    "the drawing of both the real and the generated samples, by a normal approximation that is too narrow where a few "
+    "samples dominate (heavy tails); not the training of the generator"
+)
+_PICTURED = 250
+"""Samples of each side in a subset of the picture; more would cost more than the number itself."""
 _BINS = 24
 
 
@@ -107,8 +112,8 @@ class KernelDistance:
                 f"samples: give at least {self.subset_size} of both, or set subset_size"
             )
         if self.estimator == "full":
-            # Only for the picture: half the samples, so that subsets differ.
-            size = max(2, min(size, min(len(real), len(fake)) // 2))
+            # Only for the picture: at most half the samples, so that subsets differ.
+            size = max(2, min(_PICTURED, min(len(real), len(fake)) // 2))
         draws = [
             (rng.choice(len(real), size, replace=False), rng.choice(len(fake), size, replace=False))
             for _ in range(self.subsets)
@@ -141,7 +146,7 @@ def _histogram(spread: dict[str, Tensor], value: float) -> Histogram:
         for name, s in spread.items()
     ]
     return Histogram(
-        title="Kernel distance of random subsets of half the samples",
+        title="Kernel distance of random subsets, for the spread",
         x=Axis(title="kernel distance of a subset"),
         edges=edges.tolist(),
         series=series,

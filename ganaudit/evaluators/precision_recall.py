@@ -7,17 +7,20 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from ganaudit.document.model import Interval, Measurement, Note, Null
 from ganaudit.document.spec import EvaluatorSpec, Findings, MeasurementSpec, NotAssessable
 from ganaudit.evidence.view import View
-from ganaudit.numerics.intervals import Bounds, bootstrap, wilson
+from ganaudit.numerics.intervals import Bounds, normal, wilson
 from ganaudit.numerics.neighbours import Neighbourhood, expected_coverage, neighbourhood
+from ganaudit.numerics.subsampling import subsampled_errors
 
 __all__ = ["PrecisionRecall"]
 
-_RESAMPLES = 1000
+_DRAWS, _MOST = 40, 500
+_COVERS = "the drawing of both the real and the generated samples, balls included; not the training of the generator"
 _SHARE = "share of samples"
 
 
@@ -100,7 +103,7 @@ class PrecisionRecall:
                 f"and {len(fake)} generated"
             )
         found = neighbourhood(real, fake, self.neighbours, self.boundary)
-        intervals = self._intervals(found, rng)
+        intervals = self._intervals(found, real, fake, rng)
         nulls = self._nulls(view, rng, needed)
         sizes = {"real": len(real), "fake": len(fake)}
         values = _values(found)
@@ -126,7 +129,10 @@ class PrecisionRecall:
             key,
             values[key],
             sizes,
-            interval=intervals[key],
+            interval=intervals.get(key),
+            interval_reason=None
+            if key in intervals
+            else f"halves of {dict(sizes)} are too few for {self.neighbours} neighbours",
             null=nulls.get(key),
             null_reason=None if key in nulls else f"{self.neighbours} neighbours need more reals ({view.null_rule})",
         )
@@ -138,27 +144,43 @@ class PrecisionRecall:
         if min(len(real), len(stand_in)) < needed:
             return {}
         found = neighbourhood(real, stand_in, self.neighbours, self.boundary)
-        intervals = self._intervals(found, rng)
-        return {
-            key: Null(
-                value=value, low=intervals[key].low, high=intervals[key].high, n=len(stand_in), rule=view.null_rule
-            )
-            for key, value in _values(found).items()
-        }
+        intervals = self._intervals(found, real, stand_in, rng)
+        nulls = {}
+        for key, value in _values(found).items():
+            low, high = (intervals[key].low, intervals[key].high) if key in intervals else (None, None)
+            nulls[key] = Null(value=value, low=low, high=high, n=len(stand_in), rule=view.null_rule)
+        return nulls
 
-    def _intervals(self, found: Neighbourhood, rng: np.random.Generator) -> dict[str, Interval]:
-        fake_drawn = "the drawing of generated samples, the real ones held fixed"
-        real_drawn = "the drawing of real samples as points to be reached, all balls held fixed"
-        k = float(self.neighbours)
-        density = bootstrap(
-            lambda counts: float(counts.mean()) / k, [found.fake_counts.double()], _RESAMPLES, rng, 0.95
-        )
-        return {
-            "precision": _interval(_share(found.fake_inside), "Wilson score", fake_drawn),
-            "recall": _interval(_share(found.real_inside), "Wilson score", real_drawn),
-            "density": _interval(density, f"percentile bootstrap, {_RESAMPLES} resamples", fake_drawn),
-            "coverage": _interval(_share(found.real_covered), "Wilson score", real_drawn),
-        }
+    def _intervals(
+        self, found: Neighbourhood, real: Tensor, fake: Tensor, rng: np.random.Generator
+    ) -> dict[str, Interval]:
+        """Return the intervals of all four, or none where halves of a side hold too few neighbours."""
+        # Subsamples of very unequal sides keep the share of both, so the smaller one decides.
+        least = min(len(real), len(fake)) * min(0.5, _MOST / max(len(real), len(fake)))
+        if least < self.neighbours + 2:
+            return {}
+
+        def shares(a: Tensor, b: Tensor) -> Tensor:
+            return torch.tensor(list(_values(neighbourhood(a, b, self.neighbours, self.boundary)).values()))
+
+        errors = subsampled_errors(shares, real, fake, rng, _DRAWS, _MOST).tolist()
+        sizes = {"precision": len(fake), "recall": len(real), "coverage": len(real)}
+        intervals = {}
+        for (key, value), error in zip(_values(found).items(), errors, strict=True):
+            bounds = _share_bounds(value, error, sizes[key]) if key in sizes else normal(value, error, 0.95)
+            method = f"{'Wilson score' if key in sizes else 'normal'}, standard error by subsampling ({_DRAWS} draws)"
+            low = max(bounds.low, 0.0)
+            intervals[key] = Interval(low=low, high=bounds.high, level=0.95, method=method, covers=_COVERS)
+        return intervals
+
+
+def _share_bounds(share: float, error: float, n: int) -> Bounds:
+    """Return the Wilson interval of a share at the n whose binomial error equals ``error``, at most the real n.
+
+    Balls are drawn too, so a share rests on fewer independent samples than it counts.
+    """
+    effective = n if error == 0 or share in (0.0, 1.0) else min(n, max(1, int(share * (1 - share) / error**2)))
+    return wilson(share * effective, effective, 0.95)
 
 
 def _values(found: Neighbourhood) -> dict[str, float]:
@@ -168,11 +190,3 @@ def _values(found: Neighbourhood) -> dict[str, float]:
         "density": found.density,
         "coverage": found.coverage,
     }
-
-
-def _share(inside: Tensor) -> Bounds:
-    return wilson(int(inside.sum()), len(inside), 0.95)
-
-
-def _interval(bounds: Bounds, method: str, covers: str) -> Interval:
-    return Interval(low=bounds.low, high=bounds.high, level=0.95, method=method, covers=covers)

@@ -18,6 +18,8 @@ class Choice:
 
     id: str
     why: str
+    is_fallback: bool = False
+    """Whether nothing better was at hand."""
 
 
 def choose_extractor(
@@ -58,4 +60,5 @@ def choose_extractor(
     return Choice(
         "random-conv",
         "no shipped extractor suits these images and no weights were given; an untrained fixed-seed network stands in",
+        is_fallback=True,
     )

@@ -19,6 +19,7 @@ __all__ = ["RandomConv"]
 
 _SEED = 20_261_122
 _WIDTHS = (32, 48, 64)
+_LARGEST = 64
 
 
 class RandomConv:
@@ -31,7 +32,8 @@ class RandomConv:
         "and cannot be held against any published number"
     )
     preprocessing = (
-        "uint8 / 127.5 - 1; no resize; three random 5x5 convolutions with halving; channel means and spreads"
+        "uint8 / 127.5 - 1; averaged down to 64 pixels where larger; three random 5x5 convolutions with halving; "
+        "channel means and spreads"
     )
 
     def __init__(self, options: ExtractorOptions) -> None:
@@ -47,13 +49,18 @@ class RandomConv:
             weight = torch.from_numpy(drawn).to(torch.float32).reshape(width, channels, 5, 5)
             self.filters.append(weight.to(options.device))
             channels = width
-        self.digest = f"random-conv/1 seed {_SEED} channels {options.shape[0]}"
+        self.digest = f"random-conv/2 seed {_SEED} channels {options.shape[0]}"
         self.dimensions = 2 * sum(_WIDTHS)
 
     @torch.no_grad()
     def extract(self, images: Tensor) -> Activations:
         """Return (B, 288) float32: per level the channel means, then the channel standard deviations."""
         x = images.to(self.device, torch.float32) / 127.5 - 1.0
+        if max(x.shape[2:]) > _LARGEST:
+            # Untrained filters see no more in more pixels, and their cost grows with every one.
+            factor = _LARGEST / max(x.shape[2:])
+            height, width = (max(4, round(side * factor)) for side in x.shape[2:])
+            x = functional.adaptive_avg_pool2d(x, (height, width))
         pooled = []
         for weight in self.filters:
             # Borders are repeated: zeros around the image would be a feature of their own.

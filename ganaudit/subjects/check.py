@@ -27,7 +27,7 @@ def checked(subject: Subject) -> Subject:
         return subject
     batch = subject.block or _BATCH
     z, labels = subject.latents(0, 0, batch), subject.labels(0, 0, batch)
-    x = subject.generate(z, labels)
+    subject, x = _first_batch(subject, z, labels)
     subject = replace(subject, sample=SampleSpec(tuple(x.shape[1:]), subject.sample.low, subject.sample.high))
     findings = [f"{batch} samples of shape {tuple(x.shape[1:])}, finite"]
     findings += _range_findings(subject, x)
@@ -36,11 +36,38 @@ def checked(subject: Subject) -> Subject:
         raise SubjectError(f"generator of {subject.name}: still in training mode after eval()")
     if not torch.equal(x, subject.generate(z, labels)):
         findings.append("caution: equal latents gave unequal samples: the generator draws noise of its own")
+    elif subject.block is None and not _made_apart(subject, z, labels, x):
+        findings.append("caution: a sample depends on the batch it is in: the same seed gives other samples elsewhere")
     if len(x) > 1 and bool((x == x[:1]).all()):
         findings.append("caution: different latents gave equal samples: the generator may be constant")
+    if subject.spatial_latent:
+        findings.append("latents are given as (B, size, 1, 1)")
     if subject.discriminator is not None:
         findings += discriminator_findings(subject, x)
     return replace(subject, checks=(*subject.checks, *findings))
+
+
+def _first_batch(subject: Subject, z: Tensor, labels: Tensor | None) -> tuple[Subject, Tensor]:
+    """Return the subject and its first samples, with latents (B, size, 1, 1) where it refuses (B, size)."""
+    try:
+        return subject, subject.generate(z, labels)
+    except SubjectError as error:
+        spatial = replace(subject, spatial_latent=True)
+        try:
+            return spatial, spatial.generate(z, labels)
+        except SubjectError:
+            raise error from None
+
+
+def _made_apart(subject: Subject, z: Tensor, labels: Tensor | None, x: Tensor) -> bool:
+    """Return whether samples come out alike in another batch, of two: batch statistics refuse a batch of one."""
+    halves = (slice(0, len(z) // 2), slice(len(z) // 2, len(z)))
+    try:
+        apart = torch.cat([subject.generate(z[half], None if labels is None else labels[half]) for half in halves])
+    except SubjectError:
+        return True  # a program that wants larger batches cannot be asked
+    scale = float(x.abs().max()) + 1e-6
+    return torch.allclose(apart, x, rtol=1e-3, atol=1e-3 * scale)
 
 
 def _range_findings(subject: Subject, x: Tensor) -> list[str]:

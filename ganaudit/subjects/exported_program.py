@@ -63,6 +63,8 @@ def read_program(path: Path, device: str) -> Program:
         raise SubjectError(f"{path}: torch cannot read it as an exported program: {str(error)[:300]}") from error
     return Program(
         _Called(module),
-        latent=shape[1] if len(shape) == 2 and isinstance(shape[1], int) else None,
+        latent=shape[1]
+        if (len(shape) == 2 or (len(shape) == 4 and shape[2:] == (1, 1))) and isinstance(shape[1], int)
+        else None,
         block=shape[0] if shape and isinstance(shape[0], int) else None,
     )

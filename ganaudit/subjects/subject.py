@@ -73,6 +73,8 @@ class Subject:
     generator: nn.Module | None = None
     discriminator: nn.Module | None = None
     latent: LatentSpec | None = None
+    spatial_latent: bool = False
+    """Whether the generator takes latents as (B, size, 1, 1), as convolutional ones often do."""
     classes: int = 0
     samples: Samples | None = None
     """The samples of a subject without a generator."""
@@ -144,6 +146,8 @@ class Subject:
         Raises SubjectError when the generator refuses the latents or does not return one finite float sample each.
         """
         assert self.generator is not None
+        if self.spatial_latent:
+            z = z[:, :, None, None]
         arguments = [t.to(self.device) for t in (z, labels) if t is not None]
         x = _called(self.generator, arguments, "generator", f"latents {tuple(z.shape)}")
         if not isinstance(x, Tensor) or not x.is_floating_point():
@@ -194,7 +198,9 @@ def _called(module: nn.Module, arguments: list[Tensor], role: str, given: str) -
         told = str(error).strip().splitlines()
         # TorchScript prefixes pages of source; the last line is the message of the operator that refused.
         message = re.sub(r"^\w*Error: ", "", told[-1]) if told else type(error).__name__
-        hint = "--latent N sets the latent size, --classes N makes labels" if role == "generator" else "see --range"
+        hint = "--latent N sets the latent size, --classes N makes labels"
+        if role == "discriminator":
+            hint = "it is called with samples alone: one that takes labels cannot be audited yet, leave it out"
         raise SubjectError(f"{role}: refused {given}: {message[:300]} ({hint})") from error
 
 

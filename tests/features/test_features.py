@@ -190,7 +190,7 @@ def test_random_conv_is_the_same_network_everywhere():
     assert weights == GOLDEN_FILTERS
     features = extractor.extract(images(2)).features
     torch.testing.assert_close(features[:, :4], GOLDEN_FEATURES, rtol=1e-5, atol=1e-6)
-    assert extractor.digest == "random-conv/1 seed 20261122 channels 3"
+    assert extractor.digest == "random-conv/2 seed 20261122 channels 3"
     assert RandomConv(ExtractorOptions((1, 8, 8))).digest != extractor.digest
 
 
