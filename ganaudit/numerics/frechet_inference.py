@@ -109,7 +109,8 @@ def _optimal_map(source: Tensor, target: Tensor) -> Tensor:
     inverse = (vectors * values.rsqrt()) @ vectors.T
     inner_values, inner_vectors = torch.linalg.eigh(root @ target @ root)
     inner = (inner_vectors * inner_values.clamp_min(0).sqrt()) @ inner_vectors.T
-    return inverse @ inner @ inverse
+    transport: Tensor = inverse @ inner @ inverse
+    return transport
 
 
 def _influence(centred: Tensor, shift: Tensor, transport: Tensor) -> Tensor:
