@@ -71,7 +71,7 @@ def corrected_frechet_distance(
 
     2 fd(n) - mean fd(n/2): the bias at half the samples is twice as large, so the difference cancels it. The mean is
     over both halves of ``repeats`` random halvings of both sides. The standard error is that of the plug-in distance by
-    its influences; simulations at N = M >= 2 D give the 95 % interval a coverage of 95 to 98 %.
+    its influences; simulations at N = M >= 2 D give the 95 % interval a coverage of 95 to 99 %.
 
     Raises ValueError when a side has fewer than ``samples_needed`` samples, or as ``frechet_influences`` does.
     Source: the generalised jackknife, Schucany, Gray and Owen 1971.
