@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ganaudit.document.model import DeclaredMeasurement, Detail, Interval, Measurement, Null
 
-__all__ = ["EvaluatorSpec", "Findings", "MeasurementSpec", "NotAssessable"]
+__all__ = ["EvaluatorSpec", "Exhibit", "Findings", "MeasurementSpec", "NotAssessable"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +36,16 @@ class EvaluatorSpec:
     title: str
     question: str
     needs: tuple[str, ...]
-    """Evidence nodes it may read; the view refuses every other."""
+    """Evidence nodes without which it cannot answer, and the nodes of its nulls (``.../null-...``), which may miss."""
     measurements: tuple[MeasurementSpec, ...]
     misleads: str
     """When these numbers mislead."""
     minimum: Mapping[str, int] = field(default_factory=dict)
     """The fewest samples of a node it can use."""
     references: tuple[str, ...] = ()
+    wants: tuple[str, ...] = ()
+    """Evidence nodes it reads where they exist, after asking ``view.missing``; the view refuses every node that is
+    neither needed nor wanted."""
 
     def measurement(
         self,
@@ -85,11 +88,26 @@ class EvaluatorSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class Exhibit:
+    """Samples that an evaluator wants shown, by their numbers; the audit turns them into a gallery."""
+
+    title: str
+    rule: str
+    """How they were chosen, in plain words."""
+    side: Literal["real", "fake"]
+    indices: Sequence[int]
+    captions: Sequence[str] = ()
+    """One for each, or none."""
+
+
+@dataclass(frozen=True, slots=True)
 class Findings:
     """What an evaluator found."""
 
     measurements: list[Measurement]
     details: list[Detail] = field(default_factory=list)
+    exhibits: list[Exhibit] = field(default_factory=list)
+    """At most a few dozen samples each."""
     warnings: list[str] = field(default_factory=list)
     conventions: Mapping[str, Any] = field(default_factory=dict)
     """Choices that change the numbers beyond the options; they enter the comparability key."""

@@ -11,6 +11,7 @@ from torch import Tensor
 from ganaudit.document.errors import EvidenceError
 from ganaudit.document.spec import EvaluatorSpec, Findings
 from ganaudit.evidence.evidence import Evidence
+from ganaudit.numerics.world import ALONE, World
 
 __all__ = ["Evaluator", "View"]
 
@@ -32,6 +33,11 @@ class View:
     def missing(self, node: str) -> str | None:
         """Return why a node cannot be had, or None."""
         return self._evidence.missing(node)
+
+    @property
+    def world(self) -> World:
+        """The processes that share the work; pass it on to every sweep that takes one."""
+        return ALONE
 
     @property
     def null_rule(self) -> str:
