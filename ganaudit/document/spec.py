@@ -106,11 +106,11 @@ class Findings:
 
     measurements: list[Measurement]
     details: list[Detail] = field(default_factory=list)
-    exhibits: list[Exhibit] = field(default_factory=list)
-    """At most a few dozen samples each."""
     warnings: list[str] = field(default_factory=list)
     conventions: Mapping[str, Any] = field(default_factory=dict)
     """Choices that change the numbers beyond the options; they enter the comparability key."""
+    exhibits: list[Exhibit] = field(default_factory=list)
+    """At most a few dozen samples each."""
 
 
 class NotAssessable(Exception):  # noqa: N818 - an answer, not an error
