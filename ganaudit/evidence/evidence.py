@@ -1,16 +1,18 @@
 """Evidence: what evaluators may ask for, computed on first use, once, and kept under a complete key.
 
-Nodes, by name: ``features/SIDE``, ``logits/SIDE`` and ``scores/SET``; SIDE is real, fake, null-real or null-fake, SET
-is fake, train, calibration or test. Each is one tensor with a row per sample.
+Nodes, by name: ``features/SIDE``, ``logits/SIDE``, ``labels/SIDE``, ``moments/SIDE`` and ``scores/SET``; SIDE is
+real, fake, null-real or null-fake, SET is fake, train, calibration or test. Moments are a ``GroupedMoments``; every
+other node is one tensor with a row per sample.
 """
 
 from __future__ import annotations
 
+import math
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -18,25 +20,33 @@ from torch import Tensor
 from ganaudit.data.reference import Reference
 from ganaudit.data.samples import Samples
 from ganaudit.document.errors import EvidenceError
+from ganaudit.evidence.filling import Table, filled
 from ganaudit.evidence.null import NullDesign, null_design, rows
+from ganaudit.evidence.ranks import SINGLE, Ranks
+from ganaudit.evidence.rows import Column, Rows
 from ganaudit.evidence.store import Store
-from ganaudit.features.engine import BLOCK, in_blocks
-from ganaudit.features.extractor import Extractor
-from ganaudit.numerics.quantise import to_uint8
-from ganaudit.progress import Progress, Task
+from ganaudit.features.engine import BLOCK, GPU_BLOCK, extracted
+from ganaudit.features.extractor import Extractor, block_of
+from ganaudit.numerics.quantise import Quantiser, quantised
+from ganaudit.numerics.randomness import generator
+from ganaudit.progress import Progress
 from ganaudit.subjects.digests import weights_digest
 from ganaudit.subjects.subject import Subject
+
+if TYPE_CHECKING:
+    from ganaudit.numerics.moments import GroupedMoments
 
 __all__ = ["SCORE_SETS", "SIDES", "Evidence", "EvidencePlan", "node_names"]
 
 SIDES = ("real", "fake", "null-real", "null-fake")
 SCORE_SETS = ("fake", "train", "calibration", "test")
-_VERSION = 1  # raise it when the code below computes other tensors
+_VERSION = 2  # raise it when the code below computes other tensors
+_KINDS = ("features", "logits", "labels", "moments")
 
 
 def node_names() -> list[str]:
     """Return the name of every node."""
-    return [f"{kind}/{side}" for kind in ("features", "logits") for side in SIDES] + [f"scores/{s}" for s in SCORE_SETS]
+    return [f"{kind}/{side}" for kind in _KINDS for side in SIDES] + [f"scores/{s}" for s in SCORE_SETS]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +59,8 @@ class EvidencePlan:
     against: str
     batch: int = 512
     """Samples in memory at once; never changes a number."""
+    quantiser: Quantiser = "round"
+    """How generated values become levels 0..255."""
 
 
 class Evidence:
@@ -62,14 +74,20 @@ class Evidence:
         plan: EvidencePlan,
         store: Store,
         progress: Progress,
+        ranks: Ranks = SINGLE,
+        earlier: Evidence | None = None,
     ) -> None:
+        """Make the evidence; ``earlier`` is that of a smaller audit of the same, whose rows are taken over."""
         self.subject = subject
         self.reference = reference
         self.extractor = extractor
         self.plan = plan
+        self.ranks = ranks
         self._store = store
         self._progress = progress
-        self._memory: dict[str, dict[str, Tensor]] = {}
+        self._memory: dict[str, dict[str, Rows]] = {}
+        self._moments: dict[str, GroupedMoments] = {}
+        self._earlier = earlier
         self.null: NullDesign = null_design(reference, plan.against, plan.samples, plan.seed)
 
     def missing(self, node: str) -> str | None:
@@ -77,10 +95,12 @@ class Evidence:
         kind, _, side = node.partition("/")
         if kind == "scores":
             return self._missing_scores(side)
-        if kind == "logits" and not self.extractor.classes:
-            return f"the extractor {self.extractor.id} is no classifier, so there are no class probabilities"
         if side.startswith("null") and self.null.fake is None:
             return self.null.rule
+        if kind == "logits" and not self.extractor.classes:
+            return f"the extractor {self.extractor.id} is no classifier, so there are no class probabilities"
+        if kind == "labels":
+            return self._missing_labels(side)
         return None
 
     def _missing_scores(self, side: str) -> str | None:
@@ -92,6 +112,22 @@ class Evidence:
             return "the reference has no train split"
         return None
 
+    def _missing_labels(self, side: str) -> str | None:
+        real = self.reference.split(self.plan.against)
+        if side == "fake" and self.subject.samples is None:
+            if not self.subject.classes:
+                return "the generator is unconditional: its samples have no labels"
+            if real.labels is not None and len(real.classes or ()) not in (0, self.subject.classes):
+                return f"the generator has {self.subject.classes} classes, the reference {len(real.classes)}"
+            return None
+        samples = self._samples(side)
+        assert samples is not None
+        if samples.labels is None:
+            return f"the samples of {samples.name} have no labels"
+        if side == "fake" and samples.classes != real.classes:
+            return "the classes of the subject's samples are not those of the reference"
+        return None
+
     def count(self, node: str) -> int:
         """Return how many rows a node has, without computing it."""
         kind, _, side = node.partition("/")
@@ -99,20 +135,38 @@ class Evidence:
             return self.plan.samples
         if kind == "scores":
             return len(self.reference.splits[side])
-        samples = self._side(side)
+        samples = self._samples(side)
         return len(samples) if samples is not None else 0
 
     def node(self, name: str) -> Tensor:
         """Return one node's tensor; raises EvidenceError when it does not exist or cannot be had."""
-        reason = self.missing(name) if name in node_names() else "no node has this name"
-        if reason is not None:
-            raise EvidenceError(f"evidence {name!r}: {reason}")
-        kind, _, side = name.partition("/")
-        if side == "fake":
-            return self._fake()[kind]
-        if kind == "scores":
-            return self._scores(side)["scores"]
-        return self._activations(side)[kind]
+        kind, side = self._checked(name)
+        if kind == "moments":
+            raise EvidenceError(f"evidence {name!r}: moments are no tensor; ask for them by moments({side!r})")
+        if kind == "labels":
+            return self._labels(side)
+        return self._rows(kind, side).tensor
+
+    def blocks(self, name: str) -> Iterator[tuple[int, Tensor]]:
+        """Yield (first row, rows) of a node over all its rows, in little memory; raises EvidenceError as ``node``."""
+        kind, side = self._checked(name)
+        if kind in ("moments", "labels"):
+            raise EvidenceError(f"evidence {name!r}: is not read in blocks")
+        return self._rows(kind, side).blocks()
+
+    def moments(self, side: str) -> GroupedMoments:
+        """Return the moments of the features of one side, in one pass over them; raises EvidenceError as ``node``."""
+        from ganaudit.numerics.moments import GroupedMoments
+
+        self._checked(f"moments/{side}")
+        if side not in self._moments:
+            table = self._rows("features", side)
+            n, features = len(table), table.tensor.shape[1]
+            # The groups are drawn for the samples, not for the run: the same real samples give the same groups.
+            rng = generator(self.plan.seed, f"moments/{side}")
+            groups = GroupedMoments.groups_for(n, features)
+            self._moments[side] = GroupedMoments.gather(table.blocks(), n, groups, rng, self.ranks)
+        return self._moments[side]
 
     def fake_images(self, indices: list[int]) -> Tensor:
         """Return generated samples as uint8 (B, C, H, W); sample i is the i-th of this audit."""
@@ -121,11 +175,34 @@ class Evidence:
         starts = sorted({i // self._block * self._block for i in indices})
         blocks = {start: self._generated(start) for start in starts}
         made = torch.stack([blocks[i // self._block * self._block][i % self._block] for i in indices])
-        return to_uint8(made, self.subject.sample.low, self.subject.sample.high)
+        # Shown as they would be written to a file, whatever the protocol hands to the extractor.
+        return quantised(made, self.subject.sample.low, self.subject.sample.high, "round")
+
+    def _checked(self, name: str) -> tuple[str, str]:
+        reason = self.missing(name) if name in node_names() else "no node has this name"
+        if reason is not None:
+            raise EvidenceError(f"evidence {name!r}: {reason}")
+        kind, _, side = name.partition("/")
+        return kind, side
+
+    def _rows(self, kind: str, side: str) -> Rows:
+        if side == "fake":
+            return self._fake()[kind]
+        return self._scores(side)[kind] if kind == "scores" else self._activations(side)[kind]
+
+    def _labels(self, side: str) -> Tensor:
+        if side == "fake" and self.subject.samples is None:
+            labels = self.subject.labels(self.plan.seed, 0, self.plan.samples)
+        else:
+            samples = self._samples(side)
+            assert samples is not None
+            labels = None if samples.labels is None else torch.from_numpy(samples.labels.copy())
+        assert labels is not None
+        return labels
 
     @property
     def _block(self) -> int:
-        return self.subject.block or BLOCK
+        return self.subject.block or (BLOCK if self.subject.device == "cpu" else GPU_BLOCK)
 
     @cached_property
     def _subject_key(self) -> list[str]:
@@ -141,7 +218,9 @@ class Evidence:
         made = {"x": x} if subject.discriminator is None else {"x": x, "scores": subject.discriminate(x)}
         return [subject.digest, weights_digest(made)]
 
-    def _side(self, side: str) -> Samples | None:
+    def _samples(self, side: str) -> Samples | None:
+        if side == "fake":
+            return self._fake_samples()
         if side == "real":
             return self.reference.split(self.plan.against)
         return self.null.fake if side == "null-fake" else self.null.real
@@ -153,7 +232,16 @@ class Evidence:
             return samples
         return samples.take(rows(len(samples), self.plan.samples, self.plan.seed, "fake"), samples.name)
 
-    def _kept(self, memory: str, key: dict[str, Any], compute: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
+    def _kept(
+        self,
+        memory: str,
+        key: dict[str, Any],
+        columns: list[Column],
+        n: int,
+        label: str,
+        compute: Callable[[int, int], dict[str, Tensor]],
+        block: int,
+    ) -> dict[str, Rows]:
         if memory not in self._memory:
             device = self.subject.device
             # Another library version, device or thread count may round differently: it makes another key.
@@ -164,93 +252,114 @@ class Evidence:
                 "device": device if device == "cpu" else torch.cuda.get_device_name(device),
                 "machine": [platform.machine(), torch.backends.cpu.get_cpu_capability(), torch.get_num_threads()],
             }
-            found = self._store.read(full)
-            if found is None:
-                found = compute()
-                self._store.write(full, found)
-            self._memory[memory] = found
+            known = self._earlier._memory.get(memory) if self._earlier is not None else None
+            chunk = max(1, self.plan.batch // block) * block
+            table = Table(full, columns, n, chunk, label, compute, known)
+            self._memory[memory] = filled(table, self._store, self.ranks, self._progress)
         return self._memory[memory]
 
-    def _activations(self, side: str) -> dict[str, Tensor]:
-        samples = self._side(side)
+    def _feature_columns(self, samples: Samples | None) -> list[Column]:
+        if samples is not None and samples.kind == "features":
+            dtype = torch.float64 if samples.array.dtype.itemsize == 8 else torch.float32
+            return [Column("features", dtype, samples.shape)]
+        columns = [Column("features", torch.float32, (self.extractor.dimensions,))]
+        return (
+            [*columns, Column("logits", torch.float32, (self.extractor.classes,))]
+            if self.extractor.classes
+            else columns
+        )
+
+    def _activations(self, side: str) -> dict[str, Rows]:
+        samples = self._samples(side)
         assert samples is not None
         key = {"node": "activations", "samples": samples.digest, "extractor": self.extractor.digest}
         label = f"features of {len(samples)} {samples.name}"
-        return self._kept(f"activations {samples.digest}", key, lambda: self._extract(samples, label))
+        return self._kept(
+            f"activations {samples.digest}",
+            key,
+            self._feature_columns(samples),
+            len(samples),
+            label,
+            lambda start, stop: self._extract(samples, start, stop, "round"),
+            self._extraction_block,
+        )
 
-    def _extract(self, samples: Samples, label: str) -> dict[str, Tensor]:
+    @property
+    def _extraction_block(self) -> int:
+        return block_of(self.extractor, self.subject.device)
+
+    def _extract(self, samples: Samples, start: int, stop: int, quantiser: Quantiser) -> dict[str, Tensor]:
         if samples.kind == "features":
-            return {"features": samples.features(list(range(len(samples))))}
+            return {"features": samples.features(slice(start, stop))}
+        if samples.value_range is None:
+            images = samples.images(slice(start, stop))
+        else:
+            images = quantised(
+                samples.values(slice(start, stop), *samples.value_range), *samples.value_range, quantiser
+            )
+        return extracted(self.extractor.extract, images, self._extraction_block, self.subject.device)
 
-        def work(start: int, count: int) -> tuple[Tensor, ...]:
-            made = self.extractor.extract(samples.images(_padded(start, count, len(samples))))
-            return (made.features,) if made.logits is None else (made.features, made.logits)
-
-        with self._progress.task(label, len(samples)) as task:
-            parts = in_blocks(work, len(samples), self.plan.batch, task)
-        return dict(zip(("features", "logits"), parts, strict=False))
-
-    def _scores(self, split: str) -> dict[str, Tensor]:
+    def _scores(self, split: str) -> dict[str, Rows]:
         samples = self.reference.splits[split]
         key = {"node": "scores", "samples": samples.digest, "subject": self._subject_key}
-        return self._kept(f"scores {samples.digest}", key, lambda: self._score(samples, f"scores of {split} reals"))
+        return self._kept(
+            f"scores {samples.digest}",
+            key,
+            [Column("scores", torch.float64, ())],
+            len(samples),
+            f"scores of {split} reals",
+            lambda start, stop: self._score(samples, start, stop),
+            self._block,
+        )
 
-    def _score(self, samples: Samples, label: str) -> dict[str, Tensor]:
+    def _score(self, samples: Samples, start: int, stop: int) -> dict[str, Tensor]:
         low, high = self.subject.sample.low, self.subject.sample.high
+        parts = []
+        for first in range(start, stop, self._block):
+            indices = [min(i, len(samples) - 1) for i in range(first, first + self._block)]
+            parts.append(self.subject.discriminate(samples.values(indices, low, high)))
+        return {"scores": torch.cat(parts)[: stop - start]}
 
-        def work(start: int, count: int) -> tuple[Tensor, ...]:
-            return (self.subject.discriminate(samples.values(_padded(start, count, len(samples)), low, high)),)
-
-        with self._progress.task(label, len(samples)) as task:
-            return {"scores": in_blocks(work, len(samples), self.plan.batch, task, self._block)[0]}
-
-    def _fake(self) -> dict[str, Tensor]:
+    def _fake(self) -> dict[str, Rows]:
         """Return features, logits and scores of the generated samples, all from one generation."""
-        plan = self.plan
+        plan, subject = self.plan, self.subject
         key = {
             "node": "fake",
             "subject": self._subject_key,
             "extractor": self.extractor.digest,
             "samples": plan.samples,
             "seed": plan.seed,
+            "quantiser": plan.quantiser,
         }
-        return self._kept("fake", key, self._make_fake)
-
-    def _make_fake(self) -> dict[str, Tensor]:
-        if self.subject.samples is not None:
+        columns = self._feature_columns(subject.samples)
+        columns += [Column("scores", torch.float64, ())] if subject.discriminator is not None else []
+        block = math.lcm(self._block, self._extraction_block)
+        if subject.samples is not None:
             samples = self._fake_samples()
-            made = self._extract(samples, f"features of {len(samples)} generated")
-            if self.subject.discriminator is not None:
-                made |= self._score(samples, "scores of generated")
-            return made
-        with self._progress.task(f"generating {self.plan.samples} samples", self.plan.samples) as task:
-            return self._generate(task)
+            label = f"features of {len(samples)} generated"
+            return self._kept("fake", key, columns, len(samples), label, self._of_fake_samples(samples), block)
+        label = f"generating {plan.samples} samples"
+        return self._kept("fake", key, columns, plan.samples, label, self._generate, block)
 
-    def _generate(self, task: Task) -> dict[str, Tensor]:
+    def _of_fake_samples(self, samples: Samples) -> Callable[[int, int], dict[str, Tensor]]:
+        def compute(start: int, stop: int) -> dict[str, Tensor]:
+            made = self._extract(samples, start, stop, self.plan.quantiser)
+            return made if self.subject.discriminator is None else made | self._score(samples, start, stop)
+
+        return compute
+
+    def _generate(self, start: int, stop: int) -> dict[str, Tensor]:
         subject = self.subject
-
-        def work(start: int, count: int) -> tuple[Tensor, ...]:
-            del count
-            x = self._generated(start)
-            made = self.extractor.extract(to_uint8(x, subject.sample.low, subject.sample.high))
-            parts = [made.features]
-            if made.logits is not None:
-                parts.append(made.logits)
+        images, scores = [], []
+        for first in range(start, stop, self._block):
+            x = self._generated(first)
+            images.append(quantised(x, subject.sample.low, subject.sample.high, self.plan.quantiser))
             if subject.discriminator is not None:
-                parts.append(subject.discriminate(x))
-            return tuple(parts)
-
-        parts = in_blocks(work, self.plan.samples, self.plan.batch, task, self._block)
-        names = ["features"]
-        names += ["logits"] if self.extractor.classes else []
-        names += ["scores"] if subject.discriminator is not None else []
-        return dict(zip(names, parts, strict=True))
+                scores.append(subject.discriminate(x))
+        levels = torch.cat(images)[: stop - start]
+        made = extracted(self.extractor.extract, levels, self._extraction_block, subject.device)
+        return made | {"scores": torch.cat(scores)[: stop - start]} if scores else made
 
     def _generated(self, start: int) -> Tensor:
         z = self.subject.latents(self.plan.seed, start, self._block)
         return self.subject.generate(z, self.subject.labels(self.plan.seed, start, self._block))
-
-
-def _padded(start: int, count: int, n: int) -> list[int]:
-    """Return ``count`` indices from ``start``; past the end the last one is repeated."""
-    return [min(i, n - 1) for i in range(start, start + count)]

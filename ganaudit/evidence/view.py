@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar, Protocol
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import numpy as np
 from torch import Tensor
@@ -11,7 +11,10 @@ from torch import Tensor
 from ganaudit.document.errors import EvidenceError
 from ganaudit.document.spec import EvaluatorSpec, Findings
 from ganaudit.evidence.evidence import Evidence
-from ganaudit.numerics.world import ALONE, World
+from ganaudit.numerics.world import World
+
+if TYPE_CHECKING:
+    from ganaudit.numerics.moments import GroupedMoments
 
 __all__ = ["Evaluator", "View"]
 
@@ -24,11 +27,24 @@ class View:
         self._declared = frozenset(declared)
 
     def __getitem__(self, node: str) -> Tensor:
+        self._declares(node)
+        return self._evidence.node(node)
+
+    def _declares(self, node: str) -> None:
         if node not in self._declared:
             raise EvidenceError(
                 f"evidence {node!r} was read without being declared; declared: {sorted(self._declared)}"
             )
-        return self._evidence.node(node)
+
+    def blocks(self, node: str) -> Iterator[tuple[int, Tensor]]:
+        """Yield (first row, rows) of a declared node over all its rows; memory does not grow with their number."""
+        self._declares(node)
+        return self._evidence.blocks(node)
+
+    def moments(self, side: str) -> GroupedMoments:
+        """Return the moments of the features of a side, declared as ``moments/SIDE``."""
+        self._declares(f"moments/{side}")
+        return self._evidence.moments(side)
 
     def missing(self, node: str) -> str | None:
         """Return why a node cannot be had, or None."""
@@ -37,7 +53,7 @@ class View:
     @property
     def world(self) -> World:
         """The processes that share the work; pass it on to every sweep that takes one."""
-        return ALONE
+        return self._evidence.ranks
 
     @property
     def null_rule(self) -> str:

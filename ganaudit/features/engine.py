@@ -1,8 +1,7 @@
 """Runs a network over many samples so that the numbers do not depend on how many it is given at once.
 
 A convolution over 16 samples and one over 500 may differ in the last bits, because the library picks another kernel for
-another shape. Every network here therefore always sees blocks of one fixed size, the last one padded; ``batch`` only
-says how many blocks lie in memory at once.
+another shape. Every network here therefore always sees blocks of one fixed size, the last one padded.
 """
 
 from __future__ import annotations
@@ -12,12 +11,16 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
+from ganaudit.features.extractor import Activations
 from ganaudit.progress import Task
 
-__all__ = ["BLOCK", "in_blocks"]
+__all__ = ["BLOCK", "GPU_BLOCK", "extracted", "in_blocks"]
 
 BLOCK = 16
-"""Samples a network sees at once, always."""
+"""Samples a network on a CPU sees at once, always."""
+
+GPU_BLOCK = 128
+"""Samples a network on a GPU sees at once, always."""
 
 
 def in_blocks(
@@ -39,6 +42,26 @@ def in_blocks(
         parts.append(tuple(torch.cat(column) for column in zip(*made, strict=True)))
         task.advance(min(stop, n) - start)
     return tuple(torch.cat(column)[:n] for column in zip(*parts, strict=True))
+
+
+def extracted(extract: Callable[[Tensor], Activations], images: Tensor, block: int, device: str) -> dict[str, Tensor]:
+    """Return features and, where there are any, logits of ``images`` (B, C, H, W), on the CPU.
+
+    Blocks are handed to a GPU from pinned memory without waiting; it is waited for once, when all are under way.
+    """
+    if device != "cpu":
+        images = images.pin_memory()
+    made = []
+    for start in range(0, len(images), block):
+        part = images[start : start + block]
+        if len(part) < block:  # padded by its last image; those rows are cut off below
+            part = torch.cat([part, part[-1:].expand(block - len(part), *part.shape[1:])])
+        made.append(extract(part))
+    columns = {"features": torch.cat([m.features for m in made])[: len(images)].cpu()}
+    logits = [m.logits for m in made if m.logits is not None]
+    if logits:
+        columns["logits"] = torch.cat(logits)[: len(images)].cpu()
+    return columns
 
 
 def _batches(n: int, batch: int, block: int) -> Iterator[tuple[int, int]]:

@@ -8,7 +8,12 @@ from typing import ClassVar, Protocol
 
 from torch import Tensor
 
-__all__ = ["Activations", "Extractor", "ExtractorOptions"]
+from ganaudit.features.precision import Precision
+from ganaudit.features.preprocessing import Preprocessing
+
+__all__ = ["Activations", "Extractor", "ExtractorOptions", "block_of"]
+
+_CPU_BLOCK, _GPU_BLOCK = 16, 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +24,10 @@ class ExtractorOptions:
     """(C, H, W) of the samples, or (D,) of the features."""
     weights: Path | None = None
     device: str = "cpu"
+    precision: Precision = "fp32"
+    """Extractors that know only fp32 say so by their ``precision``."""
+    preprocessing: Preprocessing | None = None
+    """What the protocol asks for; None leaves it to the extractor. Only networks of the FID's lineage take another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +41,18 @@ class Activations:
 
 
 class Extractor(Protocol):
-    """Turns uint8 samples (B, C, H, W) into features; the same bytes always give the same features.
+    """Turns levels 0..255, uint8 (B, C, H, W), into features; the same levels always give the same features.
 
-    Built as ``Class(options)``; raises ExtractorError when it cannot be built or does not suit the shape.
+    Levels come as float32 where a protocol does not quantise generated samples. Built as ``Class(options)``; raises
+    ExtractorError when it cannot be built or does not suit the shape. It may also have
+
+    - ``block: int``: how many images it wants at once, always; 16 on a CPU and 128 on a GPU where it does not say;
+    - ``precision: str``: what it runs in; ``fp32`` where it does not say.
     """
 
     id: ClassVar[str]
     digest: str
-    """Digest of its weights and preprocessing."""
+    """Digest of its weights, preprocessing and precision."""
     dimensions: int
     classes: int
     """Number of logits; 0 when it has none."""
@@ -48,4 +61,9 @@ class Extractor(Protocol):
     """What readers must know before comparing its numbers with published ones; may be empty."""
 
     def extract(self, images: Tensor) -> Activations:
-        """Return the activations of a block of uint8 images (B, C, H, W)."""
+        """Return the activations of a block of images (B, C, H, W), on the device where it runs or on the CPU."""
+
+
+def block_of(extractor: Extractor, device: str) -> int:
+    """Return how many images ``extractor`` is given at once; measured best on a CPU's caches and on a GPU."""
+    return int(getattr(extractor, "block", _CPU_BLOCK if device == "cpu" else _GPU_BLOCK))
