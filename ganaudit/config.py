@@ -13,8 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from ganaudit.document.errors import ConfigError, nearest
 from ganaudit.document.gates import Policy
 from ganaudit.document.policy import problems_of, pyproject_table
+from ganaudit.protocol import DEFAULT, protocols
 
-__all__ = ["AuditPlan", "ExtractorPlan", "PolicyPlan", "load_plan", "make_plan", "plan_schema"]
+__all__ = ["AuditPlan", "ExtractorPlan", "PolicyPlan", "UntilPlan", "load_plan", "make_plan", "plan_schema"]
 
 PROFILES = {"quick": 250, "standard": 10_000, "full": 50_000}
 """The most samples each profile generates when ``samples`` is not given."""
@@ -33,6 +34,16 @@ class ExtractorPlan(_Section):
 
     id: str | None = None
     weights: Path | None = None
+
+
+class UntilPlan(_Section):
+    """When enough samples have been drawn: the interval of one number is narrow enough."""
+
+    measure: str = Field(pattern=r"^[\w.-]+/[\w.-]+$")
+    """``<evaluator>/<key>``, such as ``frechet-distance/fd-corrected``."""
+    width: float = Field(gt=0)
+    """Half the width of its interval that is asked for; a share of the value where ``relative``."""
+    relative: bool = True
 
 
 class PolicyPlan(_Section):
@@ -59,7 +70,12 @@ class AuditPlan(_Section):
     """Options by evaluator; where any is named, only the named ones run."""
     policy: PolicyPlan = PolicyPlan()
     device: str = Field(default="cpu", pattern=r"^(cpu|cuda(:\d+)?)$")
-    precision: Literal["fp32"] = "fp32"
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """Of the extractor, on both sides; reductions are float64 in either."""
+    protocol: str = DEFAULT
+    """The conventions to follow; ``ganaudit list protocols`` shows them."""
+    until: UntilPlan | None = None
+    """Draw samples until this holds; ``samples``, or the profile, is then the most."""
     batch_size: int = Field(default=512, ge=1)
     """Samples in memory at once; never changes a number."""
     latent: int | None = Field(default=None, ge=1)
@@ -79,7 +95,12 @@ class AuditPlan(_Section):
         return value
 
 
-_KNOWN = {"": list(AuditPlan.model_fields), "extractor": list(ExtractorPlan.model_fields), "policy": ["file"]}
+_KNOWN = {
+    "": list(AuditPlan.model_fields),
+    "extractor": list(ExtractorPlan.model_fields),
+    "policy": ["file"],
+    "until": list(UntilPlan.model_fields),
+}
 
 
 def make_plan(data: Mapping[str, Any], where: str, evaluators: Iterable[str]) -> AuditPlan:
@@ -91,6 +112,9 @@ def make_plan(data: Mapping[str, Any], where: str, evaluators: Iterable[str]) ->
         for name in (sections if isinstance(sections, Mapping) else ())
         if name not in known
     ]
+    asked = data.get("protocol", DEFAULT)
+    if isinstance(asked, str) and asked not in protocols():
+        problems.append(f"{where}: protocol {asked!r}: unknown; {nearest(asked, list(protocols()))}")
     try:
         plan = AuditPlan.model_validate(dict(data))
     except ValidationError as error:

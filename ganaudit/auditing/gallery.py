@@ -12,9 +12,10 @@ from torch import Tensor
 
 from ganaudit.auditing.setting import Setting
 from ganaudit.document.model import Gallery, GalleryItem
+from ganaudit.document.spec import Exhibit
 from ganaudit.evidence.null import rows
 
-__all__ = ["galleries"]
+__all__ = ["exhibited", "galleries"]
 
 _SHOWN = 64
 
@@ -37,6 +38,23 @@ def galleries(setting: Setting) -> tuple[list[Gallery], dict[str, bytes]]:
     captions = [real.classes[labels[i]] if labels is not None and real.classes else "" for i in picked]
     shown, real_files = _gallery("real", "Real", real_rule, real.images(picked), picked, captions)
     return [fake, shown], {**fake_files, **real_files}
+
+
+def exhibited(setting: Setting, exhibits: Sequence[Exhibit]) -> tuple[list[Gallery], dict[str, bytes]]:
+    """Return the galleries that an evaluator asked for, and their PNG files; none for feature arrays."""
+    evidence = setting.evidence
+    real = setting.reference.split(evidence.plan.against)
+    shown: list[Gallery] = []
+    files: dict[str, bytes] = {}
+    for exhibit in exhibits:
+        if real.kind == "features" or not exhibit.indices:
+            continue
+        indices = [int(i) for i in exhibit.indices]
+        images = evidence.fake_images(indices) if exhibit.side == "fake" else real.images(indices)
+        gallery, made = _gallery(exhibit.side, exhibit.title, exhibit.rule, images, indices, exhibit.captions)
+        shown.append(gallery)
+        files.update(made)
+    return shown, files
 
 
 def _gallery(

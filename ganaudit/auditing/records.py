@@ -12,10 +12,13 @@ import torch
 
 import ganaudit
 from ganaudit.auditing.setting import Setting
+from ganaudit.auditing.until import Until
+from ganaudit.config import AuditPlan
 from ganaudit.document.model import (
     Comparability,
     Environment,
     ExtractorRecord,
+    PrecisionShift,
     ReferenceRecord,
     SplitRecord,
     SubjectRecord,
@@ -74,8 +77,8 @@ def reference_record(setting: Setting) -> ReferenceRecord:
     )
 
 
-def extractor_record(setting: Setting) -> ExtractorRecord:
-    """Return the record of the extractor and the rule that picked it."""
+def extractor_record(setting: Setting, shift: PrecisionShift | None) -> ExtractorRecord:
+    """Return the record of the extractor, the rule that picked it and what its precision changes."""
     extractor = setting.evidence.extractor
     return ExtractorRecord(
         id=extractor.id,
@@ -84,10 +87,13 @@ def extractor_record(setting: Setting) -> ExtractorRecord:
         dimensions=extractor.dimensions,
         preprocessing=extractor.preprocessing,
         caution=extractor.caution,
+        precision=setting.plan.precision,
+        protocol=setting.protocol.id,
+        shift=shift,
     )
 
 
-def plan_record(setting: Setting) -> dict[str, Any]:
+def plan_record(setting: Setting, until: Until | None) -> dict[str, Any]:
     """Return the plan with every default filled in, as far as it changes a number."""
     plan, evidence = setting.plan, setting.evidence.plan
     return {
@@ -98,11 +104,20 @@ def plan_record(setting: Setting) -> dict[str, Any]:
         "seed": evidence.seed,
         "profile": plan.profile,
         "precision": plan.precision,
+        "protocol": plan.protocol,
         "extractor": evidence_extractor(setting),
         "evaluators": setting.options,
         "resize": list(plan.resize) if plan.resize else None,
         "skip_unreadable": plan.skip_unreadable,
+        "until": _until_record(plan, until),
     }
+
+
+def _until_record(plan: AuditPlan, until: Until | None) -> dict[str, Any] | None:
+    if plan.until is None or until is None:
+        return None
+    steps = [{"samples": s.samples, "value": s.value, "half_width": s.half_width} for s in until.steps]
+    return {**plan.until.model_dump(mode="json"), "is_reached": until.is_reached, "steps": steps}
 
 
 def evidence_extractor(setting: Setting) -> str:
@@ -118,6 +133,8 @@ def comparability(setting: Setting, conventions: dict[str, dict[str, Any]]) -> C
         "extractor": evidence.extractor.digest,
         "precision": setting.plan.precision,
         "preprocessing": evidence.extractor.preprocessing,
+        "protocol": setting.protocol.id,
+        "protocol_fingerprint": setting.protocol.fingerprint,
         "reference": setting.reference.digest,
         "samples_real": len(setting.reference.split(evidence.plan.against)),
         "samples_fake": evidence.plan.samples,
@@ -131,6 +148,7 @@ def comparability(setting: Setting, conventions: dict[str, dict[str, Any]]) -> C
 def environment(setting: Setting, command: list[str] | None) -> Environment:
     """Return where and with what the numbers were made; no host name, user name or home directory."""
     device = setting.plan.device
+    tf32 = "" if device == "cpu" else ", TF32 off"
     return Environment(
         ganaudit=ganaudit.__version__,
         python=platform.python_version(),
@@ -138,7 +156,7 @@ def environment(setting: Setting, command: list[str] | None) -> Environment:
         processor=torch.backends.cpu.get_cpu_capability(),
         device=device if device == "cpu" else f"{device} ({torch.cuda.get_device_name(device)})",
         threads=torch.get_num_threads(),
-        precision=f"{setting.plan.precision} networks, float64 reductions",
+        precision=f"{setting.plan.precision} extractor{tf32}, float64 reductions",
         packages={name: _version(name) for name in _PACKAGES},
         command=shlex.join(command) if command else f"{sys.implementation.name}: ganaudit.audit(...)",
     )

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ganaudit import registry
-from ganaudit.auditing.gallery import galleries
+from ganaudit.auditing.gallery import exhibited, galleries
 from ganaudit.auditing.records import (
     comparability,
     environment,
@@ -22,12 +22,15 @@ from ganaudit.auditing.records import (
     subject_record,
 )
 from ganaudit.auditing.setting import Setting, settle
+from ganaudit.auditing.shift import measured_shift
+from ganaudit.auditing.until import Until, grown
 from ganaudit.config import AuditPlan, make_plan
 from ganaudit.data.reference import Reference
 from ganaudit.document.errors import GanauditError, PluginError
 from ganaudit.document.files import check_writable, write_atomically, write_document
-from ganaudit.document.model import AuditDocument, EvaluatorResult
+from ganaudit.document.model import AuditDocument, EvaluatorResult, Measurement, PrecisionShift
 from ganaudit.document.spec import EvaluatorSpec, Findings, NotAssessable
+from ganaudit.evidence.ranks import SINGLE, Ranks
 from ganaudit.evidence.view import Evaluator, View
 from ganaudit.numerics.randomness import generator
 from ganaudit.progress import Progress, Silent
@@ -36,6 +39,7 @@ from ganaudit.subjects.subject import Subject
 __all__ = ["Audited", "audit", "run", "write"]
 
 _SAMPLE = re.compile(r"(fake|real)-\d{6,}\.png")
+_SHIFT_TOLD = 0.005
 _LOG = logging.getLogger("ganaudit")
 
 
@@ -89,36 +93,68 @@ def run(
     reference: Reference | None = None,
     progress: Progress | None = None,
     command: Sequence[str] | None = None,
+    ranks: Ranks = SINGLE,
 ) -> Audited:
-    """Return the finished audit of ``plan``; objects given here stand in for what the plan names."""
+    """Return the finished audit of ``plan``; objects given here stand in for what the plan names.
+
+    Of several ``ranks`` every one runs this and holds the same document at the end.
+    """
     started, clock = datetime.now(UTC), time.perf_counter()
-    setting = settle(plan, subject, reference, progress or Silent())
+    setting = settle(plan, subject, reference, progress or Silent(), ranks)
+    until = grown(setting, _measured) if plan.until is not None else None
+    setting = until.setting if until is not None else setting
     shown, files = galleries(setting)
     results, conventions = [], {}
     for name in registry.names("evaluators"):
         if name in setting.broken:
             result = _unloadable(name, setting.broken[name], "failed")
         elif name in setting.evaluators:
-            result, found = _result(name, setting)
+            result, found, pictures = _result(name, setting)
             conventions[name] = found
+            files.update(pictures)
         else:
             result = _skipped(name)
         results.append(result)
+    shift = measured_shift(setting)
     document = AuditDocument(
         subject=subject_record(setting),
         reference=reference_record(setting),
-        extractor=extractor_record(setting),
-        plan=plan_record(setting),
+        extractor=extractor_record(setting, shift),
+        plan=plan_record(setting, until),
         environment=environment(setting, list(command) if command else None),
         comparability=comparability(setting, conventions),
         started=started.isoformat(timespec="seconds"),
         seconds=round(time.perf_counter() - clock, 3),
-        warnings=list(setting.warnings),
+        warnings=[*setting.warnings, *_grown_warnings(plan, until), *_shift_warnings(shift)],
         galleries=shown,
         results=results,
     )
     problem = setting.store.problem
     return Audited(document, files, (f"evidence was not kept: {problem}",) if problem else ())
+
+
+def _measured(name: str, setting: Setting) -> list[Measurement]:
+    """Return the measurements of one evaluator, none where it cannot answer yet."""
+    if _unassessable(setting.evaluators[name].spec, setting) is not None:
+        return []
+    try:
+        return _evaluated(setting.evaluators[name], setting).measurements
+    except NotAssessable:
+        return []
+
+
+def _grown_warnings(plan: AuditPlan, until: Until | None) -> list[str]:
+    told = until.warning(plan.until) if until is not None and plan.until is not None else None
+    return [told] if told else []
+
+
+def _shift_warnings(shift: PrecisionShift | None) -> list[str]:
+    if shift is None or abs(shift.relative) <= _SHIFT_TOLD:
+        return []
+    return [
+        f"the reduced precision moved the Fréchet distance of {shift.samples} + {shift.samples} samples by "
+        f"{100 * shift.relative:+.2f} %: compare with audits of the same precision only"
+    ]
 
 
 def write(audited: Audited, folder: Path) -> None:
@@ -152,34 +188,35 @@ def _skipped(name: str) -> EvaluatorResult:
     return _row(spec, "skipped", "not asked for: the plan names other evaluators", requested=False)
 
 
-def _result(name: str, setting: Setting) -> tuple[EvaluatorResult, dict[str, Any]]:
+def _result(name: str, setting: Setting) -> tuple[EvaluatorResult, dict[str, Any], dict[str, bytes]]:
     evaluator = setting.evaluators[name]
     spec, clock = evaluator.spec, time.perf_counter()
     requested = name in setting.plan.evaluators
     options = setting.options[name]
     reason = _unassessable(spec, setting)
     if reason is not None:
-        return _row(spec, "not_assessable", reason, requested=requested, options=options), {}
+        return _row(spec, "not_assessable", reason, requested=requested, options=options), {}, {}
     try:
         found = _evaluated(evaluator, setting)
     except NotAssessable as answer:
-        return _row(spec, "not_assessable", str(answer), requested=requested, options=options), {}
+        return _row(spec, "not_assessable", str(answer), requested=requested, options=options), {}, {}
     except GanauditError:
         raise  # the evidence itself is unusable: every number would be
     except Exception as error:
         # One evaluator's fault must not cost the finished work of the others; the document shows it as failed.
         _LOG.exception("evaluator %s failed", name)
         reason = f"{type(error).__name__}: {error}"
-        return _row(spec, "failed", reason[:500], requested=requested, options=options), {}
+        return _row(spec, "failed", reason[:500], requested=requested, options=options), {}, {}
+    shown, files = exhibited(setting, found.exhibits)
     row = _row(spec, "measured", None, requested=requested, options=options).model_copy(
         update={
             "measurements": found.measurements,
-            "details": found.details,
+            "details": [*found.details, *shown],
             "warnings": found.warnings,
             "seconds": round(time.perf_counter() - clock, 3),
         }
     )
-    return row, dict(found.conventions)
+    return row, dict(found.conventions), files
 
 
 def _evaluated(evaluator: Evaluator, setting: Setting) -> Findings:

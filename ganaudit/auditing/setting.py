@@ -18,15 +18,18 @@ from ganaudit.data.reference import Reference, check_matches, load_reference
 from ganaudit.document.errors import ConfigError, PluginError, SourceError, SubjectError, nearest
 from ganaudit.document.policy import problems_of
 from ganaudit.evidence.evidence import Evidence, EvidencePlan, node_names
+from ganaudit.evidence.ranks import SINGLE, Ranks
 from ganaudit.evidence.store import Store
 from ganaudit.evidence.view import Evaluator
 from ganaudit.features.choice import Choice, choose_extractor
 from ganaudit.features.extractor import Extractor, ExtractorOptions
+from ganaudit.features.preprocessing import Preprocessing
 from ganaudit.progress import Progress
+from ganaudit.protocol import DEFAULT, Protocol, protocol
 from ganaudit.subjects.loading import LoadOptions, load_subject
 from ganaudit.subjects.subject import Subject
 
-__all__ = ["Setting", "open_subject", "settle"]
+__all__ = ["Setting", "extractor_options", "open_subject", "settle"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,31 +50,62 @@ class Setting:
     options: dict[str, dict[str, Any]]
     warnings: tuple[str, ...]
     store: Store
+    protocol: Protocol
+    progress: Progress
+
+    def at(self, samples: int) -> Setting:
+        """Return the same setting with ``samples`` generated samples; rows that are there already are taken over."""
+        evidence = self.evidence
+        grown = Evidence(
+            self.subject,
+            self.reference,
+            evidence.extractor,
+            replace(evidence.plan, samples=samples),
+            self.store,
+            self.progress,
+            evidence.ranks,
+            evidence,
+        )
+        return replace(self, evidence=grown)
 
 
-def settle(plan: AuditPlan, subject: Subject | None, reference: Reference | None, progress: Progress) -> Setting:
+def settle(
+    plan: AuditPlan,
+    subject: Subject | None,
+    reference: Reference | None,
+    progress: Progress,
+    ranks: Ranks = SINGLE,
+) -> Setting:
     """Return the objects of the audit that ``plan`` describes; objects given here stand in for what the plan names.
 
     Raises ConfigError, SubjectError, SourceError or ExtractorError before anything is generated or extracted.
     """
     _check_device(plan.device)
-    evaluators, options, broken = _evaluators(plan)
+    followed = protocol(plan.protocol)
+    evaluators, options, broken = _evaluators(plan, followed)
     subject = subject or open_subject(plan, progress)
     reference = reference or _reference(plan, subject, progress)
     reference = _with_seen(reference, subject)
     against = _against(plan, reference)
     warnings = _reference_warnings(reference, against)
     check_matches(subject.sample.shape, reference)
-    choice, extractor = _extractor(plan, subject, reference)
+    choice, extractor = _extractor(plan, followed, subject, reference)
     samples, notes = _sample_count(plan, subject, len(reference.split(against)))
     store = Store(locations.cache_dir() / "evidence" if plan.cache else None)
     evidence = Evidence(
         subject,
         reference,
         extractor,
-        EvidencePlan(samples=samples, seed=plan.seed, against=against, batch=plan.batch_size),
+        EvidencePlan(
+            samples=samples,
+            seed=plan.seed,
+            against=against,
+            batch=plan.batch_size,
+            quantiser=followed.quantiser,
+        ),
         store,
         progress,
+        ranks,
     )
     left_out = tuple(n for n in registry.names("evaluators") if n not in evaluators and n not in broken)
     if choice.is_fallback:
@@ -86,8 +120,10 @@ def settle(plan: AuditPlan, subject: Subject | None, reference: Reference | None
         left_out=left_out,
         broken=broken,
         options=options,
-        warnings=(*_subject_warnings(subject), *warnings, *notes),
+        warnings=(*_subject_warnings(subject), *warnings, *notes, *_protocol_warnings(followed, samples)),
         store=store,
+        protocol=followed,
+        progress=progress,
     )
 
 
@@ -208,7 +244,15 @@ def _reference_warnings(reference: Reference, against: str) -> list[str]:
     return warnings
 
 
-def _extractor(plan: AuditPlan, subject: Subject, reference: Reference) -> tuple[Choice, Extractor]:
+def _protocol_warnings(followed: Protocol, samples: int) -> tuple[str, ...]:
+    words = f"protocol {followed.id}: "
+    told: tuple[str, ...] = (words + followed.caution,) if followed.caution else ()
+    if followed.samples is not None and followed.samples != samples:
+        told += (f"{words}its published numbers rest on {followed.samples} generated samples, this audit on {samples}",)
+    return told
+
+
+def _extractor(plan: AuditPlan, followed: Protocol, subject: Subject, reference: Reference) -> tuple[Choice, Extractor]:
     real = reference.split(reference.default_against())
     kinds = {"reference": real.kind == "features"}
     if subject.samples is not None:
@@ -216,8 +260,14 @@ def _extractor(plan: AuditPlan, subject: Subject, reference: Reference) -> tuple
     if len(set(kinds.values())) > 1:
         raise SourceError(f"subject and reference: one holds features, the other images ({kinds})")
     weights = plan.extractor.weights or os.environ.get("GANAUDIT_INCEPTION_WEIGHTS")
+    asked = plan.extractor.id or followed.extractor
+    if followed.extractor is not None and not (asked or "").startswith(followed.extractor):
+        raise ConfigError(
+            f"protocol {followed.id!r} is defined for the extractor {followed.extractor}; {asked!r} was asked for: "
+            f"leave --extractor out, or use --protocol {DEFAULT}"
+        )
     choice = choose_extractor(
-        plan.extractor.id,
+        asked,
         available=registry.names("extractors"),
         reference_extractor=reference.extractor,
         reference_name=reference.name,
@@ -226,8 +276,29 @@ def _extractor(plan: AuditPlan, subject: Subject, reference: Reference) -> tuple
         has_weights=weights is not None,
     )
     build = registry.find("extractors", choice.id)
-    extractor: Extractor = build(ExtractorOptions(shape=real.shape, weights=plan.extractor.weights, device=plan.device))
+    extractor: Extractor = build(extractor_options(plan, followed, real.shape))
+    found = getattr(extractor, "precision", "fp32")
+    if found != plan.precision and choice.id != "identity":
+        raise ConfigError(
+            f"precision {plan.precision!r}: the extractor {choice.id} runs in {found} only; use --precision {found}"
+        )
     return choice, extractor
+
+
+def extractor_options(
+    plan: AuditPlan, followed: Protocol, shape: tuple[int, ...], precision: str | None = None
+) -> ExtractorOptions:
+    """Return what the extractor is built with, in the plan's precision or another."""
+    preprocessing = None
+    if followed.resize is not None and followed.normalisation is not None:
+        preprocessing = Preprocessing(followed.resize, followed.normalisation)
+    return ExtractorOptions(
+        shape=shape,
+        weights=plan.extractor.weights,
+        device=plan.device,
+        precision="bf16" if (precision or plan.precision) == "bf16" else "fp32",
+        preprocessing=preprocessing,
+    )
 
 
 def _sample_count(plan: AuditPlan, subject: Subject, reals: int) -> tuple[int, list[str]]:
@@ -240,10 +311,14 @@ def _sample_count(plan: AuditPlan, subject: Subject, reals: int) -> tuple[int, l
         if skipped:
             notes.append(f"{len(skipped)} unreadable files of the subject were left out: {', '.join(skipped[:5])}")
         return min(plan.samples or held, held), notes
+    if plan.until is not None:
+        return plan.samples or PROFILES[plan.profile], []
     return plan.samples or max(2, min(reals, PROFILES[plan.profile])), []
 
 
-def _evaluators(plan: AuditPlan) -> tuple[dict[str, Evaluator], dict[str, dict[str, Any]], dict[str, str]]:
+def _evaluators(
+    plan: AuditPlan, followed: Protocol
+) -> tuple[dict[str, Evaluator], dict[str, dict[str, Any]], dict[str, str]]:
     chosen = list(plan.evaluators) or registry.names("evaluators")
     evaluators: dict[str, Evaluator] = {}
     options: dict[str, dict[str, Any]] = {}
@@ -258,12 +333,13 @@ def _evaluators(plan: AuditPlan) -> tuple[dict[str, Evaluator], dict[str, dict[s
             # Somebody's broken plugin must not cost the audit of everything else; the document shows it.
             broken[name] = str(error)
             continue
-        unknown = [n for n in getattr(build, "spec").needs if n not in node_names()]  # noqa: B009 - a plugin's class
+        spec = getattr(build, "spec")  # noqa: B009 - a plugin's class
+        unknown = [n for n in (*spec.needs, *spec.wants) if n not in node_names()]
         if unknown:
             raise PluginError(f"evaluator {name!r}: needs evidence that does not exist: {', '.join(unknown)}")
         adapter: TypeAdapter[Any] = TypeAdapter(build)
         known = {"": list(build.__dataclass_fields__)}
-        given = plan.evaluators.get(name, {})
+        given = {**followed.evaluators.get(name, {}), **plan.evaluators.get(name, {})}
         problems += [
             f"evaluators.{name}: {key}: unknown option; {nearest(key, known[''])}"
             for key in given

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,8 +14,9 @@ from ganaudit.cli.gate import verdict_table
 from ganaudit.document.errors import ConfigError
 
 if TYPE_CHECKING:
-    from ganaudit.auditing import Setting
+    from ganaudit.auditing import Audited, Setting
     from ganaudit.config import AuditPlan
+    from ganaudit.document.gates import Policy
     from ganaudit.document.model import AuditDocument
 
 __all__ = ["audit"]
@@ -37,7 +39,11 @@ def audit(
     seed: Annotated[int | None, typer.Option(help="Seed of every random choice.")] = None,
     profile: Annotated[str | None, typer.Option(help="quick, standard or full: the most samples by default.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:N.")] = None,
-    precision: Annotated[str | None, typer.Option(help="Precision of the networks: fp32.")] = None,
+    precision: Annotated[str | None, typer.Option(help="Precision of the extractor: fp32 or bf16.")] = None,
+    protocol: Annotated[str | None, typer.Option(help="Conventions to follow; see `ganaudit list`.")] = None,
+    until_interval: Annotated[
+        str | None, typer.Option(help="EVALUATOR/KEY=5% or =0.1: draw samples until half the interval is that narrow.")
+    ] = None,
     batch_size: Annotated[int | None, typer.Option(help="Samples in memory at once; never changes a number.")] = None,
     latent: Annotated[int | None, typer.Option(help="Latent size, for files that do not tell it.")] = None,
     value_range: Annotated[
@@ -67,6 +73,8 @@ def audit(
         "profile": profile,
         "device": device,
         "precision": precision,
+        "protocol": protocol,
+        "until": _until(until_interval),
         "batch_size": batch_size,
         "latent": latent,
         "range": _range(value_range),
@@ -87,30 +95,41 @@ def audit(
 
 def _audited(console: Console, plan: AuditPlan, folder: Path, baseline: Path | None) -> int:
     from ganaudit.document.files import check_writable, load_document
-    from ganaudit.document.judge import exit_of, judge
     from ganaudit.document.policy import load_policy
 
     policy = load_policy(plan.policy.file) if plan.policy.file else None
     against = load_document(baseline) if baseline else None
     check_writable(folder)
-    from ganaudit.auditing import Audited, run
-    from ganaudit.auditing.session import write
+    from ganaudit.auditing import run
+    from ganaudit.evidence.ranks import device_of, launched
 
-    audited = run(plan, progress=console, command=["ganaudit", *sys.argv[1:]])
+    with launched(plan.device) as ranks:
+        # One process speaks and writes; the others have the same document and leave it at that.
+        speaks = ranks.rank == 0
+        plan = plan.model_copy(update={"device": device_of(plan.device, ranks)})
+        audited = run(plan, progress=console if speaks else None, command=["ganaudit", *sys.argv[1:]], ranks=ranks)
+        return _told(console, audited, policy, against, folder) if speaks else 0
+
+
+def _told(
+    console: Console, audited: Audited, policy: Policy | None, against: AuditDocument | None, folder: Path
+) -> int:
+    """Judge the audit, write its files and say how it went; return the exit code."""
+    from ganaudit.auditing.session import write
+    from ganaudit.document.judge import exit_of, judge
+
     document, judgement = audited.document, None
     for remark in audited.remarks:
         console.say(f"caution: {remark}")
-    if policy is not None:
-        try:
+    try:
+        if policy is not None:
             judgement = judge(document, policy, against)
             document = document.model_copy(
                 update={"policy": policy.model_dump(mode="json"), "verdicts": list(judgement.verdicts)}
             )
-        finally:
-            # A misspelt gate must not lose the finished audit.
-            write(Audited(document, audited.files), folder)
-    else:
-        write(audited, folder)
+    finally:
+        # A misspelt gate must not lose the finished audit.
+        write(replace(audited, document=document), folder)
     _write_report(console, document, audited.files, folder)
     code, words = exit_of(document, judgement)
     if console.as_json:
@@ -211,6 +230,23 @@ def _range(text: str | None) -> tuple[float, float] | None:
     except ValueError:
         raise ConfigError(f"--range {text!r}: two numbers with a comma are asked for, such as --range=-1,1") from None
     return low, high
+
+
+def _until(text: str | None) -> dict[str, Any] | None:
+    if text is None:
+        return None
+    measure, _, width = text.rpartition("=")
+    relative = width.endswith("%")
+    try:
+        asked = float(width.removesuffix("%")) / (100 if relative else 1)
+    except ValueError:
+        asked = 0.0
+    if "/" not in measure or not 0 < asked < float("inf"):
+        raise ConfigError(
+            f"--until-interval {text!r}: a number and a width are asked for, such as frechet-distance/fd-corrected=5% "
+            "(of its value) or kernel-distance/kd=0.01"
+        )
+    return {"measure": measure, "width": asked, "relative": relative}
 
 
 def _size(text: str | None) -> tuple[int, int] | None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import inspect
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ganaudit.cli.console import Console
 from ganaudit.document.errors import ConfigError, nearest
+
+if TYPE_CHECKING:
+    from ganaudit.protocol import Protocol
 
 __all__ = ["explain", "list_", "schema"]
 
@@ -16,20 +19,23 @@ __all__ = ["explain", "list_", "schema"]
 def list_(
     console: Console,
     kind: Annotated[
-        str | None, typer.Argument(help="evaluators, extractors, datasets, subjects, networks, models.")
+        str | None, typer.Argument(help="evaluators, extractors, datasets, subjects, networks, protocols, models.")
     ] = None,
 ) -> int:
     """List what is registered; nothing is imported for it."""
     from ganaudit import registry
     from ganaudit.locations import reference_models
+    from ganaudit.protocol import protocols
 
-    kinds = [*registry.KINDS, "models"]
+    kinds = [*registry.KINDS, "protocols", "models"]
     if kind is not None and kind not in kinds:
         raise ConfigError(f"list {kind!r}: no such kind; {nearest(kind, kinds)}")
     found: dict[str, list[dict[str, str]]] = {}
     for name in kinds if kind is None else [kind]:
         if name == "models":
             rows = [{"name": n, "origin": "ganaudit", "summary": "reference model"} for n in reference_models()]
+        elif name == "protocols":
+            rows = [{"name": n, "origin": "ganaudit", "summary": p.title} for n, p in protocols().items()]
         else:
             rows = [{"name": e.name, "origin": e.origin, "summary": e.summary} for e in registry.entries(name)]
         found[name] = rows
@@ -46,21 +52,35 @@ def explain(
 ) -> int:
     """Explain an evaluator, one of its numbers, or anything else that is listed."""
     from ganaudit import registry
+    from ganaudit.protocol import protocols
 
     name, _, key = id.partition("/")
     for kind in registry.KINDS:
         if name in registry.names(kind):
             found = registry.find(kind, name)
-            facts = _evaluator_facts(found.spec, key) if kind == "evaluators" else _facts(name, kind, found)
-            if console.as_json:
-                console.data(facts)
-            for heading, value in facts.items():
-                console.text(f"{heading}: {value}" if isinstance(value, str) else f"{heading}:")
-                for line in value if isinstance(value, list) else []:
-                    console.text(f"  - {line}")
-            return 0
-    known = [n for kind in registry.KINDS for n in registry.names(kind)]
+            is_evaluator = kind == "evaluators"
+            return _explained(console, _evaluator_facts(found.spec, key) if is_evaluator else _facts(name, kind, found))
+    if name in protocols():
+        return _explained(console, _protocol_facts(protocols()[name]))
+    known = [*(n for kind in registry.KINDS for n in registry.names(kind)), *protocols()]
     raise ConfigError(f"explain {id!r}: nothing has this name; {nearest(name, known)}")
+
+
+def _explained(console: Console, facts: dict[str, Any]) -> int:
+    if console.as_json:
+        console.data(facts)
+    for heading, value in facts.items():
+        console.text(f"{heading}: {value}" if isinstance(value, str) else f"{heading}:")
+        for line in value if isinstance(value, list) else []:
+            console.text(f"  - {line}")
+    return 0
+
+
+def _protocol_facts(found: Protocol) -> dict[str, Any]:
+    said = found.model_dump(mode="json", exclude={"id", "evaluators"})
+    options = [f"{name}: {key} = {value}" for name, of in found.evaluators.items() for key, value in of.items()]
+    facts = {key: str(value) for key, value in said.items() if value not in (None, "")}
+    return {"id": found.id, "kind": "protocol", **facts, "fingerprint": found.fingerprint, "options": options}
 
 
 def _facts(name: str, kind: str, found: Any) -> dict[str, Any]:

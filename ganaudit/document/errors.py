@@ -6,6 +6,7 @@ GanauditError                 4  an error inside ganaudit
 │   ├── SubjectError          2  the generator, the discriminator or their files
 │   ├── SourceError           2  samples or features that are read
 │   ├── ExtractorError        2  a feature extractor or its weights
+│   ├── WeightsError          2  a weights file that is missing, wrong or cannot be fetched
 │   ├── DocumentError         2  a document that cannot be read
 │   └── OutputError           2  a place that cannot be written
 ├── PluginError               2  an entry point that cannot be loaded or breaks its contract
@@ -31,6 +32,7 @@ __all__ = [
     "SourceError",
     "SubjectError",
     "UserError",
+    "WeightsError",
     "nearest",
 ]
 
@@ -65,6 +67,10 @@ class SourceError(UserError):
 
 class ExtractorError(UserError):
     """A feature extractor cannot be built or does not suit the samples."""
+
+
+class WeightsError(UserError):
+    """A weights file is missing, is not what it should be, or cannot be fetched or kept."""
 
 
 class DocumentError(UserError):

@@ -44,6 +44,7 @@ __all__ = [
     "Measurement",
     "Note",
     "Null",
+    "PrecisionShift",
     "ReferenceRecord",
     "Rule",
     "Series",
@@ -213,6 +214,21 @@ class ReferenceRecord(Record):
     """Files left out because they could not be read (--skip-unreadable)."""
 
 
+class PrecisionShift(Record):
+    """What a reduced precision changes, measured: the same samples through the same network in fp32 and in it."""
+
+    samples: int
+    """Samples of each side that went through both."""
+    feature_error: FiniteFloat
+    """Norm of the difference of all their features over the norm of those in fp32."""
+    fd_fp32: FiniteFloat
+    """Fréchet distance of these samples in fp32, in squared feature units."""
+    fd: FiniteFloat
+    """The same in the reduced precision."""
+    relative: FiniteFloat
+    """(fd - fd_fp32) / fd_fp32."""
+
+
 class ExtractorRecord(Record):
     """The network that turned samples into features."""
 
@@ -224,6 +240,12 @@ class ExtractorRecord(Record):
     preprocessing: str
     caution: str = ""
     """What readers must know before comparing its numbers with published ones."""
+    precision: str = "fp32"
+    """What the network ran in; both sides always in the same."""
+    protocol: str = "ganaudit"
+    """The named bundle of conventions that was followed."""
+    shift: PrecisionShift | None = None
+    """What a precision other than fp32 changes."""
 
 
 class Environment(Record):

@@ -14,7 +14,7 @@ from torch import Tensor
 from ganaudit.document.errors import ConfigError
 from ganaudit.numerics.world import World
 
-__all__ = ["SINGLE", "Ranks", "is_launched", "launched"]
+__all__ = ["SINGLE", "Ranks", "device_of", "is_launched", "launched"]
 
 T = TypeVar("T")
 
@@ -86,6 +86,11 @@ class _Launched:
         made = made.contiguous()
         self._distributed.all_reduce(made, operation)
         return made.to(torch.bool) if is_bool else made
+
+
+def device_of(device: str, ranks: Ranks) -> str:
+    """Return the device of this process: of several on one machine each takes the GPU of its own number."""
+    return f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if device == "cuda" and ranks.size > 1 else device
 
 
 def is_launched() -> bool:
