@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help audit test lint format docs reference golden clean
+.PHONY: help audit test lint format bench docs reference golden clean
 
 help: ## Show this list.
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -32,10 +32,13 @@ format: $(STAMP) ## Put the style right.
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# One thread: networks this small gain little from more, and the weights come out the same on any number of cores.
+bench: $(STAMP) ## Time against peers, side by side; writes benchmarks/RESULTS.md (half an hour).
+	$(BIN)/python -m benchmarks
+
 docs: $(STAMP) ## Write docs/reference/ again from the code.
 	$(BIN)/python docs/make_reference.py
 
+# One thread: networks this small gain little from more, and the weights come out the same on any number of cores.
 reference: $(STAMP) ## Train the reference models again (minutes).
 	OMP_NUM_THREADS=1 $(BIN)/python reference_models/digits/train_extractor.py
 	rm -rf runs/reference

@@ -1,0 +1,98 @@
+"""How a ratio is taken: ours and the peer's in turn, in one run, on one machine."""
+
+from __future__ import annotations
+
+import os
+import platform
+import statistics
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "torch-fidelity", "torchmetrics")
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Seconds of ours and of the peer, and the median of the ratios of runs that followed each other."""
+
+    ours: float
+    peer: float
+    ratio: float
+
+
+def seconds(work: Callable[[], Any]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def paired(ours: Callable[[], Any], peer: Callable[[], Any], repeats: int, warm: bool = True) -> Pair:
+    """Return medians over ``repeats`` runs in turn; one run of each before them is not counted where ``warm``."""
+    if warm:
+        ours(), peer()
+    times = [(seconds(ours), seconds(peer)) for _ in range(repeats)]
+    return Pair(
+        statistics.median(o for o, _ in times),
+        statistics.median(p for _, p in times),
+        statistics.median(p / o for o, p in times),
+    )
+
+
+def record(
+    work: str, peer: str, pair: Pair, target: float | None, error: float | str | None, **more: Any
+) -> dict[str, Any]:
+    """Return one row of results.json; ratio > 1: ganaudit is faster."""
+    return {
+        "work": work,
+        "peer": peer,
+        "ours_seconds": round(pair.ours, 4),
+        "peer_seconds": round(pair.peer, 4),
+        "ratio": round(pair.ratio, 3),
+        "target": target,
+        "error": error,
+        **more,
+    }
+
+
+@dataclass(frozen=True)
+class Run:
+    """One finished process."""
+
+    seconds: float
+    peak_bytes: int
+    output: str
+
+
+def run(command: Sequence[str], environment: Mapping[str, str] | None = None, cwd: Path | None = None) -> Run:
+    """Run a command to its end; peak_bytes is its own largest resident set. Raises RuntimeError when it fails."""
+    env = {**os.environ, **(environment or {})}
+    start = time.perf_counter()
+    process = subprocess.Popen(
+        command, env=env, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    assert process.stdout is not None
+    output = process.stdout.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    taken = time.perf_counter() - start
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise RuntimeError(f"{' '.join(command)}: exit {process.returncode}\n{output[-3000:]}")
+    return Run(taken, usage.ru_maxrss * 1024, output)
+
+
+def machine() -> str:
+    model = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        found = [line.split(":")[1].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line]
+        model = found[0] if found else model
+    return f"{model}, {os.cpu_count()} cores, {platform.system()} {platform.machine()}"
+
+
+def versions() -> dict[str, str]:
+    return {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
