@@ -279,7 +279,13 @@ def _cli() -> str:
         "`GANAUDIT_CACHE` names the folder for evidence that is reused, `GANAUDIT_INCEPTION_WEIGHTS` a weights file.",
     ]
     for name, command in _commands(group).items():
-        parts += [f"## {name}", _prose(command.help or ""), _usage(group, name), _options(group, name)]
+        parts += [f"## {name}", _prose(command.help or "")]
+        inner = getattr(command, "commands", None)
+        if inner is None:
+            parts += [_usage(group, name), _options(group, name)]
+        for verb, found in (inner or {}).items():
+            whole = f"{name} {verb}"
+            parts += [f"### {whole}", _prose(found.help or ""), _usage(group, whole), _options(group, whole)]
     return _page("Command line", *parts, "See also [exit codes](exit-codes.md).")
 
 
@@ -288,7 +294,10 @@ def _commands(group: Any) -> dict[str, Any]:
 
 
 def _parameters(group: Any, name: str) -> list[Any]:
-    return list(group.commands[name].params)
+    command = group
+    for part in name.split():  # ``weights fetch`` is a verb of a verb
+        command = command.commands[part]
+    return list(command.params)
 
 
 def _usage(group: Any, name: str) -> str:
@@ -316,6 +325,10 @@ def _options(group: Any, name: str) -> str:
 
 def _value_name(verb: str, parameter: Any) -> str:
     callbacks = {command.name: command.callback for command in app.registered_commands}
+    for group in app.registered_groups:
+        inner = group.typer_instance
+        assert inner is not None
+        callbacks |= {f"{inner.info.name} {command.name}": command.callback for command in inner.registered_commands}
     function: Any = callbacks[verb]
     annotation = inspect.signature(function).parameters[parameter.name].annotation
     kinds = [kind for kind in _unwrapped(annotation) if kind is not type(None)]

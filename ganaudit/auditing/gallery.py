@@ -23,14 +23,16 @@ _SHOWN = 64
 def galleries(setting: Setting) -> tuple[list[Gallery], dict[str, bytes]]:
     """Return the galleries of generated and real samples, and the PNG files they name; none for feature arrays."""
     evidence = setting.evidence
-    real = setting.reference.split(evidence.plan.against)
-    if real.kind == "features":
+    if evidence.holds_features:
         return [], {}
     count = min(_SHOWN, evidence.plan.samples)
     fake_rule = f"the first {count} samples of seed {evidence.plan.seed}, in order; none was chosen or left out"
     if setting.subject.samples is not None:
         fake_rule = f"the first {count} of the audited samples in their fixed order; none was chosen or left out"
     fake, fake_files = _gallery("fake", "Generated", fake_rule, evidence.fake_images(list(range(count))), range(count))
+    if setting.reference.statistics is not None:
+        return [fake], fake_files
+    real = setting.reference.split(evidence.plan.against)
     # Files often lie sorted by class: a fixed draw shows them all.
     picked = rows(len(real), min(_SHOWN, len(real)), evidence.plan.seed, "gallery/real").tolist()
     real_rule = f"{len(picked)} of {len(real)} {evidence.plan.against} reals, drawn by seed {evidence.plan.seed}"
@@ -43,14 +45,16 @@ def galleries(setting: Setting) -> tuple[list[Gallery], dict[str, bytes]]:
 def exhibited(setting: Setting, exhibits: Sequence[Exhibit]) -> tuple[list[Gallery], dict[str, bytes]]:
     """Return the galleries that an evaluator asked for, and their PNG files; none for feature arrays."""
     evidence = setting.evidence
-    real = setting.reference.split(evidence.plan.against)
     shown: list[Gallery] = []
     files: dict[str, bytes] = {}
     for exhibit in exhibits:
-        if real.kind == "features" or not exhibit.indices:
+        if evidence.holds_features or not exhibit.indices:
             continue
         indices = [int(i) for i in exhibit.indices]
-        images = evidence.fake_images(indices) if exhibit.side == "fake" else real.images(indices)
+        if exhibit.side == "fake":
+            images = evidence.fake_images(indices)
+        else:
+            images = setting.reference.split(evidence.plan.against).images(indices)
         gallery, made = _gallery(exhibit.side, exhibit.title, exhibit.rule, images, indices, exhibit.captions)
         shown.append(gallery)
         files.update(made)

@@ -62,7 +62,11 @@ def reference_record(setting: Setting) -> ReferenceRecord:
         name: SplitRecord(n=len(samples), digest=samples.digest, seen=reference.seen.get(name, "unknown"))
         for name, samples in reference.splits.items()
     }
-    any_split = next(iter(reference.splits.values()))
+    any_split = next(iter(reference.splits.values()), None)
+    known = reference.statistics
+    described = (
+        any_split.describe() if any_split else f"mean and covariance of {len(known.mean) if known else 0} features"
+    )
     return ReferenceRecord(
         name=reference.name,
         kind=f"{reference.form}; {reference.rule}",
@@ -70,8 +74,8 @@ def reference_record(setting: Setting) -> ReferenceRecord:
         against=setting.evidence.plan.against,
         null_rule=setting.evidence.null.rule,
         splits=splits,
-        sample=any_split.describe(),
-        classes=list(any_split.classes),
+        sample=described,
+        classes=list(any_split.classes) if any_split else [],
         licence=reference.licence,
         unreadable=sum(len(samples.unreadable) for samples in reference.splits.values()),
     )
@@ -136,7 +140,7 @@ def comparability(setting: Setting, conventions: dict[str, dict[str, Any]]) -> C
         "protocol": setting.protocol.id,
         "protocol_fingerprint": setting.protocol.fingerprint,
         "reference": setting.reference.digest,
-        "samples_real": len(setting.reference.split(evidence.plan.against)),
+        "samples_real": evidence.count("moments/real"),
         "samples_fake": evidence.plan.samples,
         "evaluators": {
             name: {**setting.options.get(name, {}), **conventions.get(name, {})} for name in setting.evaluators

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,6 +16,7 @@ from ganaudit import locations, registry
 from ganaudit.config import PROFILES, AuditPlan
 from ganaudit.data.reading import ReadOptions
 from ganaudit.data.reference import Reference, check_matches, load_reference
+from ganaudit.data.statistics import FeatureStatistics
 from ganaudit.document.errors import ConfigError, PluginError, SourceError, SubjectError, nearest
 from ganaudit.document.policy import problems_of
 from ganaudit.evidence.evidence import Evidence, EvidencePlan, node_names
@@ -23,13 +25,14 @@ from ganaudit.evidence.store import Store
 from ganaudit.evidence.view import Evaluator
 from ganaudit.features.choice import Choice, choose_extractor
 from ganaudit.features.extractor import Extractor, ExtractorOptions
+from ganaudit.features.inception_v3 import weights_at_hand
 from ganaudit.features.preprocessing import Preprocessing
 from ganaudit.progress import Progress
 from ganaudit.protocol import DEFAULT, Protocol, protocol
 from ganaudit.subjects.loading import LoadOptions, load_subject
 from ganaudit.subjects.subject import Subject
 
-__all__ = ["Setting", "extractor_options", "open_subject", "settle"]
+__all__ = ["Setting", "extractor_options", "open_reference", "open_subject", "settle"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,13 +87,17 @@ def settle(
     followed = protocol(plan.protocol)
     evaluators, options, broken = _evaluators(plan, followed)
     subject = subject or open_subject(plan, progress)
-    reference = reference or _reference(plan, subject, progress)
+    reference = reference or open_reference(plan, subject, progress)
     reference = _with_seen(reference, subject)
     against = _against(plan, reference)
     warnings = _reference_warnings(reference, against)
-    check_matches(subject.sample.shape, reference)
+    if reference.statistics is None:
+        check_matches(subject.sample.shape, reference)
     choice, extractor = _extractor(plan, followed, subject, reference)
-    samples, notes = _sample_count(plan, subject, len(reference.split(against)))
+    known = reference.statistics
+    warnings += _check_statistics(plan, known, choice, extractor) if known is not None else []
+    reals = len(reference.split(against)) if known is None else known.n or PROFILES[plan.profile]
+    samples, notes = _sample_count(plan, subject, reals)
     store = Store(locations.cache_dir() / "evidence" if plan.cache else None)
     evidence = Evidence(
         subject,
@@ -175,13 +182,14 @@ def _read_options(plan: AuditPlan) -> ReadOptions:
     return replace(options, value_range=plan.range) if plan.range is not None else options
 
 
-def _reference(plan: AuditPlan, subject: Subject, progress: Progress) -> Reference:
+def open_reference(plan: AuditPlan, subject: Subject | None, progress: Progress) -> Reference:
+    """Return the reference that the plan names, else the set that ``subject`` says it was trained on."""
     spec = plan.reference
     if spec is None:
-        spec = str(subject.training.get("data", ""))
+        spec = str(subject.training.get("data", "")) if subject is not None else ""
         if spec not in registry.names("datasets"):
             raise ConfigError(
-                f"reference: required for {subject.name}, but not given; a built-in set "
+                f"reference: required for {subject.name if subject else 'this'}, but not given; a built-in set "
                 f"({', '.join(registry.names('datasets'))}), a path, or train=PATH,calibration=PATH,test=PATH"
             )
     named = registry.names("datasets")
@@ -189,7 +197,7 @@ def _reference(plan: AuditPlan, subject: Subject, progress: Progress) -> Referen
     def datasets(name: str) -> Callable[..., Reference] | None:
         return registry.find("datasets", name) if name in named else None
 
-    shape = subject.sample.shape
+    shape = subject.sample.shape if subject is not None else ()
     size = (shape[1], shape[2]) if len(shape) == 3 else None
     return load_reference(
         spec if isinstance(spec, str) else {str(k): v for k, v in spec.items()},
@@ -253,14 +261,18 @@ def _protocol_warnings(followed: Protocol, samples: int) -> tuple[str, ...]:
 
 
 def _extractor(plan: AuditPlan, followed: Protocol, subject: Subject, reference: Reference) -> tuple[Choice, Extractor]:
-    real = reference.split(reference.default_against())
-    kinds = {"reference": real.kind == "features"}
+    kinds, shape = {}, subject.sample.shape
+    if reference.statistics is None:
+        real = reference.split(reference.default_against())
+        kinds, shape = {"reference": real.kind == "features"}, real.shape
     if subject.samples is not None:
         kinds["subject"] = subject.samples.kind == "features"
     if len(set(kinds.values())) > 1:
         raise SourceError(f"subject and reference: one holds features, the other images ({kinds})")
-    weights = plan.extractor.weights or os.environ.get("GANAUDIT_INCEPTION_WEIGHTS")
     asked = plan.extractor.id or followed.extractor
+    # The cache is only asked where the answer matters: a wrong file in it is an error, and nobody else's.
+    needs_rule = asked is None and reference.extractor is None and not any(kinds.values())
+    weights = plan.extractor.weights or (weights_at_hand() if needs_rule else None)
     if followed.extractor is not None and not (asked or "").startswith(followed.extractor):
         raise ConfigError(
             f"protocol {followed.id!r} is defined for the extractor {followed.extractor}; {asked!r} was asked for: "
@@ -271,18 +283,49 @@ def _extractor(plan: AuditPlan, followed: Protocol, subject: Subject, reference:
         available=registry.names("extractors"),
         reference_extractor=reference.extractor,
         reference_name=reference.name,
-        are_features=kinds["reference"],
-        shape=real.shape,
+        are_features=any(kinds.values()),
+        shape=shape,
         has_weights=weights is not None,
     )
     build = registry.find("extractors", choice.id)
-    extractor: Extractor = build(extractor_options(plan, followed, real.shape))
+    extractor: Extractor = build(extractor_options(plan, followed, shape))
     found = getattr(extractor, "precision", "fp32")
     if found != plan.precision and choice.id != "identity":
         raise ConfigError(
             f"precision {plan.precision!r}: the extractor {choice.id} runs in {found} only; use --precision {found}"
         )
     return choice, extractor
+
+
+def _check_statistics(plan: AuditPlan, known: FeatureStatistics, choice: Choice, extractor: Extractor) -> list[str]:
+    """Return what a reader must know of published statistics; raises where they are of other features than ours."""
+    path = Path(known.source).name
+    if len(known.mean) != extractor.dimensions:
+        raise SourceError(
+            f"reference {path}: holds statistics of {len(known.mean)} features, the extractor {choice.id} gives "
+            f"{extractor.dimensions}; name the extractor they were made with by --extractor"
+        )
+    for what, made, here in (
+        ("extractor", known.extractor, extractor.digest),
+        ("protocol", known.protocol, protocol(plan.protocol).fingerprint),
+    ):
+        if made is not None and made != here:
+            raise SourceError(
+                f"reference {path}: its statistics were made with the {what} {made}, this audit has {here}; numbers "
+                f"across two are not comparable: use the {what} they were made with, or make them again with "
+                "`ganaudit statistics`"
+            )
+    if plan.precision != "fp32":
+        raise ConfigError(
+            f"precision {plan.precision!r}: both sides must run in one precision, and that of the statistics {path} "
+            "is not this one; use --precision fp32"
+        )
+    if known.extractor is None:
+        return [
+            f"the statistics {path} do not say which extractor and protocol they were made with: the numbers are right "
+            f"only if it was {choice.id} with the same weights, and protocol {plan.protocol}"
+        ]
+    return []
 
 
 def extractor_options(

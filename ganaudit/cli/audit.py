@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ganaudit.document.gates import Policy
     from ganaudit.document.model import AuditDocument
 
-__all__ = ["audit"]
+__all__ = ["audit", "size_of"]
 
 
 def audit(
@@ -79,7 +79,7 @@ def audit(
         "latent": latent,
         "range": _range(value_range),
         "classes": classes,
-        "resize": _size(resize),
+        "resize": size_of(resize),
         "skip_unreadable": skip_unreadable or None,
         "cache": False if no_cache else None,
         "extractor": _present({"id": extractor, "weights": extractor_weights}),
@@ -249,7 +249,8 @@ def _until(text: str | None) -> dict[str, Any] | None:
     return {"measure": measure, "width": asked, "relative": relative}
 
 
-def _size(text: str | None) -> tuple[int, int] | None:
+def size_of(text: str | None) -> tuple[int, int] | None:
+    """Return (width, height) of ``WxH``; raises ConfigError for anything else."""
     if text is None:
         return None
     try:

@@ -18,8 +18,10 @@ from ganaudit.cli.doctor import doctor
 from ganaudit.cli.gate import gate
 from ganaudit.cli.report import report
 from ganaudit.cli.sample import sample
+from ganaudit.cli.statistics import statistics
 from ganaudit.cli.train import train
 from ganaudit.cli.verbs import verb
+from ganaudit.cli.weights import weights
 from ganaudit.document.errors import GanauditError
 
 __all__ = ["app", "main"]
@@ -40,6 +42,7 @@ _VERBS: dict[str, Callable[..., int]] = {
     "report": report,
     "train": train,
     "sample": sample,
+    "statistics": statistics,
     "list": list_,
     "explain": explain,
     "schema": schema,
@@ -47,6 +50,7 @@ _VERBS: dict[str, Callable[..., int]] = {
 }
 for _name, _function in _VERBS.items():
     app.command(_name)(verb(_function))
+app.add_typer(weights)
 
 
 def _version(asked: bool) -> None:

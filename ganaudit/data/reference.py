@@ -16,6 +16,7 @@ from ganaudit.data.options import ReadOptions
 from ganaudit.data.reading import read_samples
 from ganaudit.data.samples import Samples
 from ganaudit.data.splits import SPLITS, Reference, Seen, check_matches
+from ganaudit.data.statistics import is_statistics, read_statistics
 from ganaudit.document.errors import SourceError, nearest
 from ganaudit.progress import Progress, Silent
 
@@ -103,6 +104,8 @@ def _from_splits(paths: Mapping[str, str], options: ReadOptions, progress: Progr
 
 
 def _from_path(path: Path, options: ReadOptions, progress: Progress) -> Reference:
+    if is_statistics(path):
+        return Reference.of_statistics(read_statistics(path))
     samples = read_samples(path, options, progress)
     if samples.kind == "features":
         splits, rule = {"test": samples}, _WHOLE_RULE

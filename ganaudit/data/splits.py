@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from ganaudit.data.samples import Samples, concatenate, digests_of_rows
+from ganaudit.data.statistics import FeatureStatistics
 from ganaudit.document.errors import SourceError, nearest
 
 __all__ = ["SPLITS", "Reference", "Seen", "check_matches"]
@@ -36,6 +37,8 @@ class Reference:
     digest: str
     overlap: int = 0
     """How many rows of the other splits are found in train, value for value."""
+    statistics: FeatureStatistics | None = None
+    """Published mean and covariance of features; such a reference holds no samples and has no splits."""
     _joined: dict[str, Samples] = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -59,6 +62,22 @@ class Reference:
         digest = f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
         return cls(name, form, ordered, dict(seen), rule, licence, extractor, digest, _overlap(ordered))
 
+    @classmethod
+    def of_statistics(cls, statistics: FeatureStatistics) -> Reference:
+        """Return a reference that is known by the mean and covariance of its features alone."""
+        count = "an unstated number of" if statistics.n is None else str(statistics.n)
+        return cls(
+            statistics.name,
+            "statistics",
+            {},
+            {},
+            f"mean and covariance of the features of {count} samples; the samples themselves are not at hand",
+            "not stated",
+            None,
+            f"sha256:{statistics.digest}",
+            statistics=statistics,
+        )
+
     @property
     def shape(self) -> tuple[int, ...]:
         """Shape of one sample, equal in every split: (C, H, W), or (D,) for features."""
@@ -77,6 +96,8 @@ class Reference:
 
         Raises SourceError when there is no such split.
         """
+        if self.statistics is not None:
+            raise SourceError(f"reference {self.name}: holds mean and covariance of features, no samples")
         if name == "all":
             return self._all()
         if name not in self.splits:

@@ -35,6 +35,8 @@ class FusedConvolution(nn.Module):
         layout = torch.channels_last
         self.weight = nn.Parameter(weight.to(dtype).contiguous(memory_format=layout), requires_grad=False)
         self.bias = nn.Parameter(bias.to(dtype), requires_grad=False)
+        # What the kernel below is told besides: no dilation, one group, zeros around.
+        assert (convolution.dilation, convolution.groups, convolution.padding_mode) == ((1, 1), 1, "zeros")
         self._stride = list(convolution.stride)
         assert not isinstance(convolution.padding, str)
         self._padding = list(convolution.padding)

@@ -21,15 +21,17 @@ from ganaudit.features.extractor import Activations, ExtractorOptions
 from ganaudit.features.fused import FusedConvolution
 from ganaudit.features.precision import check_precision
 from ganaudit.features.preprocessing import Preprocessing
+from ganaudit.weights.cache import resolve
 
-__all__ = ["InceptionV3", "InceptionV3At64", "InceptionV3At192", "InceptionV3At768"]
+__all__ = ["InceptionV3", "InceptionV3At64", "InceptionV3At192", "InceptionV3At768", "weights_at_hand"]
 
 _FILE = "weights-inception-2015-12-05-6726825d.pth"
 _SHA256_PREFIX = "6726825d"
 _SIZE = 299
 _HOW = (
-    f"get {_FILE} (or pt_inception-2015-12-05-6726825d.pth, the same weights) from the releases of torch-fidelity or "
-    "pytorch-fid and give it with --extractor-weights FILE, [extractor] weights = FILE, or GANAUDIT_INCEPTION_WEIGHTS"
+    f"`ganaudit weights fetch inception-v3` brings it; or get {_FILE} (or pt_inception-2015-12-05-6726825d.pth, the "
+    "same weights) from the releases of torch-fidelity or pytorch-fid and give it with --extractor-weights FILE, "
+    "[extractor] weights = FILE, or GANAUDIT_INCEPTION_WEIGHTS"
 )
 _STEM = ("Conv2d_1a_3x3", "Conv2d_2a_3x3", "Conv2d_2b_3x3", "MaxPool_1")
 _SECOND = ("Conv2d_3b_1x1", "Conv2d_4a_3x3", "MaxPool_2")
@@ -54,7 +56,7 @@ class InceptionV3:
     def __init__(self, options: ExtractorOptions) -> None:
         if len(options.shape) != 3 or options.shape[0] not in (1, 3):
             raise ExtractorError(f"{self.id}: takes grey or RGB images; found shape {options.shape}")
-        path = options.weights or _from_environment()
+        path = options.weights or weights_at_hand()
         if path is None:
             raise ExtractorError(f"{self.id}: no weights file was given; {_HOW}")
         check_precision(options.precision, options.device)
@@ -64,7 +66,7 @@ class InceptionV3:
         self._preprocess = options.preprocessing or Preprocessing()
         self.preprocessing = self._preprocess.describe(_SIZE)
         network = _network(weights, path)
-        self._head = network.fc.weight.detach().clone().to(options.device)
+        self._head = network.fc.weight.detach().clone().to(options.device, torch.float32)
         self._body = _fused(network, self.dimensions, _DTYPES[options.precision]).to(options.device)
         layer = "" if self.dimensions == 2048 else f" layer {self.dimensions}"
         told = "" if options.precision == "fp32" else f" {options.precision}"
@@ -115,9 +117,13 @@ class InceptionV3At768(InceptionV3):
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
-def _from_environment() -> Path | None:
+def weights_at_hand() -> Path | None:
+    """Return the file that ``GANAUDIT_INCEPTION_WEIGHTS`` names, else the verified one in the cache, else None.
+
+    Raises WeightsError when the file in the cache is not the published one.
+    """
     value = os.environ.get("GANAUDIT_INCEPTION_WEIGHTS")
-    return Path(value) if value else None
+    return Path(value) if value else resolve("inception-v3")
 
 
 def _read_weights(path: Path) -> tuple[dict[str, Tensor], str]:

@@ -3,29 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
-from torch import nn
-
 from ganaudit.document.errors import SubjectError
+from ganaudit.programs import exported, script
+from ganaudit.programs.program import Program
 from ganaudit.subjects.check import checked
 from ganaudit.subjects.digests import file_digest, json_digest
 from ganaudit.subjects.loading import LoadOptions
 from ganaudit.subjects.subject import LatentSpec, SampleSpec, Subject
 
-__all__ = ["Program", "read_discriminator", "subject_of_programs"]
-
-
-@dataclass(frozen=True, slots=True)
-class Program:
-    """A program read from a file, and what the file says of its first input."""
-
-    module: nn.Module
-    latent: int | None = None
-    """The size of its latents, where the file tells."""
-    block: int | None = None
-    """The only batch size it takes, where that is fixed."""
+__all__ = ["read_discriminator", "subject_of_programs"]
 
 
 def subject_of_programs(path: Path, kind: str, options: LoadOptions, read: Callable[[Path, str], Program]) -> Subject:
@@ -76,13 +64,10 @@ def subject_of_programs(path: Path, kind: str, options: LoadOptions, read: Calla
 
 def read_discriminator(path: Path, device: str) -> Program:
     """Return the discriminator in a program file; raises SubjectError when it is missing or of another format."""
-    # Imported here: the two readers build on this module.
-    from ganaudit.subjects import exported_program, torchscript
-
     if not path.is_file():
         raise SubjectError(f"--discriminator {path}: no such file")
     if path.suffix == ".pt2":
-        return exported_program.read_program(path, device)
-    if path.suffix in torchscript.SUFFIXES:
-        return torchscript.read_program(path, device)
-    raise SubjectError(f"--discriminator {path}: allowed: .pt2 (exported program), {', '.join(torchscript.SUFFIXES)}")
+        return exported.read_program(path, device)
+    if path.suffix in script.SUFFIXES:
+        return script.read_program(path, device)
+    raise SubjectError(f"--discriminator {path}: allowed: .pt2 (exported program), {', '.join(script.SUFFIXES)}")

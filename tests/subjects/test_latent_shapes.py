@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from ganaudit.subjects.exported_program import read_program
+from ganaudit.programs.exported import read_program
 from ganaudit.subjects.subject import Subject
 
 

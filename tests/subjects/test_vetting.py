@@ -12,9 +12,9 @@ import pytest
 import torch
 
 from ganaudit.document.errors import SubjectError
-from ganaudit.subjects import vetting
-from ganaudit.subjects.exported_program import read_program
-from ganaudit.subjects.vetting import vetted_exported_program
+from ganaudit.programs import vetting
+from ganaudit.programs.exported import read_program
+from ganaudit.programs.vetting import vetted_exported_program
 
 from .networks import members, zipped
 
