@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,6 +32,7 @@ from ganaudit.document.model import AuditDocument, EvaluatorResult, Measurement,
 from ganaudit.document.spec import EvaluatorSpec, Findings, NotAssessable
 from ganaudit.evidence.ranks import SINGLE, Ranks
 from ganaudit.evidence.view import Evaluator, View
+from ganaudit.features.extractor import Extractor
 from ganaudit.numerics.randomness import generator
 from ganaudit.progress import Progress, Silent
 from ganaudit.subjects.subject import Subject
@@ -58,13 +59,16 @@ def audit(
     reference: str | Path | Reference | dict[str, str] | None = None,
     *,
     out: str | Path | None = None,
+    extractor: str | Mapping[str, Any] | Extractor | None = None,
     progress: Progress | None = None,
     **options: Any,
 ) -> AuditDocument:
     """Return the audit document of ``subject`` held against ``reference``.
 
-    ``options`` are the keys of ``audit.toml``: ``samples=500``, ``seed=0``, ``evaluators={"frechet-distance": {}}``,
-    ``extractor={"id": "pixels"}`` and so on. With ``out`` the document and its samples are written there.
+    ``options`` are the keys of ``audit.toml``: ``samples=500``, ``seed=0``, ``evaluators={"frechet-distance": {}}`` and
+    so on. ``extractor`` is an id, the table ``{"id": ..., "weights": ...}``, or an object with the contract of
+    ``ganaudit.features.extractor.Extractor``, such as
+    ``ganaudit.features.module.Module.of(network, ...)``. With ``out`` the document and its samples are written there.
     Raises a UserError (ConfigError, SubjectError, SourceError, ...) when something given cannot be used.
     """
     if out is not None:
@@ -74,11 +78,15 @@ def audit(
         data["subject"] = str(subject)
     if reference is not None and not isinstance(reference, Reference):
         data["reference"] = str(reference) if isinstance(reference, Path) else reference
+    made = None if extractor is None or isinstance(extractor, str | Mapping) else extractor
+    if isinstance(extractor, str | Mapping):
+        data["extractor"] = {"id": extractor} if isinstance(extractor, str) else dict(extractor)
     plan = make_plan(data, "options", registry.names("evaluators"))
     audited = run(
         plan,
         subject=subject if isinstance(subject, Subject) else None,
         reference=reference if isinstance(reference, Reference) else None,
+        extractor=made,
         progress=progress,
     )
     if out is not None:
@@ -91,6 +99,7 @@ def run(
     *,
     subject: Subject | None = None,
     reference: Reference | None = None,
+    extractor: Extractor | None = None,
     progress: Progress | None = None,
     command: Sequence[str] | None = None,
     ranks: Ranks = SINGLE,
@@ -100,7 +109,7 @@ def run(
     Of several ``ranks`` every one runs this and holds the same document at the end.
     """
     started, clock = datetime.now(UTC), time.perf_counter()
-    setting = settle(plan, subject, reference, progress or Silent(), ranks)
+    setting = settle(plan, subject, reference, progress or Silent(), ranks, extractor)
     until = grown(setting, _measured) if plan.until is not None else None
     setting = until.setting if until is not None else setting
     shown, files = galleries(setting)

@@ -78,6 +78,7 @@ def settle(
     reference: Reference | None,
     progress: Progress,
     ranks: Ranks = SINGLE,
+    extractor: Extractor | None = None,
 ) -> Setting:
     """Return the objects of the audit that ``plan`` describes; objects given here stand in for what the plan names.
 
@@ -93,7 +94,10 @@ def settle(
     warnings = _reference_warnings(reference, against)
     if reference.statistics is None:
         check_matches(subject.sample.shape, reference)
-    choice, extractor = _extractor(plan, followed, subject, reference)
+    if extractor is None:
+        choice, extractor = _extractor(plan, followed, subject, reference)
+    else:
+        choice = _given(extractor, plan, followed)
     known = reference.statistics
     warnings += _check_statistics(plan, known, choice, extractor) if known is not None else []
     reals = len(reference.split(against)) if known is None else known.n or PROFILES[plan.profile]
@@ -295,6 +299,23 @@ def _extractor(plan: AuditPlan, followed: Protocol, subject: Subject, reference:
             f"precision {plan.precision!r}: the extractor {choice.id} runs in {found} only; use --precision {found}"
         )
     return choice, extractor
+
+
+def _given(extractor: Extractor, plan: AuditPlan, followed: Protocol) -> Choice:
+    """Return the choice of an extractor that was handed over; raises ConfigError for what is none or does not fit."""
+    lacking = [name for name in ("id", "digest", "dimensions", "classes", "preprocessing", "caution", "extract")
+               if not hasattr(extractor, name)]  # fmt: skip
+    if lacking:
+        raise ConfigError(
+            f"extractor {type(extractor).__name__}: is no extractor, it lacks {', '.join(lacking)}; give an id, or "
+            "wrap a network by ganaudit.features.module.Module.of(network, declaration, digest, options)"
+        )
+    if followed.id != DEFAULT or plan.precision != getattr(extractor, "precision", "fp32"):
+        raise ConfigError(
+            f"extractor {extractor.id}: was handed over as it is; protocol {plan.protocol!r} and precision "
+            f"{plan.precision!r} cannot be applied to it"
+        )
+    return Choice(extractor.id, "handed over in this process")
 
 
 def _check_statistics(plan: AuditPlan, known: FeatureStatistics, choice: Choice, extractor: Extractor) -> list[str]:
