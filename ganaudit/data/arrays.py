@@ -20,7 +20,7 @@ from ganaudit.data.storage import size_words
 from ganaudit.document.errors import SourceError
 from ganaudit.progress import Progress
 
-__all__ = ["read_npy", "read_npz"]
+__all__ = ["Member", "load_member", "members_of", "read_npy", "read_npz"]
 
 _PREFERRED = ("samples", "arr_0", "images", "features", "x")
 _LABELS = "labels"
@@ -32,7 +32,7 @@ _RATIO_COUNTS_FROM = 2**30
 
 
 @dataclass(frozen=True, slots=True)
-class _Member:
+class Member:
     """An array inside an .npz, known by its header."""
 
     info: zipfile.ZipInfo
@@ -65,25 +65,26 @@ def read_npz(path: Path, options: ReadOptions, progress: Progress) -> Samples:
     can be used. ``arr_1`` counts as labels when it looks like them.
     """
     with open_archive(path) as archive:
-        members = _members(archive, path, options)
+        members = members_of(archive, path, options)
         name = _choose(path, members, options)
         chosen = members[name]
         _check(path, chosen.header, options)
-        array = _load_member(archive, chosen, path)
+        array = load_member(archive, chosen, path)
         labels = _labels(archive, members, name, path)
     classes = () if labels is None else tuple(map(str, range(int(labels.max()) + 1)))
     return as_samples(array, path, "npz", options, progress, labels, classes)
 
 
-def _members(archive: zipfile.ZipFile, path: Path, options: ReadOptions) -> dict[str, _Member]:
+def members_of(archive: zipfile.ZipFile, path: Path, options: ReadOptions) -> dict[str, Member]:
+    """Return the arrays of an .npz by name, known by their headers; raises SourceError for what is beyond the limits."""
     infos = [info for info in archive.infolist() if info.filename.endswith(".npy")]
     options.check_count(path, len(infos))
-    members: dict[str, _Member] = {}
+    members: dict[str, Member] = {}
     for info in infos:
         check_members(path, [info], options, _RATIO_COUNTS_FROM)
         name = info.filename.removesuffix(".npy")
         with _opened(archive, info, path) as file:
-            members[name] = _Member(info, _header(file, path, printable(name)))
+            members[name] = Member(info, _header(file, path, printable(name)))
     return members
 
 
@@ -112,7 +113,7 @@ def _header(file: IO[bytes], path: Path, name: str) -> ArrayHeader:
     return ArrayHeader(name, tuple(shape), dtype.newbyteorder("="))
 
 
-def _choose(path: Path, members: dict[str, _Member], options: ReadOptions) -> str:
+def _choose(path: Path, members: dict[str, Member], options: ReadOptions) -> str:
     """Return the name of the array that holds the samples."""
     usable = [name for name in members if layout_problem(members[name].header, options) is None]
     for name in _PREFERRED:
@@ -151,7 +152,8 @@ def _load(file: IO[bytes], path: Path) -> npt.NDArray[Any]:
     return array
 
 
-def _load_member(archive: zipfile.ZipFile, member: _Member, path: Path) -> npt.NDArray[Any]:
+def load_member(archive: zipfile.ZipFile, member: Member, path: Path) -> npt.NDArray[Any]:
+    """Return one array; raises SourceError when the file holds less than its header says, or cannot be read."""
     if member.info.file_size < member.header.size:
         raise SourceError(
             f"{path}: {member.header} would take {size_words(member.header.size)}, but its member holds only "
@@ -162,7 +164,7 @@ def _load_member(archive: zipfile.ZipFile, member: _Member, path: Path) -> npt.N
 
 
 def _labels(
-    archive: zipfile.ZipFile, members: dict[str, _Member], chosen: str, path: Path
+    archive: zipfile.ZipFile, members: dict[str, Member], chosen: str, path: Path
 ) -> npt.NDArray[np.int64] | None:
     """Return class numbers 0, 1, ... where the file holds any; raises SourceError when ``labels`` cannot be used."""
     count = members[chosen].header.shape[0]
@@ -178,7 +180,7 @@ def _labels(
         name = "arr_1"
     else:
         return None
-    labels = _load_member(archive, members[name], path)
+    labels = load_member(archive, members[name], path)
     low, high = int(labels.min()), int(labels.max())
     if low < 0 or high >= _MAX_CLASSES:
         raise SourceError(

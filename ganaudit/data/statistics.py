@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ganaudit.data.archive import open_archive
-from ganaudit.data.arrays import _load_member, _Member, _members
+from ganaudit.data.arrays import load_member, Member, members_of
 from ganaudit.data.options import ReadOptions
 from ganaudit.document.errors import OutputError, SourceError
 from ganaudit.document.files import write_atomically
@@ -90,9 +90,9 @@ def read_statistics(path: Path) -> FeatureStatistics:
         kind = (path.suffix or "no suffix") if path.exists() else "no such file"
         raise SourceError(f"{path}: feature statistics were asked for, found {kind}; {_ALLOWED}")
     with open_archive(path) as archive:
-        members = _members(archive, path, _LIMITS)
+        members = members_of(archive, path, _LIMITS)
         _check_members(path, members)
-        mean, covariance = (_load_member(archive, members[name], path) for name in (_MEAN, _COVARIANCE))
+        mean, covariance = (load_member(archive, members[name], path) for name in (_MEAN, _COVARIANCE))
         n = _whole(archive, members["n"], path) if "n" in members else None
         texts = {name: _text(archive, members[name], path) for name in _TEXTS if name in members}
     found = _statistics(path, mean, covariance, n, texts.get("extractor"), texts.get("protocol"))
@@ -132,7 +132,7 @@ def write_statistics(
     return made
 
 
-def _check_members(path: Path, members: dict[str, _Member]) -> None:
+def _check_members(path: Path, members: dict[str, Member]) -> None:
     """Judge shapes and types by the headers, before anything large is read."""
     listing = "; ".join(str(member.header) for member in members.values()) or "no arrays"
     missing = [name for name in (_MEAN, _COVARIANCE) if name not in members]
@@ -223,17 +223,17 @@ def _bytes(values: npt.NDArray[np.float64]) -> bytes:
     return (values + 0.0).astype("<f8").tobytes()
 
 
-def _whole(archive: zipfile.ZipFile, member: _Member, path: Path) -> int:
+def _whole(archive: zipfile.ZipFile, member: Member, path: Path) -> int:
     header = member.header
     if header.dtype.kind not in "iu" or math.prod(header.shape) != 1:
         raise SourceError(f"{path}: {header}: n must be one whole number, the samples it rests on; mend or remove it")
-    return int(_load_member(archive, member, path).reshape(()))
+    return int(load_member(archive, member, path).reshape(()))
 
 
-def _text(archive: zipfile.ZipFile, member: _Member, path: Path) -> str:
+def _text(archive: zipfile.ZipFile, member: Member, path: Path) -> str:
     header = member.header
     if header.dtype.kind != "U" or header.shape != () or header.size > _MAX_TEXT_BYTES:
         raise SourceError(
             f"{path}: {header}: must be one text of at most {_MAX_TEXT_BYTES // 4} characters; mend or remove it"
         )
-    return str(_load_member(archive, member, path)[()])
+    return str(load_member(archive, member, path)[()])

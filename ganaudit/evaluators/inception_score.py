@@ -2,29 +2,62 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal, TypeAlias
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ganaudit.document.model import Axis, Detail, Histogram, HistogramSeries, Interval, Null, Table
+from ganaudit.document.model import (
+    Axis,
+    Detail,
+    Histogram,
+    HistogramSeries,
+    Interval,
+    Measurement,
+    Note,
+    Null,
+    Table,
+)
 from ganaudit.document.spec import EvaluatorSpec, Findings, MeasurementSpec
 from ganaudit.evidence.view import View
-from ganaudit.numerics.entropy import class_shares, inception_scores
-from ganaudit.numerics.intervals import student
+from ganaudit.numerics.entropy import (
+    STUDENT_FROM,
+    ClassEntropies,
+    EntropyEstimate,
+    InceptionEstimate,
+    class_entropies,
+    class_shares,
+    inception_score,
+)
 
 __all__ = ["InceptionScore"]
 
 _SHOWN = 20
+_PEER_SEED = 2020
+_LEAST = 3  # samples: with fewer no jackknife can leave one out
+_ENDLESS = "the drawing of generated samples, for the value of endless samples; not the training of the generator"
+_JACKKNIFE = "normal, standard error by the delete-one jackknife with the second-order correction added"
+_CORRECTED = (
+    "plus sum_c Var(p_c)/(2 n mean p_c) for the bias in 1/n, and the jackknife's correction in 1/n^2; kept within the "
+    "possible values"
+)
+
+
+_Ends: TypeAlias = tuple[float, float, float]
+"""A value and the ends of its 95 % interval."""
 
 
 @dataclass(frozen=True, slots=True)
 class InceptionScore:
-    """exp of the mean divergence of a sample's class law from the mean class law."""
+    """exp of the mean divergence of a sample's class law from the mean class law, and the entropy of the latter."""
 
     splits: int = 10
+    order: Literal["random", "as-given", "torch-fidelity"] = "random"
+    """How samples are put into splits: by the audit's seed, as they come, or by torch-fidelity's fixed permutation."""
 
     spec: ClassVar[EvaluatorSpec] = EvaluatorSpec(
         id="inception-score",
@@ -41,71 +74,163 @@ class InceptionScore:
                 better="higher",
                 bounds=(1.0, None),
                 estimator=(
-                    "mean over splits of exp(E_x KL(p(y|x) || p(y))), p(y) from the same split; random order, split "
-                    "i from i*n//splits; float64 softmax of logits (without bias where the network has them so); "
-                    "biased with n, most at few samples per split"
+                    "mean over splits of exp(E_x KL(p(y|x) || p(y))), p(y) from the same split; split i from "
+                    "i*n//splits; float64 softmax of logits (without bias where the network has them so); biased "
+                    "downwards with n, most at few samples per split"
                 ),
+            ),
+            MeasurementSpec(
+                key="is-corrected",
+                title="Inception score, bias removed",
+                meaning="The score to be expected with endless samples, so values at different n can be compared.",
+                unit="classes",
+                better="higher",
+                bounds=(1.0, None),
+                estimator=f"exp(H(mean p) - mean H(p)) of all samples together, no splits; its logarithm {_CORRECTED}",
+            ),
+            MeasurementSpec(
+                key="class-entropy",
+                title="Class entropy",
+                meaning="How evenly generated samples spread over the classes; log C when all are equally frequent.",
+                unit="nats",
+                better="higher",
+                bounds=(0.0, None),
+                estimator=f"H(mean p), natural logarithm, {_CORRECTED}",
+            ),
+            MeasurementSpec(
+                key="class-entropy-share",
+                title="Class entropy, share of its maximum",
+                meaning="The class entropy over log C: 1 when all classes are equally frequent, 0 when one is all.",
+                unit="share of log C",
+                better="higher",
+                bounds=(0.0, 1.0),
+                estimator="class-entropy / log C for the C classes of the extractor",
             ),
         ),
         misleads=(
             "It never looks at real samples: a generator that makes one perfect picture per class scores best. It "
-            "means what its classifier means, and only on images like those the classifier knows."
+            "means what its classifier means, and only on images like those the classifier knows. Where the reals' "
+            "classes are not equally frequent, a class entropy above that of the null is no merit."
         ),
-        references=("Salimans et al., Improved Techniques for Training GANs, 2016, arXiv:1606.03498",
-                    "Barratt and Sharma, A Note on the Inception Score, 2018, arXiv:1801.01973"),
-    )  # fmt: skip
+        references=(
+            "Salimans et al., Improved Techniques for Training GANs, 2016, arXiv:1606.03498",
+            "Barratt and Sharma, A Note on the Inception Score, 2018, arXiv:1801.01973",
+            "Miller, Note on the Bias of Information Estimates, 1955",
+        ),
+    )
 
     def __post_init__(self) -> None:
         if self.splits < 1:
             raise ValueError("splits must be at least 1")
+        if self.order not in ("random", "as-given", "torch-fidelity"):
+            raise ValueError(f"order: found {self.order!r}; allowed: random, as-given, torch-fidelity")
 
     def evaluate(self, view: View, rng: np.random.Generator) -> Findings:
-        """Return the score of generated samples, that of reals as its null, and the class shares of both."""
+        """Return the scores and class entropies of generated samples, those of reals as nulls, and class shares."""
         fake, real = view["logits/fake"], view["logits/real"]
-        scores = self._scores(fake, rng)
-        null = self._null(view, rng)
-        several = len(scores) > 1
-        score = self.spec.measurement(
-            "is",
-            float(scores.mean()),
-            {"fake": len(fake)},
-            interval=_interval(scores, len(fake)) if several else None,
-            interval_reason=None if several else "one split gives one value, so no spread between splits",
-            null=null,
-            null_reason=None if null else view.null_rule,
-        )
-        return Findings([score], _shares(view, real, fake))
+        score, entropies = self._score(fake, rng), class_entropies(fake)
+        values = _values(score, entropies, fake.shape[1])
+        nulls, why = self._nulls(view, rng)
+        measurements = [
+            self._measurement(
+                m.key, values.get(m.key), _interval(m.key, score, values, len(fake)), nulls, why, len(fake)
+            )
+            for m in self.spec.measurements
+        ]
+        details = [_published(score), *_shares(view, real, fake)]
+        return Findings(measurements, details, warnings=_few(entropies.information, fake))
 
-    def _scores(self, logits: Tensor, rng: np.random.Generator) -> Tensor:
-        splits = min(self.splits, max(1, len(logits) // 2))
-        order = torch.from_numpy(rng.permutation(len(logits)))
-        return inception_scores(logits, splits, order)
+    def _score(self, logits: Tensor, rng: np.random.Generator) -> InceptionEstimate:
+        n = len(logits)
+        order = rng.permutation(n)
+        if self.order == "torch-fidelity":
+            order = np.random.RandomState(_PEER_SEED).permutation(n)
+        elif self.order == "as-given":
+            order = np.arange(n)
+        return inception_score(logits, _usable(self.splits, n), torch.from_numpy(order))
 
-    def _null(self, view: View, rng: np.random.Generator) -> Null | None:
+    def _measurement(
+        self,
+        key: str,
+        ends: _Ends | None,
+        interval: Interval | None,
+        nulls: Mapping[str, Null],
+        why: str | None,
+        n: int,
+    ) -> Measurement:
+        if ends is None:
+            reason = "the extractor knows 1 class; a share of the greatest entropy needs 2 or more"
+            return self.spec.measurement(key, None, {"fake": n}, reason=reason)
+        return self.spec.measurement(key, ends[0], {"fake": n}, interval=interval, null=nulls.get(key), null_reason=why)
+
+    def _nulls(self, view: View, rng: np.random.Generator) -> tuple[dict[str, Null], str | None]:
+        """Return the same values of reals in place of generated samples, or why there are none."""
         if view.missing("logits/null-fake") is not None:
-            return None
-        stand_in = view["logits/null-fake"]
-        scores = self._scores(stand_in, rng)
-        bounds = _interval(scores, len(stand_in)) if len(scores) > 1 else None
-        return Null(
-            value=float(scores.mean()),
-            low=bounds.low if bounds else None,
-            high=bounds.high if bounds else None,
-            n=len(stand_in),
-            rule=f"the score of {len(stand_in)} reals in place of generated samples ({view.null_rule})",
+            return {}, view.null_rule
+        logits = view["logits/null-fake"]
+        n = len(logits)
+        if n < _LEAST:
+            return {}, f"needs {_LEAST} reals in place of generated samples ({view.null_rule})"
+        values = _values(self._score(logits, rng), class_entropies(logits), logits.shape[1])
+        rule = f"the value of {n} reals in place of generated samples ({view.null_rule})"
+        return {k: Null(value=v, low=low, high=high, n=n, rule=rule) for k, (v, low, high) in values.items()}, None
+
+
+def _usable(splits: int, n: int) -> int:
+    """Return the splits that ``n`` samples suffice for: 2 samples in each, 3 where a jackknife must tell the error."""
+    usable = min(splits, n // 2)
+    return usable if usable >= STUDENT_FROM else max(1, min(splits, n // 3))
+
+
+def _values(score: InceptionEstimate, entropies: ClassEntropies, classes: int) -> dict[str, _Ends]:
+    bounds, most = score.interval(0.95), math.log(classes)
+    information, marginal = _within(entropies.information, most), _within(entropies.marginal, most)
+    values = {
+        "is": (score.value, bounds.low, bounds.high),
+        "is-corrected": (math.exp(information[0]), math.exp(information[1]), math.exp(information[2])),
+        "class-entropy": marginal,
+    }
+    if classes > 1:
+        values["class-entropy-share"] = (marginal[0] / most, marginal[1] / most, marginal[2] / most)
+    return values
+
+
+def _interval(key: str, score: InceptionEstimate, values: Mapping[str, _Ends], n: int) -> Interval | None:
+    if key not in values:
+        return None
+    _, low, high = values[key]
+    splits, method, covers = len(score.scores), _JACKKNIFE, _ENDLESS
+    if key == "is":
+        method = f"Student t over {splits} splits" if score.by_splits else "normal, standard error by the jackknife"
+        covers = (
+            f"the drawing of generated samples, for the expected score at {n // splits} samples per split: the bias of "
+            "so few is in both; not the training of the generator"
         )
+    return Interval(low=low, high=high, level=0.95, method=method, covers=covers)
 
 
-def _interval(scores: Tensor, n: int) -> Interval:
-    bounds = student(scores, 0.95)
-    return Interval(
-        low=bounds.low,
-        high=bounds.high,
-        level=0.95,
-        method=f"Student t over {len(scores)} splits",
-        covers=f"the drawing of generated samples, for the score at {n // len(scores)} samples per split; not the bias "
-        "of so few",
+def _within(found: EntropyEstimate, most: float) -> _Ends:
+    value, bounds = found.within(most, 0.95)
+    return value, bounds.low, bounds.high
+
+
+def _published(score: InceptionEstimate) -> Note:
+    splits = len(score.scores)
+    return Note(
+        text=f"As published: {score.value:.4f} ± {score.spread:.4f}. The second number is the standard deviation over "
+        f"{splits} splits (divisor {splits}); it is no standard error and no interval."
     )
+
+
+def _few(information: EntropyEstimate, logits: Tensor) -> list[str]:
+    moved = abs(information.second_order)
+    error = math.sqrt(max(0.0, information.standard_error**2 - moved**2))
+    if moved <= error:
+        return []
+    return [
+        f"{len(logits)} samples are few for the classes they reach ({logits.shape[1]} in all): is-corrected and "
+        "class-entropy may still lie too low, and their intervals are widened for it"
+    ]
 
 
 def _shares(view: View, real: Tensor, fake: Tensor) -> list[Detail]:

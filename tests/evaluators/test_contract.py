@@ -1,7 +1,7 @@
 """The contract, run over every registered evaluator, third parties' included."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
@@ -13,6 +13,8 @@ from ganaudit.document.model import EvaluatorResult
 from ganaudit.document.spec import EvaluatorSpec, Findings, NotAssessable
 from ganaudit.evidence.evidence import node_names
 from ganaudit.evidence.view import Evaluator
+from ganaudit.numerics.moments import GroupedMoments
+from ganaudit.numerics.world import ALONE
 
 NAMES = registry.names("evaluators")
 D, C = 6, 5
@@ -27,9 +29,26 @@ class FakeView:
         self.null_rule = "a made-up null"
         self.against = "test"
         self.classes = tuple("abcde")
+        self.world = ALONE
 
     def missing(self, node: str) -> str | None:
+        if node.startswith("labels/"):
+            return "made-up nodes have no labels"
         return "hidden" if node in self.hidden else None
+
+    def blocks(self, node: str) -> Iterator[tuple[int, Tensor]]:
+        rows = self[node]
+        for start in range(0, len(rows), 64):
+            yield start, rows[start : start + 64]
+
+    def moments(self, side: str) -> GroupedMoments:
+        rows = self[f"features/{side}"]
+        self.read.discard(f"features/{side}")
+        self.read.add(f"moments/{side}")
+        others = {"real": "fake", "fake": "real", "null-real": "null-fake", "null-fake": "null-real"}
+        core = min(len(rows), self.sizes.get(others[side], self.sizes["real"]))
+        groups = GroupedMoments.groups_for(core, D)
+        return GroupedMoments.gather([(0, rows)], len(rows), groups, np.random.default_rng(0), ALONE, core)
 
     def __getitem__(self, node: str) -> Tensor:
         self.read.add(node)
@@ -56,7 +75,7 @@ def test_the_spec_says_all_that_a_reader_needs(name: str) -> None:
     assert spec.question.endswith("?")
     assert spec.misleads
     assert spec.references
-    assert set(spec.needs) <= set(node_names())
+    assert {*spec.needs, *spec.wants} <= set(node_names())
     assert set(spec.minimum) <= set(spec.needs)
     keys = [m.key for m in spec.measurements]
     assert len(keys) == len(set(keys)) > 0
@@ -93,7 +112,7 @@ def test_it_measures_what_it_declares_within_range_with_interval_and_null_or_the
             assert m.interval.covers
             if m.interval.level == 0.95 and m.key not in ("density",):
                 assert m.interval.low - 1e-12 <= m.value <= m.interval.high + 1e-12, m.key
-    assert view.read <= set(spec.needs), "it read what it did not declare"
+    assert view.read <= {*spec.needs, *spec.wants}, "it read what it did not declare"
     assert any(d.kind in ("curve", "histogram", "note") for d in found.details)
 
 
