@@ -76,7 +76,7 @@ def read_npz(path: Path, options: ReadOptions, progress: Progress) -> Samples:
 
 
 def members_of(archive: zipfile.ZipFile, path: Path, options: ReadOptions) -> dict[str, Member]:
-    """Return the arrays of an .npz by name, known by their headers; raises SourceError for what is beyond the limits."""
+    """Return the arrays of an .npz by name, known by their headers; raises SourceError beyond the limits."""
     infos = [info for info in archive.infolist() if info.filename.endswith(".npy")]
     options.check_count(path, len(infos))
     members: dict[str, Member] = {}

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ganaudit.data.archive import open_archive
-from ganaudit.data.arrays import load_member, Member, members_of
+from ganaudit.data.arrays import Member, load_member, members_of
 from ganaudit.data.options import ReadOptions
 from ganaudit.document.errors import OutputError, SourceError
 from ganaudit.document.files import write_atomically

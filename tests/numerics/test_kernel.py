@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch_fidelity.metric_kid import kid_features_to_metric
 
-from ganaudit.numerics.kernel import kernel_distance, kernel_distance_subsets, polynomial_kernel
+from ganaudit.numerics.kernel import kernel_distance, kernel_distance_subsets, permutation_test
+from ganaudit.numerics.kernels import Gaussian, Polynomial, kernel_matrix, median_distance
 
 SUM_ROUNDING = 1e-10  # thousands of terms at eps each, relative to kernel values that cancel by up to 100
 
@@ -44,8 +45,9 @@ def shift_law(d, m):
 def test_kernel_is_its_formula():
     x, y = sampled(4, 3, 0), sampled(5, 3, 1)
     expected = [[(0.7 * float(a @ b) + 0.2) ** 2 for b in y] for a in x]
-    np.testing.assert_allclose(polynomial_kernel(x, y, 2, 0.7, 0.2).numpy(), expected, rtol=1e-12)
-    np.testing.assert_allclose(polynomial_kernel(x, y).numpy(), polynomial_kernel(x, y, 3, 1 / 3).numpy(), rtol=1e-12)
+    np.testing.assert_allclose(kernel_matrix(Polynomial(2, 0.7, 0.2), x, y).numpy(), expected, rtol=1e-12)
+    cubic = kernel_matrix(Polynomial(3, 1 / 3), x, y)
+    np.testing.assert_allclose(kernel_matrix(Polynomial(), x, y).numpy(), cubic.numpy(), rtol=1e-12)
 
 
 @pytest.mark.parametrize("d", [1, 7, 49, 2048])
@@ -59,7 +61,7 @@ def test_constants_zero_and_one_give_exactly_seven(d):
 
 def test_the_mean_product_of_ones_is_exactly_one():
     # 49 · (1/49) is not 1 in float64.
-    assert polynomial_kernel(torch.ones(1, 49), torch.ones(1, 49), degree=1, coef0=0.0).item() == 1.0
+    assert kernel_matrix(Polynomial(degree=1, coef0=0.0), torch.ones(1, 49), torch.ones(1, 49)).item() == 1.0
 
 
 @pytest.mark.parametrize(("n", "m"), [(3, 3), (9, 12), (14, 6)])
@@ -150,6 +152,135 @@ def test_bad_arguments_are_refused():
     with pytest.raises(ValueError, match="block: found 0"):
         kernel_distance(x, x, block=0)
     with pytest.raises(ValueError, match="degree: found 0"):
-        polynomial_kernel(x, x, degree=0)
+        Polynomial(degree=0)
     with pytest.raises(ValueError, match=r"subset 1.*found 1"):
         kernel_distance_subsets(x, x, [(np.arange(2), np.arange(2)), (np.arange(1), np.arange(2))])
+
+
+def test_the_gaussian_kernel_is_its_formula_and_torch_fidelitys():
+    x, y = sampled(6, 5, 0), sampled(4, 5, 1, 0.3)
+    expected = [[math.exp(-float((a - b).square().sum()) / (2 * 1.7**2)) for b in y] for a in x]
+    np.testing.assert_allclose(kernel_matrix(Gaussian(1.7), x, y).numpy(), expected, rtol=1e-12)
+    real, fake = sampled(60, 8, 2).float(), sampled(60, 8, 3, 0.4).float()
+    theirs = kid_features_to_metric(
+        fake, real, kid_subsets=1, kid_subset_size=60, kid_kernel="rbf", kid_kernel_rbf_sigma=2.0, verbose=False
+    )["kernel_inception_distance_mean"]
+    ours = kernel_distance(real, fake, Gaussian(2.0)).value
+    assert ours == pytest.approx(float(theirs), abs=1e-6)  # theirs is float32
+    for bandwidth in (0.0, -1.0, math.nan, math.inf):
+        with pytest.raises(ValueError, match="bandwidth"):
+            Gaussian(bandwidth)
+
+
+def test_the_median_distance_is_that_of_all_pairs():
+    x = sampled(41, 3, 4)
+    pairs = sorted(float((a - b).norm()) for i, a in enumerate(x) for b in x[:i])
+    assert median_distance(x, np.random.default_rng(0)) == pytest.approx(pairs[(len(pairs) - 1) // 2])
+    with pytest.raises(ValueError, match="copies"):
+        median_distance(torch.ones(5, 3), np.random.default_rng(0))
+
+
+def test_a_relabelling_is_the_distance_of_the_relabelled_samples():
+    real, fake = sampled(17, 4, 5), sampled(23, 4, 6, 0.8)
+    found = permutation_test(real, fake, np.random.default_rng(7), 12, block=5)
+    assert found.observed == pytest.approx(kernel_distance(real, fake).value, abs=1e-12)
+    pool, rng = torch.cat([real, fake]), np.random.default_rng(7)
+    expected = []
+    for _ in range(12):
+        order = rng.permutation(40)
+        first, second = np.sort(order[:17]), np.sort(order[17:])
+        expected.append(brute_force(pool[torch.from_numpy(first)], pool[torch.from_numpy(second)]))
+    np.testing.assert_allclose(found.relabelled.numpy(), expected, rtol=1e-9, atol=1e-12)
+    assert found.exceeding == sum(value >= found.observed for value in expected)
+    assert found.p_value == (1 + found.exceeding) / 13
+
+
+def test_the_p_value_is_small_for_what_differs_and_uniform_for_what_does_not():
+    far = permutation_test(sampled(60, 8, 0), sampled(60, 8, 1, 1.0), np.random.default_rng(0), 199)
+    assert far.p_value == 1 / 200
+    tries = 200
+    values = [
+        permutation_test(sampled(15, 3, 2 * i), sampled(20, 3, 2 * i + 1), np.random.default_rng(i), 39).p_value
+        for i in range(tries)
+    ]
+    for level in (0.1, 0.25, 0.5, 0.75):  # exact: P(p <= level) = level on the grid of 1/40
+        share = np.mean([v <= level + 1e-12 for v in values])
+        assert abs(share - level) <= 4 * math.sqrt(level * (1 - level) / tries)
+
+
+def test_equal_samples_are_ties_of_every_relabelling():
+    found = permutation_test(torch.ones(9, 4), torch.ones(7, 4), np.random.default_rng(0), 20)
+    assert found.p_value == 1.0
+
+
+def test_subsets_of_many_pairs_come_from_one_sweep_and_agree_with_those_taken_apart():
+    real, fake = sampled(50, 6, 8).float(), sampled(40, 6, 9, 0.5).float()
+    rng = np.random.default_rng(0)
+    many = [(rng.choice(50, 30, replace=False), rng.choice(40, 20, replace=False)) for _ in range(12)]
+    together = kernel_distance_subsets(real, fake, many, block=16)
+    apart = [kernel_distance_subsets(real, fake, [subset]) for subset in many]
+    np.testing.assert_allclose(together.numpy(), torch.cat(apart).numpy(), rtol=1e-10, atol=1e-12)
+    with pytest.raises(ValueError, match="repeat"):
+        kernel_distance_subsets(real, fake, [(np.array([1, 1, 2]), np.arange(3))])
+
+
+def test_subsets_are_those_of_torch_fidelity_on_its_own_draws():
+    real, fake = sampled(120, 32, 10).float(), sampled(120, 32, 11, 0.3).float()
+    theirs = kid_features_to_metric(
+        fake, real, kid_subsets=10, kid_subset_size=50, kid_kernel="poly", kid_kernel_poly_degree=3,
+        kid_kernel_poly_gamma=None, kid_kernel_poly_coef0=1.0, rng_seed=2020, verbose=False,
+    )  # fmt: skip
+    rng = np.random.RandomState(2020)
+    draws = [(rng.choice(120, 50, replace=False), rng.choice(120, 50, replace=False)) for _ in range(10)]
+    ours = kernel_distance_subsets(real, fake, [(b, a) for a, b in draws])
+    assert float(ours.mean()) == pytest.approx(float(theirs["kernel_inception_distance_mean"]), abs=2e-6)
+    assert float(ours.std(correction=0)) == pytest.approx(float(theirs["kernel_inception_distance_std"]), abs=2e-6)
+
+
+class Sharing:
+    """World of ranks in threads that meet at every sum."""
+
+    def __init__(self, size):
+        import threading
+
+        self.size, self.barrier, self.parts = size, threading.Barrier(size), {}
+
+    def rank_of(self, rank):
+        sharing = self
+
+        class Rank:
+            size = sharing.size
+
+            def mine(self, parts):
+                return iter(range(rank, parts, sharing.size))
+
+            def total(self, values):
+                sharing.parts[rank] = values
+                sharing.barrier.wait()
+                made = sum(sharing.parts[r] for r in range(sharing.size))
+                sharing.barrier.wait()
+                return made
+
+        made = Rank()
+        made.rank = rank
+        return made
+
+
+def test_any_number_of_processes_finds_the_same():
+    from concurrent.futures import ThreadPoolExecutor
+
+    real, fake = sampled(33, 5, 12), sampled(27, 5, 13, 0.2)
+    alone = kernel_distance(real, fake, block=8), permutation_test(real, fake, np.random.default_rng(1), 20, block=8)
+    for size in (2, 3):
+        sharing = Sharing(size)
+
+        def work(rank, sharing=sharing):
+            world = sharing.rank_of(rank)
+            first = kernel_distance(real, fake, block=8, world=world)
+            return first, permutation_test(real, fake, np.random.default_rng(1), 20, block=8, world=world)
+
+        with ThreadPoolExecutor(size) as pool:
+            for distance, test in pool.map(work, range(size)):
+                assert distance.value == pytest.approx(alone[0].value, rel=1e-10)
+                assert distance.standard_error == pytest.approx(alone[0].standard_error, rel=1e-9)
+                assert test.p_value == alone[1].p_value

@@ -1,0 +1,87 @@
+"""Tiles of the pairs of two sides: one sweep over them serves every kernel and every neighbour, by many processes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import torch
+from torch import Tensor
+
+__all__ = ["Distinct", "Side", "Tile", "across", "blocks", "distinct", "within"]
+
+Side: TypeAlias = Literal["real", "fake", "across"]
+
+_HASHED_ENTRIES = 2**21  # entries read at once: 8 MiB in float32
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """A block of rows against a block of columns. Within a side, tiles below the diagonal are left out."""
+
+    side: Side
+    """``real`` or ``fake``: pairs of that side; ``across``: reals in rows, fakes in columns."""
+    rows: slice
+    columns: slice
+
+    @property
+    def on_diagonal(self) -> bool:
+        """Whether rows and columns are the same samples."""
+        return self.side != "across" and self.rows == self.columns
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Distinct:
+    """The rows of a matrix without their exact copies."""
+
+    chosen: Tensor | None
+    """Where each distinct row occurs first, (U,) int64, ascending; None when no row has a copy."""
+    of: Tensor | None
+    """Which distinct row each row is, (N,) int64; None when no row has a copy."""
+    copies: Tensor
+    """How many times each distinct row occurs, (U,) int64."""
+
+    def spread(self, values: Tensor) -> Tensor:
+        """Return one entry for each row from one for each distinct row."""
+        return values if self.of is None else values[self.of]
+
+
+def blocks(length: int, block: int) -> Iterator[slice]:
+    """Yield slices of at most ``block`` that cover 0 to ``length`` - 1 in order."""
+    return (slice(start, min(start + block, length)) for start in range(0, length, block))
+
+
+def within(side: Literal["real", "fake"], n: int, block: int) -> list[Tile]:
+    """Return the tiles that hold every pair of ``n`` samples once, those on the diagonal first."""
+    parts = list(blocks(n, block))
+    diagonal = [Tile(side, part, part) for part in parts]
+    return diagonal + [Tile(side, rows, columns) for i, rows in enumerate(parts) for columns in parts[i + 1 :]]
+
+
+def across(n: int, m: int, block: int) -> list[Tile]:
+    """Return the tiles of ``n`` reals against ``m`` fakes."""
+    return [Tile("across", rows, columns) for rows in blocks(n, block) for columns in blocks(m, block)]
+
+
+def distinct(x: Tensor) -> Distinct:
+    """Return the distinct rows of ``x`` (N, D), equal as numbers: 0 and -0 are the same.
+
+    By the 128-bit BLAKE2b digest of each row, so the memory is a few numbers for each row.
+    """
+    first: dict[bytes, int] = {}
+    of = torch.empty(len(x), dtype=torch.int64)
+    chosen: list[int] = []
+    for part in blocks(len(x), max(1, _HASHED_ENTRIES // x.shape[1])):
+        # Adding 0 turns -0 into 0; halves have no numpy type of their own.
+        rows = x[part] if x[part].dtype in (torch.float32, torch.float64) else x[part].double()
+        for position, row in enumerate((rows + 0.0).cpu().numpy(), start=part.start):
+            number = first.setdefault(hashlib.blake2b(row.tobytes(), digest_size=16).digest(), len(first))
+            if number == len(chosen):
+                chosen.append(position)
+            of[position] = number
+    if len(chosen) == len(x):
+        return Distinct(None, None, torch.ones(len(x), dtype=torch.int64, device=x.device))
+    copies = torch.bincount(of, minlength=len(chosen))
+    return Distinct(torch.tensor(chosen, device=x.device), of.to(x.device), copies.to(x.device))
