@@ -12,7 +12,7 @@ from torch import Tensor
 from ganaudit.document.model import Axis, Detail, Histogram, HistogramSeries, Interval, Measurement, Note, Null, Rule
 from ganaudit.document.spec import EvaluatorSpec, Findings, MeasurementSpec, NotAssessable
 from ganaudit.evidence.view import View
-from ganaudit.numerics.intervals import clopper_pearson, normal
+from ganaudit.numerics.intervals import clopper_pearson
 from ganaudit.numerics.kernel import PermutationTest, kernel_distance, kernel_distance_subsets, permutation_test
 from ganaudit.numerics.kernels import Gaussian, Kernel, Polynomial, median_distance
 
@@ -150,8 +150,8 @@ class KernelDistance:
         real, fake = pair
         if self.estimator == "full":
             found = kernel_distance(real, fake, kernel, world=view.world)
-            bounds = normal(found.value, found.standard_error, 0.95)
-            method = "normal, standard error by the two-sample delete-one jackknife"
+            bounds = found.interval(0.95)
+            method = "score interval, variance by the two-sample jackknife less its second-order part"
             return found.value, Interval(low=bounds.low, high=bounds.high, level=0.95, method=method, covers=_COVERS)
         if min(len(real), len(fake)) < self.subset_size:
             raise NotAssessable(

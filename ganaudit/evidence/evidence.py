@@ -12,7 +12,7 @@ import platform
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -24,23 +24,22 @@ from ganaudit.evidence.filling import Table, filled
 from ganaudit.evidence.null import NullDesign, null_design, rows
 from ganaudit.evidence.ranks import SINGLE, Ranks
 from ganaudit.evidence.rows import Column, Rows
-from ganaudit.evidence.store import Store
+from ganaudit.evidence.store import Store, digest_of
 from ganaudit.features.engine import BLOCK, GPU_BLOCK, extracted
 from ganaudit.features.extractor import Extractor, block_of
+from ganaudit.numerics.moments import GroupedMoments, Moments
 from ganaudit.numerics.quantise import Quantiser, quantised
 from ganaudit.numerics.randomness import generator
 from ganaudit.progress import Progress
 from ganaudit.subjects.digests import weights_digest
 from ganaudit.subjects.subject import Subject
 
-if TYPE_CHECKING:
-    from ganaudit.numerics.moments import GroupedMoments
-
 __all__ = ["SCORE_SETS", "SIDES", "Evidence", "EvidencePlan", "node_names"]
 
 SIDES = ("real", "fake", "null-real", "null-fake")
 SCORE_SETS = ("fake", "train", "calibration", "test")
 _VERSION = 2  # raise it when the code below computes other tensors
+_PARTNER = {"real": "fake", "fake": "real", "null-real": "null-fake", "null-fake": "null-real"}
 _KINDS = ("features", "logits", "labels", "moments")
 
 
@@ -87,7 +86,8 @@ class Evidence:
         self._progress = progress
         self._memory: dict[str, dict[str, Rows]] = {}
         self._moments: dict[str, GroupedMoments] = {}
-        self._earlier = earlier
+        # Not the earlier evidence itself, which would keep the one before it, and so on.
+        self._known = {} if earlier is None else earlier._memory
         self.null: NullDesign = null_design(reference, plan.against, plan.samples, plan.seed)
 
     def missing(self, node: str) -> str | None:
@@ -95,6 +95,8 @@ class Evidence:
         kind, _, side = node.partition("/")
         if kind == "scores":
             return self._missing_scores(side)
+        if self.reference.statistics is not None and side == "real" and kind != "moments":
+            return "the reference is a mean and a covariance of features, without samples"
         if side.startswith("null") and self.null.fake is None:
             return self.null.rule
         if kind == "logits" and not self.extractor.classes:
@@ -113,6 +115,8 @@ class Evidence:
         return None
 
     def _missing_labels(self, side: str) -> str | None:
+        if self.reference.statistics is not None:
+            return "the reference is a mean and a covariance of features, without labels"
         real = self.reference.split(self.plan.against)
         if side == "fake" and self.subject.samples is None:
             if not self.subject.classes:
@@ -128,6 +132,14 @@ class Evidence:
             return "the classes of the subject's samples are not those of the reference"
         return None
 
+    @property
+    def holds_features(self) -> bool:
+        """Whether subject and reference are arrays of features, of which there are no pictures."""
+        samples = self.subject.samples
+        if samples is None and self.reference.statistics is None:
+            samples = self.reference.split(self.plan.against)
+        return samples is not None and samples.kind == "features"
+
     def count(self, node: str) -> int:
         """Return how many rows a node has, without computing it."""
         kind, _, side = node.partition("/")
@@ -135,6 +147,8 @@ class Evidence:
             return self.plan.samples
         if kind == "scores":
             return len(self.reference.splits[side])
+        if side == "real" and self.reference.statistics is not None:
+            return self.reference.statistics.n or 0
         samples = self._samples(side)
         return len(samples) if samples is not None else 0
 
@@ -156,22 +170,26 @@ class Evidence:
 
     def moments(self, side: str) -> GroupedMoments:
         """Return the moments of the features of one side, in one pass over them; raises EvidenceError as ``node``."""
-        from ganaudit.numerics.moments import GroupedMoments
-
         self._checked(f"moments/{side}")
-        if side not in self._moments:
-            table = self._rows("features", side)
-            n, features = len(table), table.tensor.shape[1]
-            # The groups are drawn for the samples, not for the run: the same real samples give the same groups.
-            rng = generator(self.plan.seed, f"moments/{side}")
-            groups = GroupedMoments.groups_for(n, features)
-            self._moments[side] = GroupedMoments.gather(table.blocks(), n, groups, rng, self.ranks)
-        return self._moments[side]
+        if side == "real" and self.reference.statistics is not None:
+            known = self.reference.statistics
+            mean, covariance = torch.from_numpy(known.mean.copy()), torch.from_numpy(known.covariance.copy())
+            return GroupedMoments((Moments.from_statistics(known.n, mean, covariance),))
+        table = self._rows("features", side)
+        # Groups of both sides of a comparison are of one size: those of the smaller side.
+        core = min(len(table), self.count(f"moments/{_PARTNER[side]}") or len(table))
+        name = f"{id(table)} {core}"  # the null's reals are mostly those of the audit itself
+        if name not in self._moments:
+            groups = GroupedMoments.groups_for(core, table.tensor.shape[1])
+            rng = generator(self.plan.seed, f"moments/{'fake' if side == 'fake' else 'real'}")
+            gathered = GroupedMoments.gather(table.blocks(), len(table), groups, rng, self.ranks, core)
+            self._moments[name] = gathered
+        return self._moments[name]
 
     def fake_images(self, indices: list[int]) -> Tensor:
         """Return generated samples as uint8 (B, C, H, W); sample i is the i-th of this audit."""
         if self.subject.samples is not None:
-            return self._fake_samples().images(indices)
+            return self._fake_samples.images(indices)
         starts = sorted({i // self._block * self._block for i in indices})
         blocks = {start: self._generated(start) for start in starts}
         made = torch.stack([blocks[i // self._block * self._block][i % self._block] for i in indices])
@@ -220,11 +238,12 @@ class Evidence:
 
     def _samples(self, side: str) -> Samples | None:
         if side == "fake":
-            return self._fake_samples()
+            return self._fake_samples
         if side == "real":
             return self.reference.split(self.plan.against)
         return self.null.fake if side == "null-fake" else self.null.real
 
+    @cached_property
     def _fake_samples(self) -> Samples:
         samples = self.subject.samples
         assert samples is not None
@@ -234,7 +253,6 @@ class Evidence:
 
     def _kept(
         self,
-        memory: str,
         key: dict[str, Any],
         columns: list[Column],
         n: int,
@@ -242,21 +260,27 @@ class Evidence:
         compute: Callable[[int, int], dict[str, Tensor]],
         block: int,
     ) -> dict[str, Rows]:
-        if memory not in self._memory:
+        """Return the ``n`` rows of ``key``: all that can change row i but the machine, whatever ``n`` is."""
+        name = digest_of(key)
+        if name not in self._memory:
             device = self.subject.device
             # Another library version, device or thread count may round differently: it makes another key.
             full = {
                 **key,
+                "n": n,
                 "version": _VERSION,
                 "torch": torch.__version__,
                 "device": device if device == "cpu" else torch.cuda.get_device_name(device),
                 "machine": [platform.machine(), torch.backends.cpu.get_cpu_capability(), torch.get_num_threads()],
             }
-            known = self._earlier._memory.get(memory) if self._earlier is not None else None
-            chunk = max(1, self.plan.batch // block) * block
-            table = Table(full, columns, n, chunk, label, compute, known)
-            self._memory[memory] = filled(table, self._store, self.ranks, self._progress)
-        return self._memory[memory]
+            known = self._known.get(name)
+            if known is not None and len(known[columns[0].name]) == n:
+                self._memory[name] = known
+            else:
+                chunk = max(1, self.plan.batch // block) * block
+                table = Table(full, columns, n, chunk, block, label, compute, known)
+                self._memory[name] = filled(table, self._store, self.ranks, self._progress)
+        return self._memory[name]
 
     def _feature_columns(self, samples: Samples | None) -> list[Column]:
         if samples is not None and samples.kind == "features":
@@ -275,7 +299,6 @@ class Evidence:
         key = {"node": "activations", "samples": samples.digest, "extractor": self.extractor.digest}
         label = f"features of {len(samples)} {samples.name}"
         return self._kept(
-            f"activations {samples.digest}",
             key,
             self._feature_columns(samples),
             len(samples),
@@ -303,7 +326,6 @@ class Evidence:
         samples = self.reference.splits[split]
         key = {"node": "scores", "samples": samples.digest, "subject": self._subject_key}
         return self._kept(
-            f"scores {samples.digest}",
             key,
             [Column("scores", torch.float64, ())],
             len(samples),
@@ -327,7 +349,6 @@ class Evidence:
             "node": "fake",
             "subject": self._subject_key,
             "extractor": self.extractor.digest,
-            "samples": plan.samples,
             "seed": plan.seed,
             "quantiser": plan.quantiser,
         }
@@ -335,11 +356,13 @@ class Evidence:
         columns += [Column("scores", torch.float64, ())] if subject.discriminator is not None else []
         block = math.lcm(self._block, self._extraction_block)
         if subject.samples is not None:
-            samples = self._fake_samples()
+            samples = self._fake_samples
             label = f"features of {len(samples)} generated"
-            return self._kept("fake", key, columns, len(samples), label, self._of_fake_samples(samples), block)
+            # Another number of samples is another draw from them: its rows begin anew.
+            key["samples"] = samples.digest
+            return self._kept(key, columns, len(samples), label, self._of_fake_samples(samples), block)
         label = f"generating {plan.samples} samples"
-        return self._kept("fake", key, columns, plan.samples, label, self._generate, block)
+        return self._kept(key, columns, plan.samples, label, self._generate, block)
 
     def _of_fake_samples(self, samples: Samples) -> Callable[[int, int], dict[str, Tensor]]:
         def compute(start: int, stop: int) -> dict[str, Tensor]:

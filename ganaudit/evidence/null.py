@@ -37,6 +37,8 @@ def null_design(reference: Reference, against: str, n_fake: int, seed: int) -> N
     The first of the other splits that has ``n_fake`` samples serves, else the largest. Where the audited split is all
     there is, two halves of it are compared, and the rule says at which size.
     """
+    if reference.statistics is not None:
+        return NullDesign(None, None, "the reference is a mean and a covariance: there are no reals to compare")
     real = reference.split(against)
     others = [name for name in _PREFERENCE.get(against, ()) if name in reference.splits]
     usable = [name for name in others if len(reference.splits[name]) >= min(n_fake, len(real) // 2)]

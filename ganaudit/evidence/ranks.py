@@ -63,7 +63,7 @@ class _Launched:
         self._distributed = distributed
         self.rank = distributed.get_rank()
         self.size = distributed.get_world_size()
-        self.is_writer = int(os.environ.get("LOCAL_RANK", "0")) == 0
+        self.is_writer = _number("LOCAL_RANK", 0) == 0
 
     def mine(self, parts: int) -> Iterator[int]:
         return iter(range(self.rank, parts, self.size))
@@ -82,7 +82,8 @@ class _Launched:
 
     def _reduced(self, values: Tensor, operation: Any) -> Tensor:
         is_bool = values.dtype == torch.bool
-        made = values.to(torch.uint8) if is_bool else values.clone()
+        # Wide enough for a truth from each of many processes.
+        made = values.to(torch.int32) if is_bool else values.clone()
         made = made.contiguous()
         self._distributed.all_reduce(made, operation)
         return made.to(torch.bool) if is_bool else made
@@ -90,12 +91,19 @@ class _Launched:
 
 def device_of(device: str, ranks: Ranks) -> str:
     """Return the device of this process: of several on one machine each takes the GPU of its own number."""
-    return f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if device == "cuda" and ranks.size > 1 else device
+    return f"cuda:{_number('LOCAL_RANK', 0)}" if device == "cuda" and ranks.size > 1 else device
 
 
 def is_launched() -> bool:
-    """Return whether this process is one of several that torchrun has started."""
-    return int(os.environ.get("WORLD_SIZE", "1")) > 1
+    """Return whether this process is one of several that torchrun has started; raises ConfigError as ``launched``."""
+    return _number("WORLD_SIZE", 1) > 1
+
+
+def _number(name: str, default: int) -> int:
+    found = os.environ.get(name, str(default))
+    if not found.isdecimal():
+        raise ConfigError(f"environment variable {name}={found!r}: allowed is a whole number, as torchrun sets it")
+    return int(found)
 
 
 @contextmanager
@@ -112,7 +120,7 @@ def launched(device: str) -> Iterator[Ranks]:
         return
     backend = "gloo" if device == "cpu" else "cpu:gloo,cuda:nccl"
     if device != "cpu":
-        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
+        torch.cuda.set_device(_number("LOCAL_RANK", 0))
     try:
         distributed.init_process_group(backend, timeout=_PATIENCE)
     except (RuntimeError, ValueError) as error:

@@ -8,12 +8,13 @@ Two writers of one key write equal bytes to equal places and disturb nobody.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,8 @@ from ganaudit.evidence.rows import Column, Mapping, Rows
 __all__ = ["Entry", "Store", "digest_of"]
 
 _DTYPES = {torch.float32: "F32", torch.float64: "F64", torch.int64: "I64", torch.uint8: "U8"}
-_NAMES = {name: dtype for dtype, name in _DTYPES.items()}
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_PIECE = 4 * 2**20
 
 
 def digest_of(fields: dict[str, Any]) -> str:
@@ -48,10 +50,10 @@ class Store:
         self.problem: str | None = None
         """Why the last entry could not be kept; the audit goes on without."""
 
-    def read(self, fields: dict[str, Any]) -> dict[str, Rows] | None:
-        """Return the columns under the key of ``fields``, or None when they are not wholly there."""
+    def read(self, fields: dict[str, Any], columns: Sequence[Column], n: int) -> dict[str, Rows] | None:
+        """Return the columns under the key of ``fields``, or None when they are not wholly there, as they should be."""
         path = self.path(fields)
-        found = _whole(path) if path is not None and path.is_file() else None
+        found = _whole(path, _Layout(fields, columns, n)) if path is not None and path.is_file() else None
         self.hits += found is not None
         self.misses += found is None
         return found
@@ -81,99 +83,211 @@ class Store:
 
 
 class Entry:
-    """An entry that is being filled, chunk by chunk, in any order."""
+    """An entry that is being filled, chunk by chunk, in any order; to be closed when it is done with."""
 
     def __init__(self, path: Path, fields: dict[str, Any], columns: Sequence[Column], n: int, chunk: int) -> None:
         self._path = path
-        # Wide values first: every column then begins at a multiple of its own item size.
-        self._columns = sorted(columns, key=lambda c: (-c.dtype.itemsize, c.name))
-        self._n = n
+        self._layout = _Layout(fields, columns, n)
         self._chunk = chunk
         self._partial = path.with_suffix(".partial")
-        self._header = _header(fields, self._columns, n)
-        self._offsets = _offsets(self._header)
-        size = len(self._header) + sum(n * column.row_bytes for column in columns)
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = _reserved(self._partial, self._header, size)
-        self._done = self._verified()
+        if path.is_dir():  # better known before the work than after it
+            raise IsADirectoryError(errno.EISDIR, "a folder of this name is in the way")
+        self._file: int | None = _reserved(self._partial, self._layout)
+        noted = _noted(_journal(path))
+        numbers = [number for rows, number in noted if rows == chunk and number * rows < n]
+        self._done = {i for i in numbers if noted[chunk, i] == self._layout.digest(self._file, i, chunk)}
 
     def has(self, number: int) -> bool:
         """Return whether chunk ``number`` is there already."""
         return number in self._done
 
     def write(self, number: int, parts: dict[str, Tensor]) -> None:
-        """Put the rows of chunk ``number`` in their place, then note their digest."""
+        """Put the rows of chunk ``number`` in their place, then note their digest.
+
+        Raises OutputError when the disk does not take them.
+        """
+        assert self._file is not None
         digest = hashlib.sha256()
-        for column in self._columns:
-            content = _bytes(parts[column.name])
-            digest.update(content)
-            os.pwrite(self._file, content, self._offsets[column.name] + number * self._chunk * column.row_bytes)
-        os.fsync(self._file)
-        line = json.dumps({"chunk": number, "rows": self._chunk, "sha256": digest.hexdigest()}) + "\n"
-        with _journal(self._path).open("ab") as file:  # one short line is appended whole, also beside another writer
-            file.write(line.encode())
+        try:
+            for column in self._layout.columns:
+                content = _bytes(parts[column.name])
+                digest.update(content)
+                _put(self._file, content, self._layout.place(column, number * self._chunk))
+            # Nothing waits for the disk: what a power failure loses does not fit its digest and is made again.
+            line = json.dumps({"chunk": number, "rows": self._chunk, "sha256": digest.hexdigest()})
+            with _journal(self._path).open("ab") as file:
+                # One short line is appended whole, also beside another writer; it begins anew after one cut short.
+                file.write(f"\n{line}".encode())
+        except OSError as error:
+            raise _unwritable(self._partial, error, self._layout.size) from None
         self._done.add(number)
 
     def read(self, number: int) -> dict[str, Tensor]:
         """Return the rows of a chunk that is there."""
+        assert self._file is not None
         made = {}
-        for column in self._columns:
-            count = min(self._chunk, self._n - number * self._chunk)
-            place = self._offsets[column.name] + number * self._chunk * column.row_bytes
-            content = bytearray(os.pread(self._file, count * column.row_bytes, place))
-            made[column.name] = torch.frombuffer(content, dtype=column.dtype).reshape(count, *column.shape)
+        for column, size, place in self._layout.spans(number, self._chunk):
+            content = bytearray().join(_taken(self._file, size, place))
+            made[column.name] = torch.frombuffer(content, dtype=column.dtype).reshape(-1, *column.shape)
         return made
 
     def finish(self) -> dict[str, Rows]:
-        """Give the file its final name and return its columns, mapped."""
-        os.close(self._file)
-        if self._partial.exists():  # another writer of the same bytes may have been first
-            self._partial.replace(self._path)
-        return _columns(self._path, self._header)
+        """Give the file, which must be full, its final name, and return its columns, mapped.
 
-    def _verified(self) -> set[int]:
-        """Return the chunks whose bytes are those that the journal notes."""
-        noted = _noted(_journal(self._path))
-        done = set()
-        for number, (rows, sha256) in noted.items():
-            if rows == self._chunk and number * rows < self._n:
-                digest = hashlib.sha256()
-                for part in self.read(number).values():
-                    digest.update(_bytes(part))
-                if digest.hexdigest() == sha256:
-                    done.add(number)
-        return done
+        Raises OutputError when the file was taken away in the meantime.
+        """
+        assert self._file is not None
+        assert len(self._done) == -(-self._layout.n // self._chunk), "chunks are missing"
+        try:
+            # Held by whoever renames: what lies there now is then this very file, never one begun by a third.
+            fcntl.flock(self._file, fcntl.LOCK_EX)
+            if _is_at(self._partial, self._file):
+                self._partial.replace(self._path)
+        except OSError as error:
+            raise _unwritable(self._path, error, self._layout.size) from None
+        self.close()
+        return self.finished()
+
+    def finished(self) -> dict[str, Rows]:
+        """Return the columns of the file that another process has finished; raises OutputError when it is not there."""
+        try:
+            return self._layout.mapped(self._path)
+        except OSError as error:
+            raise _unwritable(self._path, error, self._layout.size) from None
+
+    def close(self) -> None:
+        """Let go of the file; what is in it stays for the next run."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
 
 
-def _reserved(path: Path, header: bytes, size: int) -> int:
-    """Return an open file of ``size`` bytes that begins with ``header``; raises OutputError when the disk is full."""
-    file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+class _Layout:
+    """Where each row of an entry lies in its file."""
+
+    def __init__(self, fields: dict[str, Any], columns: Sequence[Column], n: int) -> None:
+        # Wide values first: every column then begins at a multiple of its own item size.
+        self.columns = sorted(columns, key=lambda c: (-c.dtype.itemsize, c.name))
+        self.n = n
+        self.header = _header(fields, self.columns, n)
+        self.size = len(self.header) + sum(n * column.row_bytes for column in columns)
+
+    def place(self, column: Column, row: int) -> int:
+        """Return where ``row`` of ``column`` begins, in bytes."""
+        before = self.columns[: self.columns.index(column)]
+        return len(self.header) + self.n * sum(c.row_bytes for c in before) + row * column.row_bytes
+
+    def spans(self, number: int, chunk: int) -> Iterator[tuple[Column, int, int]]:
+        """Yield every column with how many bytes its rows of chunk ``number`` take, and where they begin."""
+        start, stop = number * chunk, min((number + 1) * chunk, self.n)
+        for column in self.columns:
+            yield column, (stop - start) * column.row_bytes, self.place(column, start)
+
+    def digest(self, file: int, number: int, chunk: int) -> str:
+        """Return the digest of the bytes of one chunk."""
+        digest = hashlib.sha256()
+        for _, size, place in self.spans(number, chunk):
+            for content in _taken(file, size, place):
+                digest.update(content)
+        return digest.hexdigest()
+
+    def mapped(self, path: Path) -> dict[str, Rows]:
+        """Return the columns of the finished file at ``path``."""
+        mapping = Mapping(path)
+        places = {column.name: self.place(column, 0) for column in self.columns}
+        return {
+            column.name: Rows(mapping.tensor(column, self.n, places[column.name]), mapping, places[column.name])
+            for column in self.columns
+        }
+
+
+def _reserved(path: Path, layout: _Layout) -> int:
+    """Return an open file of full size that begins with the header; raises OutputError when the disk is full."""
+    file = _locked(path)
     try:
-        fcntl.flock(file, fcntl.LOCK_EX)  # two writers must not both find it unready
-        if os.fstat(file).st_size != size or os.pread(file, len(header), 0) != header:
+        ready = os.fstat(file).st_size == layout.size
+        if not ready or os.pread(file, len(layout.header), 0) != layout.header:
             os.ftruncate(file, 0)
-            if hasattr(os, "posix_fallocate"):
-                os.posix_fallocate(file, 0, size)
-            os.ftruncate(file, size)
-            os.pwrite(file, header, 0)
+            _allocate(file, layout.size)
+            os.ftruncate(file, layout.size)
+            _put(file, memoryview(layout.header), 0)
         fcntl.flock(file, fcntl.LOCK_UN)
     except OSError as error:
-        os.close(file)
         path.unlink(missing_ok=True)
-        free = shutil.disk_usage(path.parent).free
-        raise OutputError(
-            f"evidence needs {size_words(size)} in {path.parent}, where {size_words(free)} are free "
-            f"({error.strerror or error}); make room, point GANAUDIT_CACHE at a larger disk, or use fewer --samples"
-        ) from None
+        os.close(file)
+        if error.errno in _FULL:
+            raise _unwritable(path, error, layout.size) from None
+        raise
     return file
+
+
+def _locked(path: Path) -> int:
+    """Return the file at ``path``, open and locked: two writers must not both find it unready."""
+    while True:
+        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        fcntl.flock(file, fcntl.LOCK_EX)
+        if _is_at(path, file):
+            return file
+        os.close(file)  # it was finished, or given up, by another while this one waited
+
+
+def _is_at(path: Path, file: int) -> bool:
+    """Return whether ``path`` names the open ``file``."""
+    try:
+        return os.path.samestat(path.stat(), os.fstat(file))
+    except FileNotFoundError:
+        return False
+
+
+def _allocate(file: int, size: int) -> None:
+    """Ask the file system for ``size`` bytes now, where it can: a full disk later would be a lost run."""
+    try:
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file, 0, size)
+    except OSError as error:
+        if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL):
+            raise
+
+
+def _put(file: int, content: memoryview, place: int) -> None:
+    """Write all of ``content``: one call may take less of it."""
+    done = 0
+    while done < len(content):
+        done += os.pwrite(file, content[done:], place + done)
+
+
+def _taken(file: int, size: int, place: int) -> Iterator[bytes]:
+    """Yield ``size`` bytes from ``place`` on, in pieces, so that a chunk of any size is checked in little memory."""
+    stop = place + size
+    while place < stop:
+        content = os.pread(file, min(_PIECE, stop - place), place)
+        if not content:
+            raise OSError(errno.EIO, "the file ends too early")
+        yield content
+        place += len(content)
+
+
+def _unwritable(path: Path, error: OSError, size: int) -> OutputError:
+    told = error.strerror or str(error)
+    if error.errno not in _FULL:
+        return OutputError(f"cannot write {path}: {told}; the same command goes on with what was kept")
+    return OutputError(
+        f"evidence needs {size_words(size)} in {path.parent}, where {size_words(shutil.disk_usage(path.parent).free)} "
+        f"are free ({told}); make room, point GANAUDIT_CACHE at a larger disk, or use fewer --samples; the same "
+        "command goes on with what was kept"
+    )
 
 
 def _journal(path: Path) -> Path:
     return path.with_suffix(".journal")
 
 
-def _noted(journal: Path) -> dict[int, tuple[int, str]]:
-    """Return rows per chunk and digest of every chunk that a journal notes; a line cut short is left out."""
+def _noted(journal: Path) -> dict[tuple[int, int], str]:
+    """Return the digest of every chunk that a journal notes, by (rows per chunk, number).
+
+    A line cut short, or that says nothing sensible, is left out. Runs with other chunks may have written here too.
+    """
     noted = {}
     try:
         lines = journal.read_bytes().splitlines()
@@ -182,9 +296,11 @@ def _noted(journal: Path) -> dict[int, tuple[int, str]]:
     for line in lines:
         try:
             said = json.loads(line)
-            noted[int(said["chunk"])] = (int(said["rows"]), str(said["sha256"]))
-        except (ValueError, TypeError, KeyError):
+            rows, number, sha256 = said["rows"], said["chunk"], said["sha256"]
+        except (ValueError, TypeError, LookupError, RecursionError):
             continue
+        if type(rows) is int and type(number) is int and rows > 0 and number >= 0:
+            noted[rows, number] = str(sha256)
     return noted
 
 
@@ -200,51 +316,24 @@ def _header(fields: dict[str, Any], columns: Sequence[Column], n: int) -> bytes:
     return len(text).to_bytes(8, "little") + text
 
 
-def _offsets(header: bytes) -> dict[str, int]:
-    return {name: len(header) + said["data_offsets"][0] for name, said in _said(header).items()}
-
-
-def _said(header: bytes) -> dict[str, Any]:
-    said: dict[str, Any] = json.loads(header[8:])
-    return {name: value for name, value in said.items() if name != "__metadata__"}
-
-
-def _columns(path: Path, header: bytes) -> dict[str, Rows]:
-    mapping = Mapping(path)
-    found = {}
-    for name, said in _said(header).items():
-        n, *shape = said["shape"]
-        offset = len(header) + said["data_offsets"][0]
-        column = Column(name, _NAMES[said["dtype"]], tuple(shape))
-        found[name] = Rows(mapping.tensor(column, n, offset), mapping, offset)
-    return found
-
-
-def _whole(path: Path) -> dict[str, Rows] | None:
+def _whole(path: Path, layout: _Layout) -> dict[str, Rows] | None:
     """Return the columns of a finished entry, or None when any of its bytes are not the ones that were written."""
+    noted = _noted(_journal(path))
     try:
-        with path.open("rb") as file:
-            first = file.read(8)
-            header = first + file.read(int.from_bytes(first, "little"))
-        found = _columns(path, header)
-        noted = _noted(_journal(path))
-        if not noted or not found:
-            return None
-        rows = next(iter(noted.values()))[0]
-        names = list(found)
-        n = len(found[names[0]])
-        for number in range(-(-n // rows)):
-            digest = hashlib.sha256()
-            for name in names:
-                digest.update(_bytes(found[name].tensor[number * rows : (number + 1) * rows]))
-            if noted.get(number) != (rows, digest.hexdigest()):
+        with path.open("rb") as opened:
+            file = opened.fileno()
+            if os.fstat(file).st_size != layout.size or os.pread(file, len(layout.header), 0) != layout.header:
                 return None
-        for column in found.values():
-            for _ in column.blocks():
-                pass  # gives the memory that the check has touched back
-    except (OSError, ValueError, LookupError, TypeError):
+            for rows in {rows for rows, _ in noted}:
+                chunks = range(-(-layout.n // rows))
+                # Which chunks are missing costs nothing to see; their digests are only then computed.
+                if all((rows, i) in noted for i in chunks) and all(
+                    noted[rows, i] == layout.digest(file, i, rows) for i in chunks
+                ):
+                    return layout.mapped(path)
+    except OSError:
         return None
-    return found
+    return None
 
 
 def _bytes(tensor: Tensor) -> memoryview:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 from torch import Tensor
@@ -11,10 +11,8 @@ from torch import Tensor
 from ganaudit.document.errors import EvidenceError
 from ganaudit.document.spec import EvaluatorSpec, Findings
 from ganaudit.evidence.evidence import Evidence
+from ganaudit.numerics.moments import GroupedMoments
 from ganaudit.numerics.world import World
-
-if TYPE_CHECKING:
-    from ganaudit.numerics.moments import GroupedMoments
 
 __all__ = ["Evaluator", "View"]
 
@@ -68,7 +66,8 @@ class View:
     @property
     def classes(self) -> tuple[str, ...]:
         """Names of the classes the extractor's logits stand for, where the reference has as many."""
-        names = self._evidence.reference.split(self.against).classes
+        reference = self._evidence.reference
+        names = reference.split(self.against).classes if reference.statistics is None else ()
         return tuple(names) if len(names) == self._evidence.extractor.classes else ()
 
 

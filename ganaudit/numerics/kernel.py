@@ -15,9 +15,11 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 import torch
+from scipy import special
 from torch import Tensor
 
-from ganaudit.numerics.arguments import pair, whole
+from ganaudit.numerics.arguments import pair, proportion, whole
+from ganaudit.numerics.intervals import Bounds
 from ganaudit.numerics.kernels import Kernel, Polynomial
 from ganaudit.numerics.sweep import Tile, across, within
 from ganaudit.numerics.world import ALONE, World
@@ -29,16 +31,39 @@ Indices: TypeAlias = Tensor | npt.NDArray[np.integer]
 _CUBIC = Polynomial()
 _BLOCK = 1024
 _DIRECT_SHARE = 0.5  # of a sweep's products: below it subsets are cheaper one by one
+_ROW = {"real": 0, "fake": 1, "across": 2}
 _ROUNDING = 1e-12  # of the kernel's mean: relabellings that differ by less from the observed value are ties
 
 
 @dataclass(frozen=True, slots=True)
 class KernelDistance:
-    """An unbiased MMD^2 and its standard error; the unit of the kernel."""
+    """An unbiased MMD^2 with its variance; the unit of the kernel, squared for variances."""
 
     value: float
     """May be below 0: the estimate is unbiased and the truth may be 0."""
-    standard_error: float
+    first_order: float
+    """The part of the variance that vanishes where the two laws agree, 0 or more."""
+    second_order: float
+    """The part that stays, 0 or more."""
+
+    @property
+    def standard_error(self) -> float:
+        """The square root of the whole variance."""
+        return math.sqrt(self.first_order + self.second_order)
+
+    def interval(self, level: float) -> Bounds:
+        """Return the score interval of the true MMD^2 at a confidence in (0, 1).
+
+        All t with (value - t)^2 <= z^2 (second_order + s t): near agreement the first-order variance is proportional to
+        MMD^2 itself, s = first_order/value, so it is taken at the t in question, not at the noisy value. Simulations
+        with Gaussian features give a level of 0.95 a coverage of 92 to 97 %; a normal interval about the value has 90
+        to 100 %. The law of the estimate is skewed: too narrow where few samples dominate (heavy tails).
+        """
+        z = float(special.ndtri((1 + proportion(level, "level")) / 2))
+        slope = self.first_order / self.value if self.value > 0 else 0.0
+        middle = self.value + z**2 * slope / 2
+        reach = z * math.sqrt(slope * self.value + z**2 * slope**2 / 4 + self.second_order)
+        return Bounds(min(middle - reach, self.value), max(middle + reach, self.value))
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +91,10 @@ class _Sums:
     """Of each real over the fakes, (N,)."""
     fake_real: Tensor
     """Of each fake over the reals, (M,)."""
+    squares: Tensor
+    """(3,) float64: the sum of squared entries, real with real, fake with fake, real with fake."""
     forms: Tensor
-    """(3, P) float64: real with real, fake with fake, real with fake, of each set of weights."""
+    """(3, P) float64: the same three, of each set of weights."""
 
 
 def kernel_distance(
@@ -76,22 +103,24 @@ def kernel_distance(
     """Return the unbiased MMD^2 between all of ``real`` (N, D) and all of ``fake`` (M, D), with its standard error.
 
     sum_{i!=j} k(x_i, x_j)/(N(N-1)) + sum_{i!=j} k(y_i, y_j)/(M(M-1)) - 2 sum_ij k(x_i, y_j)/(NM).
-    Unbiased whatever the laws; values below 0 are to be expected when they agree. The standard error is that of the
-    two-sample delete-one jackknife, sqrt((N-1)/N sum_i (T_-i - mean)^2 + the same over the fakes), computed in closed
-    form from row sums. Its square is biased upwards: slightly where the laws differ, and by up to a factor of 2 where
-    they agree, for the leading term then vanishes. Memory holds a few (block, block) matrices in float64 beside the
-    features; ``block`` and ``world`` change nothing else but rounding.
+    Unbiased whatever the laws; values below 0 are to be expected when they agree. Its variance is that of the
+    two-sample delete-one jackknife, (N-1)/N sum_i (T_-i - mean)^2 + the same over the fakes, from row sums, less the
+    second-order part, which a jackknife counts twice and which is all there is where the laws agree:
+    2 z_r/(N(N-1)) + 2 z_f/(M(M-1)) + 4 z_rf/(NM), z the unbiased mean square of the doubly centred kernel. Memory holds
+    a few (block, block) matrices in float64 beside the features; ``block`` and ``world`` change nothing but rounding.
 
     Raises ValueError when a shape is not (samples, features), the features differ in number, a side has fewer than 3
     samples, an entry is not finite, or ``block`` is below 1.
-    Source: Gretton et al. 2012, lemma 6; Arvesen 1969 (jackknife of two-sample U-statistics).
+    Source: Gretton et al. 2012, lemma 6; Arvesen 1969 (jackknife of two-sample U-statistics); Efron and Stein 1981 on
+    what it counts twice.
     """
     real, fake = pair(real, fake, least=3)
     sums = _swept(kernel, real, fake, None, whole(block, "block", least=1), world)
     value = _mmd2(sums.real.sum(), sums.fake.sum(), sums.real_fake.sum(), len(real), len(fake))
-    variance = _jackknife_variance(sums.real, sums.real_fake, len(fake))
-    variance += _jackknife_variance(sums.fake, sums.fake_real, len(real))
-    return KernelDistance(float(value), math.sqrt(variance))
+    both = _jackknife_variance(sums.real, sums.real_fake, len(fake))
+    both += _jackknife_variance(sums.fake, sums.fake_real, len(real))
+    second = _second_order_variance(sums)
+    return KernelDistance(float(value), max(both - 2 * second, 0.0), second)
 
 
 def kernel_distance_subsets(
@@ -197,7 +226,7 @@ def _swept(
         return torch.zeros(shape, dtype=torch.float64, device=real.device)
 
     n, m = len(real), len(fake)
-    sums = _Sums(zeros(n), zeros(m), zeros(n), zeros(m), zeros(3, weights[0].shape[1] if weights else 0))
+    sums = _Sums(zeros(n), zeros(m), zeros(n), zeros(m), zeros(3), zeros(3, weights[0].shape[1] if weights else 0))
     tiles = [*within("real", n, block), *within("fake", m, block), *across(n, m, block)]
     for number in world.mine(len(tiles)):
         tile = tiles[number]
@@ -208,10 +237,14 @@ def _swept(
         _add_rows(sums, tile, values)
         if weights is not None:
             _add_forms(sums, tile, values, weights)
-    return _Sums(*(world.total(part) for part in (sums.real, sums.fake, sums.real_fake, sums.fake_real, sums.forms)))
+    found = (sums.real, sums.fake, sums.real_fake, sums.fake_real, sums.squares, sums.forms)
+    return _Sums(*map(world.total, found))
 
 
 def _add_rows(sums: _Sums, tile: Tile, values: Tensor) -> None:
+    once = tile.on_diagonal or tile.side == "across"
+    # The norm rather than a matrix of squares: it makes no copy of the tile.
+    sums.squares[_ROW[tile.side]] += torch.linalg.vector_norm(values).square() * (1 if once else 2)
     if tile.side == "across":
         sums.real_fake[tile.rows] += values.sum(dim=1)
         sums.fake_real[tile.columns] += values.sum(dim=0)
@@ -226,8 +259,7 @@ def _add_forms(sums: _Sums, tile: Tile, values: Tensor, weights: tuple[Tensor, T
     left = weights[1 if tile.side == "fake" else 0][tile.rows].double()
     right = weights[0 if tile.side == "real" else 1][tile.columns].double()
     forms = ((values @ right) * left).sum(dim=0)
-    row = {"real": 0, "fake": 1, "across": 2}[tile.side]
-    sums.forms[row] += forms if tile.on_diagonal or tile.side == "across" else 2 * forms
+    sums.forms[_ROW[tile.side]] += forms if tile.on_diagonal or tile.side == "across" else 2 * forms
 
 
 def _mmd2(within_real: Tensor, within_fake: Tensor, between: Tensor, n: int, m: int) -> Tensor:
@@ -241,3 +273,40 @@ def _jackknife_variance(own: Tensor, others: Tensor, count: int) -> float:
     left_across = (others.sum() - others) / ((n - 1) * count)
     left = left_within - 2 * left_across
     return float((left - left.mean()).square().sum() * ((n - 1) / n))
+
+
+def _second_order_variance(sums: _Sums) -> float:
+    n, m = len(sums.real), len(sums.fake)
+    squares = sums.squares.tolist()
+    own = _centred_within(sums.real, squares[0]) / (n * (n - 1)) + _centred_within(sums.fake, squares[1]) / (
+        m * (m - 1)
+    )
+    return 2 * own + 4 * _centred_across(sums.real_fake, sums.fake_real, squares[2]) / (n * m)
+
+
+def _centred_within(rows: Tensor, squares: float) -> float:
+    """Return the unbiased mean square of k(x, x') less its means over x and over x', 0 or more; 0 for 3 samples."""
+    n = len(rows)
+    if n < 4:
+        return 0.0
+    total, rows_squared = float(rows.sum()) ** 2, float(rows.square().sum())
+    pairs = squares / (n * (n - 1))
+    sharing = (rows_squared - squares) / (n * (n - 1) * (n - 2))
+    apart = (total - 4 * rows_squared + 2 * squares) / (n * (n - 1) * (n - 2) * (n - 3))
+    return _positive(pairs - 2 * sharing + apart, pairs)
+
+
+def _centred_across(rows: Tensor, columns: Tensor, squares: float) -> float:
+    """Return the same of k(x, y) over reals x and fakes y."""
+    n, m = len(rows), len(columns)
+    rows_squared, columns_squared = float(rows.square().sum()), float(columns.square().sum())
+    same_real = (rows_squared - squares) / (n * m * (m - 1))
+    same_fake = (columns_squared - squares) / (n * m * (n - 1))
+    total = float(rows.sum()) ** 2
+    apart = (total - rows_squared - columns_squared + squares) / (n * (n - 1) * m * (m - 1))
+    return _positive(squares / (n * m) - same_real - same_fake + apart, squares / (n * m))
+
+
+def _positive(difference: float, largest: float) -> float:
+    # Four equal terms leave a few roundings of the largest; its root would be eight digits of nothing.
+    return difference if difference > 64 * torch.finfo(torch.float64).eps * largest else 0.0

@@ -3,24 +3,32 @@
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 from ganaudit.data.reference import Reference
 from ganaudit.data.samples import Samples
 from ganaudit.document.errors import EvidenceError
-from ganaudit.evidence.evidence import Evidence, EvidencePlan, node_names
+from ganaudit.evidence.evidence import SIDES, Evidence, EvidencePlan
 from ganaudit.evidence.null import null_design, rows
 from ganaudit.evidence.store import Store
 from ganaudit.evidence.view import View
-from ganaudit.features.extractor import Activations, ExtractorOptions
+from ganaudit.features.extractor import ExtractorOptions
+from ganaudit.features.identity import Identity
 from ganaudit.features.pixels import Pixels
-from ganaudit.features.random_conv import RandomConv
 from ganaudit.numerics.quantise import to_uint8
 from ganaudit.progress import Silent
 from ganaudit.subjects.samples import subject_of_samples
 from ganaudit.subjects.subject import Subject
-
-SHAPE = (3, 8, 8)
+from tests.evidence.evidences import (
+    CLASSES,
+    NODES,
+    SHAPE,
+    Convolving,
+    Judging,
+    evidence,
+    generating,
+    reals,
+    reference,
+)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -31,66 +39,10 @@ def _one_thread():
     torch.set_num_threads(threads)
 
 
-def reals(n, seed, name="test"):
-    array = np.random.default_rng(seed).integers(0, 256, (n, 8, 8, 3), dtype=np.uint8)
-    return Samples.of(array, "images", name, "npy")
-
-
-def reference(**sizes):
-    splits = {name: reals(n, i, name) for i, (name, n) in enumerate(sizes.items())}
-    return Reference.of("r", "npz", splits, seen=dict.fromkeys(splits, "unknown"), rule="a test made them")
-
-
-class Convolving(nn.Module):
-    """A generator whose float32 convolutions would differ with the batch, if it were let."""
-
-    def __init__(self):
-        super().__init__()
-        torch.manual_seed(0)
-        self.first = nn.Linear(16, 64 * 16)
-        self.layers = nn.Sequential(nn.ConvTranspose2d(64, 32, 4, 2, 1), nn.ReLU(), nn.Conv2d(32, 3, 3, padding=1))
-        self.gain = 1.0
-
-    def forward(self, z):
-        return torch.tanh(self.gain * self.layers(self.first(z).view(-1, 64, 4, 4)))
-
-
-class Judging(nn.Module):
-    def __init__(self):
-        super().__init__()
-        torch.manual_seed(1)
-        self.layers = nn.Sequential(nn.Conv2d(3, 32, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(32 * 64, 1))
-
-    def forward(self, x):
-        return self.layers(x)
-
-
-class Classifying(RandomConv):
-    """Random features with logits, to have every kind of node."""
-
-    classes = 10
-
-    def extract(self, images):
-        features = super().extract(images).features
-        return Activations(features, features[:, :10].contiguous())
-
-
-def evidence(subject=None, *, batch=512, samples=75, seed=3, against="test", store=None, extractor=None, **sizes):
-    subject = subject or Subject.from_modules(Convolving(), Judging(), latent=16)
-    return Evidence(
-        subject,
-        reference(**(sizes or {"train": 60, "calibration": 40, "test": 50})),
-        extractor or Classifying(ExtractorOptions(SHAPE)),
-        EvidencePlan(samples=samples, seed=seed, against=against, batch=batch),
-        store or Store(None),
-        Silent(),
-    )
-
-
 @pytest.fixture(scope="module")
 def whole():
     made = evidence(batch=500)
-    return {name: made.node(name) for name in node_names()}
+    return {name: made.node(name) for name in NODES}
 
 
 @pytest.mark.parametrize("batch", [1, 16, 17, 64])
@@ -157,11 +109,222 @@ def test_a_static_program_is_only_called_with_its_own_batch():
     torch.testing.assert_close(made.node("features/fake"), expected, rtol=1e-4, atol=1e-5)
 
 
+# --- moments
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_moments_are_those_of_the_features(whole, side):
+    made = evidence(batch=16)
+    total = made.moments(side).total
+    features = whole[f"features/{side}"].double().numpy()
+    assert total.n == len(features)
+    # Two orders of summing float64: rounding, relative to the largest entry.
+    rounding = len(features) * 2**-52
+    np.testing.assert_allclose(total.mean, features.mean(0), rtol=0, atol=rounding * np.abs(features).max())
+    covariance = np.cov(features, rowvar=False)
+    np.testing.assert_allclose(total.covariance, covariance, rtol=0, atol=4 * rounding * (features**2).max())
+    assert made.moments(side) is made.moments(side)
+
+
+def test_moments_do_not_depend_on_the_store_and_are_no_tensor(tmp_path, whole):
+    plain, kept = evidence().moments("fake"), evidence(store=Store(tmp_path)).moments("fake")
+    assert torch.equal(plain.total.scatter, kept.total.scatter)
+    with pytest.raises(
+        EvidenceError, match=r"'moments/fake': moments are no tensor; ask for them by moments\('fake'\)"
+    ):
+        evidence().node("moments/fake")
+    with pytest.raises(EvidenceError, match="is not read in blocks"):
+        evidence().blocks("moments/fake")
+
+
+# --- labels
+
+
+def test_labels_of_reals_are_those_of_the_samples():
+    made = evidence()
+    assert made.node("labels/real").tolist() == [i % 10 for i in range(50)]
+    assert made.node("labels/real").dtype == torch.int64
+    fake = made.null.fake
+    assert np.array_equal(made.node("labels/null-fake"), fake.labels)
+    assert len(made.node("labels/null-real")) == made.count("labels/null-real") == 50
+    made.node("labels/real").fill_(-1)  # a copy: the samples are what they were
+    assert made.node("labels/real").tolist() == [i % 10 for i in range(50)]
+
+
+def test_labels_of_generated_samples_are_those_they_were_made_from(whole):
+    subject = Subject.from_modules(Convolving(), latent=16, classes=10)
+    made = evidence(subject)
+    labels = made.node("labels/fake")
+    assert torch.equal(labels, subject.labels(3, 0, 75))
+    assert len(labels) == made.count("labels/fake") == 75
+    x = subject.generate(subject.latents(3, 0, 16), labels[:16])
+    features = made.extractor.extract(to_uint8(x, -1.0, 1.0)).features
+    assert torch.equal(made.node("features/fake")[:16], features)
+    assert not torch.equal(made.node("features/fake"), whole["features/fake"])
+
+
+def unlabelled(samples):
+    return Samples.of(samples.array, "images", samples.name, "npy")
+
+
+@pytest.mark.parametrize(
+    ("side", "more", "told"),
+    [
+        ("fake", {}, "the generator is unconditional: its samples have no labels"),
+        ("fake", {"classes": 7}, "the generator has 7 classes, the reference 10"),
+        ("fake", {"samples": unlabelled}, "the samples of fakes have no labels"),
+        ("fake", {"samples": "other"}, "the classes of the subject's samples are not those of the reference"),
+        ("fake", {"samples": "same"}, None),
+        ("fake", {"classes": 10}, None),
+        ("null-fake", {"test": 3}, "3 reals are too few"),
+        ("real", {"unlabelled": True}, "the samples of test have no labels"),
+    ],
+)
+def test_labels_that_cannot_be_had_are_told(side, more, told):
+    samples = reals(40, 9, "fakes")
+    if "classes" in more:
+        made = evidence(Subject.from_modules(Convolving(), latent=16, classes=more["classes"]))
+    elif "unlabelled" in more:
+        splits = {"test": unlabelled(reals(50, 0))}
+        made = evidence()
+        made.reference = Reference.of("r", "npz", splits, seen={"test": "unknown"}, rule="one")
+    elif "samples" in more:
+        other = Samples.of(samples.array, "images", "fakes", "npy", labels=samples.labels, classes=CLASSES[::-1])
+        chosen = {"other": other, "same": samples}.get(more["samples"]) or unlabelled(samples)
+        made = evidence(subject_of_samples(chosen), samples=30)
+    else:
+        made = evidence(**more)
+    assert (made.missing(f"labels/{side}") is None) == (told is None)
+    if told is None:
+        assert len(made.node(f"labels/{side}")) == made.count(f"labels/{side}")
+        return
+    with pytest.raises(EvidenceError, match=told):
+        made.node(f"labels/{side}")
+
+
+def test_labels_go_with_their_samples_when_some_are_drawn():
+    samples = reals(40, 9, "fakes")
+    made = evidence(subject_of_samples(samples), samples=10)
+    assert np.array_equal(made.node("labels/fake"), samples.labels[rows(40, 10, 3, "fake")])
+
+
+# --- levels
+
+
+@pytest.mark.parametrize("quantiser", ["round", "floor", "none"])
+def test_the_quantiser_says_what_the_extractor_is_given(quantiser):
+    made = evidence(quantiser=quantiser, extractor=Pixels(ExtractorOptions(SHAPE)))
+    x = torch.cat([made.subject.generate(made.subject.latents(3, start, 16)) for start in range(0, 80, 16)])[:75]
+    levels = (x.double().clamp(-1, 1) + 1) / 2 * 255
+    found = made.node("features/fake").double().reshape(75, *SHAPE) * 255
+    if quantiser == "none":
+        # Three roundings to float32 at 255 here, and two of the pixels.
+        assert float((found - levels).abs().max()) <= 5 * 255 * 2**-24
+        return
+    expected = (levels + 0.5).floor() if quantiser == "round" else levels.floor()
+    # A value that rounding puts at the other side of an edge may be a level off.
+    is_edge = (levels + (0.5 if quantiser == "round" else 0.0)).frac()
+    is_edge = torch.minimum(is_edge, 1 - is_edge) < 1e-4
+    assert torch.equal(found.round()[~is_edge], expected[~is_edge])
+    assert float(is_edge.double().mean()) < 0.01
+    assert float((found - found.round()).abs().max()) <= 2 * 255 * 2**-24  # levels are whole numbers
+
+
+def test_reals_are_levels_already_whatever_the_quantiser(whole):
+    made = evidence(quantiser="none")
+    assert torch.equal(made.node("features/real"), whole["features/real"])
+    # The discriminator is given what the generator made, before any quantisation.
+    assert torch.equal(made.node("scores/fake"), whole["scores/fake"])
+    assert not torch.equal(made.node("features/fake"), whole["features/fake"])
+
+
+@pytest.mark.parametrize("quantiser", ["round", "floor", "none"])
+def test_float_samples_are_quantised_as_generated_ones(quantiser):
+    array = np.random.default_rng(0).uniform(0, 1, (20, *SHAPE)).astype(np.float32)
+    samples = Samples.of(array, "floats", "f", "npy", value_range=(0.0, 1.0))
+    made = evidence(
+        subject_of_samples(samples), samples=20, quantiser=quantiser, extractor=Pixels(ExtractorOptions(SHAPE))
+    )
+    found = made.node("features/fake").double().numpy().reshape(array.shape) * 255
+    levels = array.astype(np.float64) * 255
+    expected = {"round": np.floor(levels + 0.5), "floor": np.floor(levels), "none": levels}[quantiser]
+    near = np.abs(found - expected) <= 5 * 255 * 2**-24
+    edges = np.abs((levels + (quantiser == "round") * 0.5) % 1 - 0.5) > 0.5 - 1e-4
+    assert np.all(near | edges)
+    assert near.mean() > 0.99
+
+
+# --- more samples of the same
+
+
+def test_rows_of_a_smaller_audit_are_taken_over(whole):
+    earlier = evidence(samples=40)
+    ask(earlier)
+    made = evidence(earlier=earlier)
+    made.extractor.extract = counted(made.extractor.extract, calls := [])
+    values = ask(made)
+    assert all(torch.equal(a, b) for a, b in zip(values, [whole[name] for name in ASKED], strict=True))
+    # Of 40 rows, 32 are whole blocks; the rest is made anew, and no real.
+    assert generating(made) == [32, 48, 64]
+    assert calls == [16] * 3
+    assert made.node("features/real") is earlier.node("features/real")
+
+
+@pytest.mark.parametrize("batch", [16, 64])
+@pytest.mark.parametrize("is_kept", [True, False])
+def test_taking_over_changes_no_bit_with_or_without_a_store(tmp_path, whole, is_kept, batch):
+    store = Store(tmp_path if is_kept else None)
+    earlier = None
+    for samples in (17, 40, 60, 75):
+        earlier = evidence(samples=samples, batch=batch, store=store, earlier=earlier)
+        ask(earlier)
+    for name in ASKED:
+        assert torch.equal(earlier.node(name), whole[name])
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"seed": 4},
+        {"quantiser": "floor"},
+        {"extractor": Pixels(ExtractorOptions(SHAPE))},
+        {"against": "train"},
+    ],
+)
+def test_only_rows_of_the_same_are_taken_over(other):
+    earlier = evidence(samples=40)
+    ask(earlier)
+    made, plain = evidence(earlier=earlier, **other), evidence(**other)
+    for name in ("features/fake", "features/real", "scores/fake"):
+        assert torch.equal(made.node(name), plain.node(name)), name
+
+
+def test_of_samples_another_draw_is_taken_anew():
+    """The first 10 of a draw of 20 are not a draw of 10."""
+    subject = subject_of_samples(reals(40, 9, "fakes"))
+    earlier = evidence(subject, samples=16)
+    earlier.node("features/fake")
+    made = evidence(subject, samples=32, earlier=earlier)
+    assert torch.equal(made.node("features/fake"), evidence(subject, samples=32).node("features/fake"))
+    assert not torch.equal(made.node("features/fake")[:16], earlier.node("features/fake"))
+
+
+def counted(extract, calls):
+    def counting(images):
+        calls.append(len(images))
+        return extract(images)
+
+    return counting
+
+
 # --- the store
 
 
+ASKED = ("features/fake", "scores/fake", "features/real", "scores/test", "logits/real")
+
+
 def ask(made):
-    return [made.node(name) for name in ("features/fake", "scores/fake", "features/real", "scores/test", "logits/real")]
+    return [made.node(name) for name in ASKED]
 
 
 def test_the_second_audit_computes_nothing(tmp_path):
@@ -233,8 +396,16 @@ def test_a_view_reads_what_was_declared_and_nothing_else(whole):
         view["scores/fake"]
     assert view.null_rule == made.null.rule
     assert view.against == "test"
-    assert view.classes == ()
+    assert view.classes == CLASSES
+    assert View(evidence(extractor=Pixels(ExtractorOptions(SHAPE))), []).classes == ()
     assert view.missing("features/real") is None
+    assert view.world is made.ranks
+    assert torch.equal(torch.cat([rows for _, rows in view.blocks("features/real")]), whole["features/real"])
+    with pytest.raises(EvidenceError, match="'scores/test' was read without being declared"):
+        view.blocks("scores/test")
+    with pytest.raises(EvidenceError, match="'moments/real' was read without being declared"):
+        view.moments("real")  # declaring the features is not enough
+    assert View(made, ["moments/real"]).moments("real") is made.moments("real")
 
 
 @pytest.mark.parametrize("name", ["features/other", "colours/real", "scores/real", ""])
@@ -292,8 +463,6 @@ def test_samples_are_used_whole_or_drawn_in_order():
 
 
 def test_features_are_used_as_they_stand():
-    from ganaudit.features.identity import Identity
-
     def features(n, seed):
         return Samples.of(np.random.default_rng(seed).normal(size=(n, 6)), "features", "f", "npy")
 
@@ -306,8 +475,9 @@ def test_features_are_used_as_they_stand():
         Store(None),
         Silent(),
     )
-    assert made.node("features/real").dtype == torch.float64
-    assert np.array_equal(made.node("features/real").numpy(), real.array)
+    for node, samples in (("features/real", real), ("features/fake", made.subject.samples)):
+        assert made.node(node).dtype == torch.float64
+        assert np.array_equal(made.node(node).numpy(), samples.array)
 
 
 # --- the null
