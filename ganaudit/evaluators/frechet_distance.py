@@ -8,17 +8,25 @@ from typing import ClassVar
 import numpy as np
 from torch import Tensor
 
-from ganaudit.document.model import Axis, Curve, Detail, Interval, Measurement, Null, Series
-from ganaudit.document.spec import EvaluatorSpec, Findings, MeasurementSpec
+from ganaudit.document.model import Axis, Curve, Detail, Interval, Measurement, Note, Null, Series, Table
+from ganaudit.document.spec import EvaluatorSpec, Exhibit, Findings, MeasurementSpec, NotAssessable
 from ganaudit.evidence.view import View
 from ganaudit.numerics.frechet import frechet_bias, frechet_distance
-from ganaudit.numerics.frechet_inference import corrected_frechet_distance, samples_needed
+from ganaudit.numerics.frechet_classes import ClassDistance, class_distances
+from ganaudit.numerics.frechet_extrapolation import samples_needed
+from ganaudit.numerics.frechet_inference import FrechetEstimate, Side, estimated_frechet_distance
+from ganaudit.numerics.intervals import normal
 from ganaudit.numerics.moments import Moments
 
 __all__ = ["FrechetDistance"]
 
-_POINTS, _WIDE_POINTS, _WIDE = 8, 3, 512  # a point costs the cube of the features: few of them where they are wide
+_UNIT = "squared feature units"
+_METHOD = "normal, standard error by influences and by pairs of samples"
 _COVERS = "the drawing of both the real and the generated samples; not the training of the generator"
+_COVERS_FAKES = (
+    "the drawing of the generated samples; not that of the published reals, nor the training of the generator"
+)
+_SHOWN, _CLASSES, _POINTS = 16, 100, 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,39 +37,53 @@ class FrechetDistance:
         id="frechet-distance",
         title="Fréchet distance",
         question="How far do generated samples lie from real ones, in the means and covariances of their features?",
-        needs=("features/real", "features/fake", "features/null-real", "features/null-fake"),
-        minimum={"features/real": 2, "features/fake": 2},
+        needs=("moments/real", "moments/fake", "moments/null-real", "moments/null-fake"),
+        wants=tuple(
+            f"{kind}/{side}" for kind in ("features", "labels") for side in ("real", "fake", "null-real", "null-fake")
+        ),
+        minimum={"moments/fake": 2},
         measurements=(
             MeasurementSpec(
                 key="fd",
                 title="Fréchet distance",
                 meaning="Squared distance between two Gaussians fitted to real and generated features; 0 is equal.",
-                unit="squared feature units",
+                unit=_UNIT,
                 better="lower",
                 bounds=(0.0, None),
                 estimator=(
                     "|mu_r - mu_f|^2 + tr(S_r + S_f - 2 (S_r S_f)^(1/2)); sample covariances with divisor n - 1; "
-                    "biased upward at finite n; trace of the root by symmetric eigenvalues, or by the singular values "
-                    "of the centred cross-Gram where there are fewer samples than dimensions"
+                    "biased upward at finite n; trace of the root by Cholesky factor and symmetric eigenvalues, or by "
+                    "the centred cross-Gram where there are no more samples than dimensions"
                 ),
             ),
             MeasurementSpec(
                 key="fd-corrected",
                 title="Fréchet distance, bias removed",
                 meaning="The distance to be expected with endless samples; below 0 by chance where nothing differs.",
-                unit="squared feature units",
+                unit=_UNIT,
                 better="lower",
                 estimator=(
-                    "2 fd(n) - mean fd(n/2) over both halves of 4 random halvings of both sides; standard error from "
-                    "each sample's influence, 2 (mean difference).x + x'(I - T)x with T the optimal map between the "
-                    "two Gaussians"
+                    "group jackknife G fd(n) - (G - 1) mean fd(n - n/G), a random group of the same size left out of "
+                    "both sides; standard error from each sample's influence, 2 (mean difference).x + x'(I - T)x with "
+                    "T the optimal map between the two Gaussians, and from pairs of samples for the second order"
+                ),
+            ),
+            MeasurementSpec(
+                key="fd-infinity",
+                title="Fréchet distance, extrapolated",
+                meaning="As fd-corrected, by a straight line through the distance at several n down to n/4.",
+                unit=_UNIT,
+                better="lower",
+                estimator=(
+                    "intercept of the least-squares line of mean fd over 1/n, weights n^2, both sides cut to n samples "
+                    "together; standard error as for fd-corrected"
                 ),
             ),
             MeasurementSpec(
                 key="bias-floor",
                 title="Bias floor",
                 meaning="What fd would be expected to show at these n if nothing differed.",
-                unit="squared feature units",
+                unit=_UNIT,
                 better="none",
                 bounds=(0.0, None),
                 estimator=(
@@ -78,99 +100,278 @@ class FrechetDistance:
             "Heusel et al., GANs Trained by a Two Time-Scale Update Rule Converge to a Local Nash Equilibrium, 2017, "
             "arXiv:1706.08500",
             "Chong and Forsyth, Effectively Unbiased FID and Inception Score, 2020, arXiv:1911.07023",
+            "Rippl, Munk and Sturm, Limit laws of the empirical Wasserstein distance: Gaussian distributions, 2016, "
+            "arXiv:1507.04090",
         ),
     )
 
     def evaluate(self, view: View, rng: np.random.Generator) -> Findings:
-        """Return fd, fd without its bias, the bias floor, the nulls, and fd over the number of samples."""
-        real, fake = view["features/real"], view["features/fake"]
-        null = self._null(view)
-        fd = self.spec.measurement(
-            "fd",
-            frechet_distance(real, fake),
-            {"real": len(real), "fake": len(fake)},
-            interval_reason=_why_no_interval(null, len(fake)),
-            null=null,
-            null_reason=None if null else view.null_rule,
-        )
-        measurements = [fd, self._corrected(view, real, fake, rng), self._floor(real, fake)]
-        details: list[Detail] = [self._over_n(view, real, fake, rng)]
-        return Findings(measurements, details)
+        """Return fd, fd without its bias in two ways and the bias floor, their nulls, fd over n and by class."""
+        main = _Comparison.of(view, "real", "fake", rng)
+        null = None
+        if view.missing("moments/null-fake") is None and view.missing("moments/null-real") is None:
+            null = _Comparison.of(view, "null-real", "null-fake", rng)
+        floor = self._floor(main)
+        corrected = self._estimated("fd-corrected", main, null, view)
+        infinity = self._estimated("fd-infinity", main, null, view)
+        measurements = [self._distance(main, null, view), corrected, infinity, floor]
+        details: list[Detail] = [Note(text=_in_words(main, null, floor, corrected))]
+        details += [_over_n(view, main, null, rng), _parts(main)]
+        details += _by_class(view, rng)
+        return Findings(measurements, details, exhibits=_exhibits(main))
 
-    def _corrected(self, view: View, real: Tensor, fake: Tensor, rng: np.random.Generator) -> Measurement:
-        sizes = {"real": len(real), "fake": len(fake)}
-        needed = samples_needed(real.shape[1])
-        if min(sizes.values()) < needed:
-            reason = (
-                f"removing the bias needs {needed} samples of each side for {real.shape[1]} features; found {sizes}"
-            )
-            return self.spec.measurement("fd-corrected", None, sizes, reason=reason)
-        found = corrected_frechet_distance(real, fake, rng)
-        bounds = found.interval(0.95)
-        null, why = self._corrected_null(view, needed, rng)
+    def _distance(self, main: _Comparison, null: _Comparison | None, view: View) -> Measurement:
+        measured = None if null is None else Null(value=null.distance, n=null.n_fake, rule=view.null_rule)
         return self.spec.measurement(
-            "fd-corrected",
-            found.value,
-            sizes,
-            interval=Interval(
-                low=bounds.low,
-                high=bounds.high,
-                level=0.95,
-                method="normal, standard error by influences",
-                covers=_COVERS,
-            ),
-            null=null,
-            null_reason=why,
+            "fd",
+            main.distance,
+            main.sizes,
+            interval_reason=_why_no_interval(measured, main.n_fake),
+            null=measured,
+            null_reason=None if measured else view.null_rule,
         )
 
-    def _corrected_null(self, view: View, needed: int, rng: np.random.Generator) -> tuple[Null | None, str | None]:
-        if view.missing("features/null-fake") is not None:
-            return None, view.null_rule
-        real, stand_in = view["features/null-real"], view["features/null-fake"]
-        if min(len(real), len(stand_in)) < needed:
-            return None, f"needs {needed} reals on each side ({view.null_rule})"
-        found = corrected_frechet_distance(real, stand_in, rng)
-        bounds = found.interval(0.95)
-        return Null(value=found.value, low=bounds.low, high=bounds.high, n=len(stand_in), rule=view.null_rule), None
+    def _estimated(self, key: str, main: _Comparison, null: _Comparison | None, view: View) -> Measurement:
+        sizes = 2 if key == "fd-corrected" else 3
+        found, same = (None if side is None else side.unbiased(sizes) for side in (main, null))
+        if found is None:
+            reason = f"taking the bias off by {sizes} sizes {main.why_not(sizes)}"
+            return self.spec.measurement(key, None, main.sizes, reason=reason)
+        bounds = normal(*found, 0.95)
+        covers = _COVERS_FAKES if main.is_published else _COVERS
+        interval = Interval(low=bounds.low, high=bounds.high, level=0.95, method=_METHOD, covers=covers)
+        if null is None or same is None:
+            why = view.null_rule if null is None else f"the null {null.why_not(sizes)} ({view.null_rule})"
+            return self.spec.measurement(key, found[0], main.sizes, interval=interval, null_reason=why)
+        spread = normal(*same, 0.95)
+        measured = Null(value=same[0], low=spread.low, high=spread.high, n=null.n_fake, rule=view.null_rule)
+        return self.spec.measurement(key, found[0], main.sizes, interval=interval, null=measured)
 
-    def _floor(self, real: Tensor, fake: Tensor) -> Measurement:
-        sizes = {"real": len(real), "fake": len(fake)}
-        if len(real) <= real.shape[1]:
-            reason = f"needs more reals than features: {real.shape[1] + 1}; found {len(real)}"
-            return self.spec.measurement("bias-floor", None, sizes, reason=reason)
+    def _floor(self, main: _Comparison) -> Measurement:
+        reals = main.real_moments
+        if reals is None or (reals.n is not None and reals.n <= reals.features):
+            reason = f"needs more reals than features: {main.features + 1}; found {main.n_real}"
+            return self.spec.measurement("bias-floor", None, main.sizes, reason=reason)
         return self.spec.measurement(
             "bias-floor",
-            frechet_bias(Moments.of(real).covariance, len(real), len(fake)),
-            sizes,
+            frechet_bias(reals.covariance, main.n_real, main.n_fake),
+            main.sizes,
             interval_reason="an expectation by formula, for features near Gaussian",
             null_reason="it is itself the value under equal distributions; the null of fd is the measured one",
         )
 
-    def _null(self, view: View) -> Null | None:
-        if view.missing("features/null-fake") is not None:
-            return None
-        real, stand_in = view["features/null-real"], view["features/null-fake"]
-        return Null(value=frechet_distance(real, stand_in), n=len(stand_in), rule=view.null_rule)
 
-    def _over_n(self, view: View, real: Tensor, fake: Tensor, rng: np.random.Generator) -> Curve:
-        """Return fd and its null over n: the generated side is cut to its first n of one random order."""
-        sides = [("generated", real, fake)]
-        if view.missing("features/null-fake") is None:
-            sides.append(("null: real against real", view["features/null-real"], view["features/null-fake"]))
-        series = []
-        for name, against, moving in sides:
-            order = rng.permutation(len(moving))
-            points = _POINTS if moving.shape[1] <= _WIDE else _WIDE_POINTS
-            sizes = sorted({max(2, round(len(moving) * i / points)) for i in range(1, points + 1)})
-            values = [frechet_distance(against, moving[order[:n]]) for n in sizes]
-            series.append(Series(name=name, x=[float(n) for n in sizes], y=values))
-        return Curve(
-            title="Fréchet distance over the number of samples",
-            x=Axis(title="samples on the generated side"),
-            y=Axis(title="Fréchet distance", log=all(min(s.y) > 0 for s in series)),
-            series=series,
-            points=True,
+@dataclass(frozen=True, slots=True, eq=False)
+class _Comparison:
+    """One side of reals against one that should look like them."""
+
+    features: int
+    n_real: int | None
+    n_fake: int
+    is_published: bool
+    distance: float
+    real_moments: Moments | None
+    """None where there are too few samples to be worth their moments."""
+    fake_moments: Moments | None
+    estimate: FrechetEstimate | None
+
+    @classmethod
+    def of(cls, view: View, real: str, fake: str, rng: np.random.Generator) -> _Comparison:
+        """Return the comparison of two sides of the evidence, and of nulls without reading every sample."""
+        one, other = _fitted(view, real), _fitted(view, fake)
+        n_real, n_fake = (len(side) if isinstance(side, Tensor) else side.n for side in (one, other))
+        assert n_fake is not None
+        if n_real is not None and n_real < 2:
+            raise NotAssessable(f"needs at least 2 real samples; there are {n_real}")
+        is_published = view.missing(f"features/{real}") is not None
+        estimate = None
+        if isinstance(one, Moments) and isinstance(other, Moments):
+            estimate = _estimate(view, real, fake, rng, is_published)
+        return cls(
+            features=len(one.mean) if isinstance(one, Moments) else one.shape[1],
+            n_real=n_real,
+            n_fake=n_fake,
+            is_published=is_published,
+            distance=frechet_distance(one, other) if estimate is None else estimate.plug_in,
+            real_moments=one if isinstance(one, Moments) else None,
+            fake_moments=other if isinstance(other, Moments) else None,
+            estimate=estimate,
         )
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        return {"fake": self.n_fake} if self.n_real is None else {"real": self.n_real, "fake": self.n_fake}
+
+    def unbiased(self, sizes: int) -> tuple[float, float] | None:
+        """Return the distance without its bias, by 2 sizes or by a line through 3 or more, and its standard error."""
+        if self.estimate is None:
+            return None
+        found = self.estimate if sizes == 2 else self.estimate.line
+        if found is None:
+            return None
+        return found.value if isinstance(found, FrechetEstimate) else found.intercept, found.standard_error
+
+    def why_not(self, sizes: int) -> str:
+        needed = samples_needed(self.features, sizes)
+        return f"needs {needed} samples of each side for {self.features} features; found {self.sizes}"
+
+
+def _fitted(view: View, side: str) -> Tensor | Moments:
+    """Return the moments of a side, or its features where these are no more than their dimensions."""
+    if view.missing(f"features/{side}") is None:
+        features = view[f"features/{side}"]
+        if len(features) <= features.shape[1]:
+            return features
+    return view.moments(side).total
+
+
+def _estimate(view: View, real: str, fake: str, rng: np.random.Generator, is_published: bool) -> FrechetEstimate | None:
+    moments = view.moments(fake)
+    core, groups = moments.core.n, len(moments.groups)
+    if groups < 2:
+        return None
+    assert core is not None
+
+    def sampled(side: str) -> Side:
+        found = Side.of(view[f"features/{side}"], view.moments(side), rng)
+        return Side(found.moments, found.rows, lambda: view.blocks(f"features/{side}"))
+
+    one = Side.drawn(view.moments(real).total, core, groups, rng) if is_published else sampled(real)
+    return estimated_frechet_distance(one, sampled(fake), view.world, same_law=real.startswith("null"))
+
+
+def _over_n(view: View, main: _Comparison, null: _Comparison | None, rng: np.random.Generator) -> Curve:
+    """Return fd and its null over n, as both sides are cut to n samples; where that is too few, the generated alone."""
+    thins = main.estimate is not None
+    series = []
+    for name, found, real, fake in (
+        ("generated", main, "real", "fake"),
+        ("null: real against real", null, "null-real", "null-fake"),
+    ):
+        if found is not None and (found.estimate is not None) == thins:
+            points = _thinned(found.estimate) if found.estimate is not None else _cut(view, real, fake, rng)
+            series.append(Series(name=name, x=[float(n) for n, _ in points], y=[value for _, value in points]))
+    return Curve(
+        title="Fréchet distance over the number of samples",
+        x=Axis(title="samples on each side" if thins else "samples on the generated side"),
+        y=Axis(title="Fréchet distance", log=all(min(s.y) > 0 for s in series)),
+        series=series,
+        points=True,
+    )
+
+
+def _thinned(found: FrechetEstimate) -> list[tuple[int, float]]:
+    return list(zip(found.thinned.sizes, found.thinned.values, strict=True))
+
+
+def _cut(view: View, real: str, fake: str, rng: np.random.Generator) -> list[tuple[int, float]]:
+    against, moving = _fitted(view, real), view[f"features/{fake}"]
+    order = rng.permutation(len(moving))
+    sizes = sorted({max(2, round(len(moving) * i / _POINTS)) for i in range(1, _POINTS + 1)})
+    return [(n, frechet_distance(against, moving[order[:n]])) for n in sizes]
+
+
+def _parts(main: _Comparison) -> Table:
+    rows: list[list[str | int | float | None]] = [
+        ["dimensions of the features", main.features],
+        ["samples per dimension, smaller side", round(min(main.sizes.values()) / main.features, 3)],
+    ]
+    if main.real_moments is not None and main.fake_moments is not None:
+        shift = float((main.real_moments.mean - main.fake_moments.mean).square().sum())
+        rows += [["of fd, from the means", shift], ["of fd, from the covariances", main.distance - shift]]
+    if main.estimate is not None:
+        rows.append(["bias removed by fd-corrected", main.distance - main.estimate.value])
+        rows.append(["standard error of fd-corrected", main.estimate.standard_error])
+        if main.estimate.line is not None:
+            rows.append(["slope of the line over 1/n", main.estimate.line.slope])
+            rows.append(["R² of the line over 1/n", main.estimate.line.r_squared])
+    return Table(title="What the distance is made of", columns=["", "value"], rows=rows)
+
+
+def _by_class(view: View, rng: np.random.Generator) -> list[Detail]:
+    if any(view.missing(f"{kind}/{side}") is not None for kind in ("labels", "features") for side in ("real", "fake")):
+        return []
+    found = _classes(view, "real", "fake", rng)
+    null: dict[int, float | None] = {}
+    if all(view.missing(f"{kind}/null-{side}") is None for kind in ("labels", "features") for side in ("real", "fake")):
+        null = {row.label: row.distance for row in _classes(view, "null-real", "null-fake", rng)}
+    kept = sorted(found, key=lambda row: -(row.distance or 0.0))[:_CLASSES]
+    names = view.classes if len(view.classes) > max(row.label for row in found) else ()
+    rows: list[list[str | int | float | None]] = []
+    for row in sorted(kept, key=lambda row: row.label):
+        low, high = None, None
+        if row.corrected is not None and row.standard_error is not None:
+            bounds = normal(row.corrected, row.standard_error, 0.95)
+            low, high = bounds.low, bounds.high
+        name = names[row.label] if names and row.label >= 0 else str(row.label)
+        rows.append([name, row.n_real, row.n_fake, row.distance, null.get(row.label), row.corrected, low, high])
+    columns = ["class", "n real", "n generated", "fd", "null of fd", "fd-corrected", "low", "high"]
+    title = "Fréchet distance by class"
+    if len(found) > len(kept):
+        title += f": the {_CLASSES} largest of {len(found)}"
+    few = "A class has few samples, so its fd is mostly bias: hold it against its null, or read fd-corrected."
+    return [Table(title=title, columns=columns, rows=rows), Note(text=few)]
+
+
+def _classes(view: View, real: str, fake: str, rng: np.random.Generator) -> list[ClassDistance]:
+    return class_distances(
+        view[f"features/{real}"],
+        view[f"labels/{real}"],
+        view[f"features/{fake}"],
+        view[f"labels/{fake}"],
+        rng,
+        view.world,
+    )
+
+
+def _exhibits(main: _Comparison) -> list[Exhibit]:
+    found = main.estimate
+    if found is None:
+        return []
+    shown = []
+    for side, influences, title, rule in (
+        ("fake", found.fake_influences, "Generated samples that raise the distance most", "generated"),
+        ("real", found.real_influences, "Real samples that generated ones miss most", "real"),
+    ):
+        if influences is None:
+            continue
+        top = influences.topk(min(_SHOWN, len(influences)))
+        added = (top.values / len(influences)).tolist()
+        shown.append(
+            Exhibit(
+                title=title,
+                rule=f"the {len(added)} of {len(influences)} {rule} samples with the largest influence on fd",
+                side="fake" if side == "fake" else "real",
+                indices=top.indices.tolist(),
+                captions=[_caption(value, main.distance) for value in added],
+            )
+        )
+    return shown
+
+
+def _caption(added: float, distance: float) -> str:
+    share = f" ({added / distance:.2%} of it)" if distance > 0 else ""
+    return f"adds {added:.3g} to fd{share}"
+
+
+def _in_words(main: _Comparison, null: _Comparison | None, floor: Measurement, corrected: Measurement) -> str:
+    """Return what fd means against its null or floor, and what is left without the bias."""
+    parts = []
+    if null is not None and null.n_fake == main.n_fake:
+        parts.append(f"fd is {main.distance:.4g}; reals against reals show {null.distance:.4g} at the same n.")
+    elif floor.value is not None:
+        parts.append(
+            f"fd is {main.distance:.4g}, of which about {floor.value:.4g} is what equal distributions would show at "
+            "these n."
+        )
+    found = corrected.interval
+    if found is not None:
+        left = f"Without the bias {corrected.value:.4g} is left, 95 % interval {found.low:.4g} to {found.high:.4g}: "
+        parts.append(left + ("more than chance." if found.low > 0 else "no difference is seen at these n."))
+    ratio = min(main.sizes.values()) / main.features
+    if ratio < 2:
+        parts.append(f"There are {ratio:.2g} samples per dimension, so fd is mostly bias.")
+    return " ".join(parts) or f"fd is {main.distance:.4g}; nothing here tells how much of it is bias."
 
 
 def _why_no_interval(null: Null | None, n: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -11,17 +12,22 @@ import torch
 from torch import Tensor
 
 from ganaudit.document.model import Interval, Measurement, Note, Null
-from ganaudit.document.spec import EvaluatorSpec, Findings, MeasurementSpec, NotAssessable
+from ganaudit.document.spec import EvaluatorSpec, Exhibit, Findings, MeasurementSpec, NotAssessable
 from ganaudit.evidence.view import View
-from ganaudit.numerics.intervals import Bounds, normal, wilson
+from ganaudit.numerics.neighbour_inference import half_scatter
 from ganaudit.numerics.neighbours import Neighbourhood, expected_coverage, neighbourhood
-from ganaudit.numerics.subsampling import subsampled_errors
 
 __all__ = ["PrecisionRecall"]
 
-_DRAWS, _MOST = 40, 500
-_COVERS = "the drawing of both the real and the generated samples, balls included; not the training of the generator"
+_COVERS = (
+    "the expected value of this statistic at these numbers of samples, over the drawing of both the real and the "
+    "generated samples, balls included; not the training of the generator, and not the value at other n"
+)
 _SHARE = "share of samples"
+_SHOWN = 16
+_DRAWS, _MOST = 50, 400
+_MIB = 2**20
+_NEAREST = "nearest other sample of either side, exact ties counting one half"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +38,8 @@ class PrecisionRecall:
     """k: the radius of a sample's ball reaches its k-th nearest neighbour on its own side."""
     boundary: Literal["<", "<="] = "<"
     """Whether a sample exactly on a ball's boundary is outside (``<``) or inside (``<=``)."""
+    memory: int = 256
+    """MiB that the sweep over all pairs may hold beside the features; it changes no number."""
 
     spec: ClassVar[EvaluatorSpec] = EvaluatorSpec(
         id="precision-recall",
@@ -76,25 +84,60 @@ class PrecisionRecall:
                 bounds=(0.0, 1.0),
                 estimator="balls as for precision; expectation under equal distributions is known exactly",
             ),
+            MeasurementSpec(
+                key="1-nn-accuracy-real",
+                title="Nearest-neighbour accuracy on reals",
+                meaning="Share of real samples whose nearest other sample is real; 0.5 cannot be told apart.",
+                unit=_SHARE,
+                better="target",
+                target=0.5,
+                bounds=(0.0, 1.0),
+                estimator=f"leave-one-out, {_NEAREST}; equal distributions give (N - 1)/(N + M - 1)",
+            ),
+            MeasurementSpec(
+                key="1-nn-accuracy-fake",
+                title="Nearest-neighbour accuracy on generated",
+                meaning="Share of generated samples whose nearest other sample is generated; 0.5 cannot be told apart.",
+                unit=_SHARE,
+                better="target",
+                target=0.5,
+                bounds=(0.0, 1.0),
+                estimator=f"leave-one-out, {_NEAREST}; equal distributions give (M - 1)/(N + M - 1)",
+            ),
+            MeasurementSpec(
+                key="realism",
+                title="Realism",
+                meaning="Largest ratio of a real ball's radius to the distance from its centre, median generated sample.",
+                unit="ratio",
+                better="higher",
+                bounds=(0.0, None),
+                estimator="max over reals of radius/distance, the half of the reals with the largest radii left out; "
+                "the lower median over generated samples",
+            ),
         ),
         misleads=(
             "One real outlier with a large ball can lift precision, one generated outlier recall; density and coverage "
             "resist that. In many dimensions precision and recall of equal distributions fall far below 1: read them "
-            "against their null."
+            "against their null. Generated samples that huddle near the middle of the features get high precision, "
+            "density and realism while coverage falls. Nearest-neighbour accuracy below 0.5 means that samples lie "
+            "closer to the other side than to their own, as copies do. All values move with n: compare at one n only."
         ),
         references=(
             "Kynkäänniemi et al., Improved Precision and Recall Metric for Assessing Generative Models, 2019, "
             "arXiv:1904.06991",
             "Naeem et al., Reliable Fidelity and Diversity Metrics for Generative Models, 2020, arXiv:2002.09797",
+            "Lopez-Paz and Oquab, Revisiting Classifier Two-Sample Tests, 2017, arXiv:1610.06545",
         ),
     )
 
     def __post_init__(self) -> None:
         if self.neighbours < 1:
             raise ValueError("neighbours must be at least 1")
+        if self.memory < 1:
+            raise ValueError("memory must be at least 1 MiB")
 
     def evaluate(self, view: View, rng: np.random.Generator) -> Findings:
-        """Return the four shares with intervals and nulls."""
+        """Return the shares, the accuracies and the median realism with intervals and nulls, and the samples to see."""
         real, fake = view["features/real"], view["features/fake"]
         needed = self.neighbours + 1
         if min(len(real), len(fake)) < needed:
@@ -102,19 +145,23 @@ class PrecisionRecall:
                 f"{self.neighbours} neighbours need at least {needed} samples on each side; there are {len(real)} real "
                 f"and {len(fake)} generated"
             )
-        found = neighbourhood(real, fake, self.neighbours, self.boundary)
+        found = self._swept(real, fake, view)
         intervals = self._intervals(found, real, fake, rng)
         nulls = self._nulls(view, rng, needed)
         sizes = {"real": len(real), "fake": len(fake)}
         values = _values(found)
         measurements = [self._measurement(key, values, sizes, intervals, nulls, view) for key in values]
-        expected = expected_coverage(len(real), len(fake), self.neighbours)
+        # Memory is an option that changes no number: two audits that differ in it alone are comparable.
+        conventions = {"boundary": self.boundary, "k": self.neighbours, "memory": "any"}
         notes = [
             Note(text=f"k = {self.neighbours}; a sample exactly on a boundary counts as "
                  f"{'outside' if self.boundary == '<' else 'inside'} ({self.boundary})."),
-            Note(text=f"Equal distributions have expected coverage {expected:.4f} at these n and k."),
+            Note(text=_reading(measurements, expected_coverage(len(real), len(fake), self.neighbours))),
         ]  # fmt: skip
-        return Findings(measurements, list(notes), conventions={"boundary": self.boundary, "k": self.neighbours})
+        return Findings(measurements, list(notes), conventions=conventions, exhibits=_exhibits(found))
+
+    def _swept(self, real: Tensor, fake: Tensor, view: View) -> Neighbourhood:
+        return neighbourhood(real, fake, self.neighbours, self.boundary, self.memory * _MIB, view.world)
 
     def _measurement(
         self,
@@ -125,14 +172,17 @@ class PrecisionRecall:
         nulls: Mapping[str, Null],
         view: View,
     ) -> Measurement:
+        if math.isinf(values[key]):
+            reason = "half or more of the generated samples lie exactly on a real one, where realism has no bound"
+            return self.spec.measurement(key, None, sizes, reason=reason)
+        short = f"halves of {dict(sizes)} are too few for {self.neighbours} neighbours"
+        unseen = "no generated sample comes near a real one: how this number scatters cannot be seen"
         return self.spec.measurement(
             key,
             values[key],
             sizes,
             interval=intervals.get(key),
-            interval_reason=None
-            if key in intervals
-            else f"halves of {dict(sizes)} are too few for {self.neighbours} neighbours",
+            interval_reason=None if key in intervals else unseen if intervals else short,
             null=nulls.get(key),
             null_reason=None if key in nulls else f"{self.neighbours} neighbours need more reals ({view.null_rule})",
         )
@@ -143,44 +193,32 @@ class PrecisionRecall:
         real, stand_in = view["features/null-real"], view["features/null-fake"]
         if min(len(real), len(stand_in)) < needed:
             return {}
-        found = neighbourhood(real, stand_in, self.neighbours, self.boundary)
+        found = self._swept(real, stand_in, view)
         intervals = self._intervals(found, real, stand_in, rng)
         nulls = {}
         for key, value in _values(found).items():
-            low, high = (intervals[key].low, intervals[key].high) if key in intervals else (None, None)
-            nulls[key] = Null(value=value, low=low, high=high, n=len(stand_in), rule=view.null_rule)
+            if math.isfinite(value):
+                low, high = (intervals[key].low, intervals[key].high) if key in intervals else (None, None)
+                nulls[key] = Null(value=value, low=low, high=high, n=len(stand_in), rule=view.null_rule)
         return nulls
 
     def _intervals(
         self, found: Neighbourhood, real: Tensor, fake: Tensor, rng: np.random.Generator
     ) -> dict[str, Interval]:
-        """Return the intervals of all four, or none where halves of a side hold too few neighbours."""
-        # Subsamples of very unequal sides keep the share of both, so the smaller one decides.
-        least = min(len(real), len(fake)) * min(0.5, _MOST / max(len(real), len(fake)))
-        if least < self.neighbours + 2:
+        """Return the intervals that can be had: none where halves of a side hold too few neighbours."""
+        sizes = {"real": len(real), "fake": len(fake)}
+        # Halves of very unequal sides keep the share of both, so the smaller one decides.
+        if min(sizes.values()) * min(1.0, 2 * _MOST / max(sizes.values())) < 2 * (self.neighbours + 1):
             return {}
-
-        def shares(a: Tensor, b: Tensor) -> Tensor:
-            return torch.tensor(list(_values(neighbourhood(a, b, self.neighbours, self.boundary)).values()))
-
-        errors = subsampled_errors(shares, real, fake, rng, _DRAWS, _MOST).tolist()
-        sizes = {"precision": len(fake), "recall": len(real), "coverage": len(real)}
+        scatter = half_scatter(real, fake, self.neighbours, self.boundary, rng, _DRAWS, _MOST)
         intervals = {}
-        for (key, value), error in zip(_values(found).items(), errors, strict=True):
-            bounds = _share_bounds(value, error, sizes[key]) if key in sizes else normal(value, error, 0.95)
-            method = f"{'Wilson score' if key in sizes else 'normal'}, standard error by subsampling ({_DRAWS} draws)"
-            low = max(bounds.low, 0.0)
-            intervals[key] = Interval(low=low, high=bounds.high, level=0.95, method=method, covers=_COVERS)
+        for key, value in _values(found).items():
+            bounds = scatter.interval(key.removeprefix("1-nn-"), value, sizes, 0.95)
+            if bounds is not None:
+                law = "normal" if key in ("density", "realism") else "Wilson score"
+                method = f"{law}, Student quantile, scatter between disjoint halves ({_DRAWS} halvings)"
+                intervals[key] = Interval(low=bounds.low, high=bounds.high, level=0.95, method=method, covers=_COVERS)
         return intervals
-
-
-def _share_bounds(share: float, error: float, n: int) -> Bounds:
-    """Return the Wilson interval of a share at the n whose binomial error equals ``error``, at most the real n.
-
-    Balls are drawn too, so a share rests on fewer independent samples than it counts.
-    """
-    effective = n if error == 0 or share in (0.0, 1.0) else min(n, max(1, int(share * (1 - share) / error**2)))
-    return wilson(share * effective, effective, 0.95)
 
 
 def _values(found: Neighbourhood) -> dict[str, float]:
@@ -189,4 +227,69 @@ def _values(found: Neighbourhood) -> dict[str, float]:
         "recall": found.recall,
         "density": found.density,
         "coverage": found.coverage,
+        "1-nn-accuracy-real": found.accuracy_real,
+        "1-nn-accuracy-fake": found.accuracy_fake,
+        "realism": float(found.realism.median()),
     }
+
+
+def _reading(measurements: list[Measurement], expected: float) -> str:
+    """Return in plain words how the values stand against their null and against what is known exactly."""
+    by_key = {m.key: m for m in measurements}
+    coverage = by_key["coverage"]
+    lines = [f"Equal distributions have expected coverage {expected:.4f} at these n and k"]
+    if coverage.value is not None and coverage.interval is not None:
+        if coverage.interval.high < expected:
+            lines[0] += f": of the reals it should reach, {1 - coverage.value / expected:.0%} are not reached"
+        else:
+            lines[0] += ", which the interval of coverage does not exclude"
+    for key, named in (("precision", "Precision"), ("recall", "Recall")):
+        m = by_key[key]
+        if m.value is not None and m.null is not None and m.interval is not None:
+            lines.append(f"{named} {m.value:.3f} {_against(m.interval, m.null)} the {m.null.value:.3f} of real samples")
+    reals, fakes = coverage.sizes["real"], coverage.sizes["fake"]
+    if reals != fakes:
+        others = reals + fakes - 1
+        lines.append(
+            f"With {reals} reals and {fakes} generated samples, equal distributions have nearest-neighbour accuracies "
+            f"{(reals - 1) / others:.3f} and {(fakes - 1) / others:.3f}, not 0.5"
+        )
+    return ". ".join(lines) + "."
+
+
+def _against(interval: Interval, null: Null) -> str:
+    low, high = (null.value if end is None else end for end in (null.low, null.high))
+    if interval.high < low:
+        return "is below"
+    return "is above" if interval.low > high else "cannot be told from"
+
+
+def _exhibits(found: Neighbourhood) -> list[Exhibit]:
+    """Return the generated samples that look least real and the reals that are farthest from being reached."""
+    least = torch.argsort(found.realism, stable=True)[:_SHOWN].tolist()
+    shown = [
+        Exhibit(
+            title="Least real generated samples",
+            rule=f"the {len(least)} of lowest realism",
+            side="fake",
+            indices=least,
+            captions=[f"realism {float(found.realism[i]):.3f}" for i in least],
+        )
+    ]
+    distances = torch.where(found.real_covered, -torch.inf, found.real_to_fake)
+    missed = torch.argsort(distances, descending=True, stable=True)[: min(_SHOWN, int((~found.real_covered).sum()))]
+    if len(missed):
+        shown.append(
+            Exhibit(
+                title="Real samples that no generated one comes near",
+                rule=f"the {len(missed)} uncovered reals farthest from any generated sample",
+                side="real",
+                indices=missed.tolist(),
+                captions=[_reach(float(found.real_to_fake[i]), float(found.real_radii[i])) for i in missed.tolist()],
+            )
+        )
+    return shown
+
+
+def _reach(distance: float, radius: float) -> str:
+    return f"nearest at {distance / radius:.2f} radii" if radius > 0 else f"nearest at {distance:.3g}"

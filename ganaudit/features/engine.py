@@ -11,16 +11,10 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-from ganaudit.features.extractor import Activations
+from ganaudit.features.extractor import BLOCK, GPU_BLOCK, Activations
 from ganaudit.progress import Task
 
 __all__ = ["BLOCK", "GPU_BLOCK", "extracted", "in_blocks"]
-
-BLOCK = 16
-"""Samples a network on a CPU sees at once, always."""
-
-GPU_BLOCK = 128
-"""Samples a network on a GPU sees at once, always."""
 
 
 def in_blocks(

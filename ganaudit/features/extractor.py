@@ -11,9 +11,13 @@ from torch import Tensor
 from ganaudit.features.precision import Precision
 from ganaudit.features.preprocessing import Preprocessing
 
-__all__ = ["Activations", "Extractor", "ExtractorOptions", "block_of"]
+__all__ = ["BLOCK", "GPU_BLOCK", "Activations", "Extractor", "ExtractorOptions", "block_of"]
 
-_CPU_BLOCK, _GPU_BLOCK = 16, 128
+BLOCK = 16
+"""Samples a network on a CPU sees at once, always: measured best, its activations then fit the caches."""
+
+GPU_BLOCK = 128
+"""Samples a network on a GPU sees at once, always."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,4 +70,4 @@ class Extractor(Protocol):
 
 def block_of(extractor: Extractor, device: str) -> int:
     """Return how many images ``extractor`` is given at once; measured best on a CPU's caches and on a GPU."""
-    return int(getattr(extractor, "block", _CPU_BLOCK if device == "cpu" else _GPU_BLOCK))
+    return int(getattr(extractor, "block", BLOCK if device == "cpu" else GPU_BLOCK))

@@ -88,26 +88,27 @@ def _tf1_bilinear(x: Tensor, size: int) -> Tensor:
 def _mixed(x: Tensor, length: int, size: int) -> Tensor:
     """Return ``x`` (B, length, K) at the ``size`` places, (B, size, K)."""
     if length <= _PRODUCT_UP_TO:
-        return torch.matmul(_tf1_matrix(length, size).to(x.device), x)
-    low, high, share = (part.to(x.device) for part in _tf1_places(length, size))
+        return torch.matmul(_tf1_matrix(length, size, x.device), x)
+    low, high, share = _tf1_places(length, size, x.device)
     first = x.index_select(1, low)
     return torch.lerp(first, x.index_select(1, high), share[:, None])
 
 
 @lru_cache(maxsize=32)
-def _tf1_places(length: int, size: int) -> tuple[Tensor, Tensor, Tensor]:
+def _tf1_places(length: int, size: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
     """Return for each place the source index below it, the one above it, and how far it is towards that one."""
     # In float32, as TensorFlow computes them: another precision picks another pixel at exact places.
     place = torch.arange(size, dtype=torch.float32) * torch.tensor(length / size, dtype=torch.float32)
     low = place.long()
-    return low, (low + 1).clamp_max(length - 1), place - low.to(torch.float32)
+    # Kept on the device: copying them there for every block would make it wait.
+    return low.to(device), (low + 1).clamp_max(length - 1).to(device), (place - low.to(torch.float32)).to(device)
 
 
 @lru_cache(maxsize=32)
-def _tf1_matrix(length: int, size: int) -> Tensor:
-    low, high, share = _tf1_places(length, size)
+def _tf1_matrix(length: int, size: int, device: torch.device) -> Tensor:
+    low, high, share = _tf1_places(length, size, torch.device("cpu"))
     matrix = torch.zeros(size, length)
     row = torch.arange(size)
     matrix[row, low] += 1 - share
     matrix[row, high] += share
-    return matrix
+    return matrix.to(device)

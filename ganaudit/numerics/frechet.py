@@ -3,61 +3,63 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from ganaudit.numerics.arguments import pair, whole
-from ganaudit.numerics.moments import Moments
+from ganaudit.numerics.arguments import matrix, whole
+from ganaudit.numerics.moments import GroupedMoments, Moments
+from ganaudit.numerics.symmetric import cholesky, congruence, eigenvalues, nuclear_norm, root_sum
 
-__all__ = ["frechet_bias", "frechet_distance", "frechet_distance_from_moments"]
+__all__ = ["frechet_bias", "frechet_distance", "frechet_distances"]
+
+_BATCHED = 128
 
 
-def frechet_distance(real: Tensor, fake: Tensor) -> float:
-    """Return the squared 2-Wasserstein distance between the Gaussians fitted to ``real`` (N, D) and ``fake`` (M, D).
+def frechet_distance(real: Tensor | Moments, fake: Tensor | Moments) -> float:
+    """Return the squared 2-Wasserstein distance between the Gaussians fitted to ``real`` and ``fake``.
 
     |mean_r - mean_f|^2 + tr S_r + tr S_f - 2 tr (S_r S_f)^(1/2), covariances with divisor n - 1; the squared unit of
-    the features, from 0 up. The plug-in estimate: biased upwards, by about ``frechet_bias`` when the two laws agree.
+    the features, from 0 up. Each side is features (N, D) or their moments. The plug-in estimate: biased upwards, by
+    about ``frechet_bias`` when the two laws agree.
 
-    With more samples than features on both sides the moments are used. Otherwise a covariance is singular, and the
-    trace of the root is taken as the sum of singular values of X Y^T (X, Y: centred features over the square root of
-    n - 1), which holds the same non-zero values and no rounding noise from the null space; it needs no more samples
-    than two.
+    The trace of the root is the sum of the singular values of B^T A for any roots A A^T = S_r and B B^T = S_f: no
+    matrix root, nothing complex. Of moments with a definite covariance, A is the Cholesky factor, which ``Moments``
+    keeps, and the squares of the singular values are the eigenvalues of A^T S_f A. Of features no more than D in
+    number, A^T is the centred features over the square root of n - 1, so that the product is a small Gram matrix and no
+    rounding comes in from the null space; it needs no more samples than two.
 
     Raises ValueError when a shape is not (samples, features), the features differ in number, a side has fewer than 2
     samples or an entry is not finite.
     Source: Dowson and Landau 1982; Heusel et al. 2017 (FID).
     """
-    real, fake = pair(real, fake, least=2)
-    if min(len(real), len(fake)) > real.shape[1]:
-        return frechet_distance_from_moments(Moments.of(real), Moments.of(fake))
-    real_mean, real_factor = _factor(real)
-    fake_mean, fake_factor = _factor(fake)
-    traces = real_factor.square().sum() + fake_factor.square().sum()
-    overlap = torch.linalg.svdvals(real_factor @ fake_factor.T).sum()
-    return _distance(real_mean - fake_mean, traces, overlap)
+    one, other = _fitted(real, "real"), _fitted(fake, "fake")
+    if one.mean.shape != other.mean.shape:
+        raise ValueError(f"fake: found {len(other.mean)} features; allowed: {len(one.mean)}, as in real")
+    # The distance of the covariances is a squared norm; rounding alone can carry the difference below 0.
+    traces = one.trace + other.trace - 2 * _overlap(one, other)
+    return float((one.mean - other.mean).square().sum() + traces.clamp_min(0))
 
 
-def frechet_distance_from_moments(real: Moments, fake: Moments) -> float:
-    """Return the Fréchet distance between the Gaussians with the given moments, covariances with divisor n - 1.
+def frechet_distances(real: GroupedMoments, fake: GroupedMoments, sets: Sequence[Sequence[int]]) -> Tensor:
+    """Return the Fréchet distances (J,) between J unions of groups of both sides, of the same groups on each.
 
-    The same quantity and units as ``frechet_distance``. tr (S_r S_f)^(1/2) is the sum of the square roots of the
-    eigenvalues of R S_f R with R R = S_r: symmetric throughout, so no complex root can arise. A covariance of n
-    samples has rank n - 1 at most; eigenvalues beyond that rank are rounding and are left out.
-
-    Raises ValueError when the features differ in number or a side has fewer than 2 samples.
+    The same numbers as ``frechet_distance`` of the unions, float64 on the CPU; up to 128 features all at once.
+    Raises ValueError as ``frechet_distance`` does.
     """
-    if real.mean.shape != fake.mean.shape:
-        raise ValueError(f"fake: found {len(fake.mean)} features; allowed: {len(real.mean)}, as in real")
-    real_covariance, fake_covariance = real.covariance, fake.covariance
-    features = len(real.mean)
-    values, vectors = torch.linalg.eigh(real_covariance)
-    rank = min(features, real.n - 1)
-    root = vectors[:, features - rank :] * values[features - rank :].clamp_min(0).sqrt()
-    inner = torch.linalg.eigvalsh(root.T @ fake_covariance @ root)
-    overlap = inner[rank - min(rank, fake.n - 1) :].clamp_min(0).sqrt().sum()
-    traces = real_covariance.trace() + fake_covariance.trace()
-    return _distance(real.mean - fake.mean, traces, overlap)
+    if real.core.features > _BATCHED or real.core.features != fake.core.features:
+        return torch.tensor([frechet_distance(real.union(s), fake.union(s)) for s in sets], dtype=torch.float64)
+    (real_means, real_covariances), (fake_means, fake_covariances) = real.unions(sets), fake.unions(sets)
+    lower, definite = cholesky(real_covariances)
+    lower = torch.where(definite[:, None, None], lower, 0.0)
+    overlaps, trusted = root_sum(eigenvalues(congruence(lower, fake_covariances)))
+    traces = (real_covariances + fake_covariances).diagonal(dim1=1, dim2=2).sum(1)
+    found = (real_means - fake_means).square().sum(1) + (traces - 2 * overlaps).clamp_min(0)
+    for number in (~(definite & trusted)).nonzero()[:, 0].tolist():
+        found[number] = frechet_distance(real.union(sets[number]), fake.union(sets[number]))
+    return found.cpu()
 
 
 def frechet_bias(covariance: Tensor, n_real: int | None, n_fake: int | None) -> float:
@@ -67,15 +69,17 @@ def frechet_bias(covariance: Tensor, n_real: int | None, n_fake: int | None) -> 
     sum_i l_i/n + sum_ij (l_i l_j + [i = j] l_i^2) / (2 (l_i + l_j) (n - 1)).
     For l = s2 throughout this is s2 (D/n + D(D + 1)/(4(n - 1))). None for a side means that its moments are exact.
     The first part is the variance of the mean; the second is the Bures metric (1/2) sum_ij dS_ij^2/(l_i + l_j) at the
-    covariance, averaged over the Wishart law of dS. The next order is smaller by about D/n: meant for n well above D,
-    and for features near Gaussian. The squared unit of the features, from 0 up.
+    covariance, averaged over the Wishart law of dS. For sides of one size the next order vanishes as D grows, down to
+    n = D; for others it is about (D/n_real - D/n_fake)^2 D/32 times the mean eigenvalue. For features near Gaussian.
+    A covariance of few samples has its eigenvalues spread, which lowers the sum. The squared unit of the features, from
+    0 up.
 
     Raises ValueError when ``covariance`` is not square or a side has fewer than 2 samples.
     Source: derived from the second-order expansion; compare Chong and Forsyth 2020 on the bias of FID.
     """
     if covariance.ndim != 2 or covariance.shape[0] != covariance.shape[1]:
         raise ValueError(f"covariance: found shape {tuple(covariance.shape)}; allowed: (features, features)")
-    values = torch.linalg.eigvalsh(covariance.detach().double()).clamp_min(0)
+    values = eigenvalues(covariance.detach().double().clone()).clamp_min(0)
     sums = values[:, None] + values[None, :]
     # Where both eigenvalues vanish neither side varies, so the pair adds nothing; 1 only keeps 0/0 away.
     pairs = torch.where(sums > 0, torch.outer(values, values) / torch.where(sums > 0, sums, 1.0), 0.0)
@@ -85,16 +89,47 @@ def frechet_bias(covariance: Tensor, n_real: int | None, n_fake: int | None) -> 
     return math.fsum(trace / n + spread / (n - 1) for n in sides)
 
 
-def _factor(features: Tensor) -> tuple[Tensor, Tensor]:
-    values = features.double()
-    mean = values.mean(dim=0)
-    factor = (values - mean) / math.sqrt(len(values) - 1)
-    if len(values) > values.shape[1]:
-        # Q of a QR step has orthonormal columns and changes no singular value of the product: R is enough, and small.
-        factor = torch.linalg.qr(factor, mode="r").R
-    return mean, factor
+@dataclass(frozen=True, slots=True)
+class _Fitted:
+    """One side's Gaussian: by its moments, or by a thin root (D, N) where there are no more samples than features."""
+
+    mean: Tensor
+    trace: Tensor
+    moments: Moments | None
+    thin: Tensor | None
+
+    @property
+    def rank(self) -> int:
+        return self.moments.rank if self.moments is not None else self.root.shape[1] - 1
+
+    @property
+    def root(self) -> Tensor:
+        if self.thin is not None:
+            return self.thin
+        assert self.moments is not None
+        return self.moments.root.matrix
 
 
-def _distance(shift: Tensor, traces: Tensor, overlap: Tensor) -> float:
-    # The distance of the covariances is a squared norm; rounding alone can carry the difference below 0.
-    return float(shift.square().sum() + (traces - 2 * overlap).clamp_min(0))
+def _fitted(side: Tensor | Moments, name: str) -> _Fitted:
+    if isinstance(side, Tensor):
+        values = matrix(side, name, least=2)
+        if len(values) <= values.shape[1]:
+            values = values.double()
+            mean = values.mean(dim=0)
+            thin = (values - mean).mul_(1 / math.sqrt(len(values) - 1))
+            return _Fitted(mean, thin.square().sum(), None, thin.T)
+        side = Moments.of(values)
+    return _Fitted(side.mean, side.scatter.trace() / side.degrees, side, None)
+
+
+def _overlap(one: _Fitted, other: _Fitted) -> Tensor:
+    """Return tr (S_r S_f)^(1/2)."""
+    rank = min(one.rank, other.rank)
+    for a, b in ((one.moments, other.moments), (other.moments, one.moments)):
+        if a is not None and b is not None and a.root.lower:
+            values = eigenvalues(congruence(a.root.matrix, b.scatter)) / b.degrees
+            total, trusted = root_sum(values[-rank:])
+            if not trusted:
+                total = torch.linalg.svdvals(b.root.matrix.T @ a.root.matrix).sum()
+            return total
+    return nuclear_norm(other.root.T @ one.root, rank)

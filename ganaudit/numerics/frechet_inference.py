@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,12 +11,84 @@ import torch
 from torch import Tensor
 
 from ganaudit.numerics.arguments import pair, whole
-from ganaudit.numerics.frechet import frechet_distance
+from ganaudit.numerics.frechet import frechet_bias, frechet_distance
+from ganaudit.numerics.frechet_extrapolation import BiasLine, Thinned, samples_needed, thinned_distances
 from ganaudit.numerics.intervals import Bounds, normal
+from ganaudit.numerics.moments import GroupedMoments, Moments
+from ganaudit.numerics.world import ALONE, World
+
+__all__ = [
+    "EstimatedLine",
+    "FrechetEstimate",
+    "Side",
+    "Transport",
+    "corrected_frechet_distance",
+    "estimated_frechet_distance",
+]
+
+Blocks = Iterable[tuple[int, Tensor]]
 
 _LEAST = 1e-30  # variance below which a side counts as constant
+_PAIRS = 2000
+_BLOCK = 4096
 
-__all__ = ["FrechetEstimate", "corrected_frechet_distance", "frechet_influences", "samples_needed"]
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Side:
+    """What the estimate needs of one side."""
+
+    moments: GroupedMoments
+    """With as many groups and the same core as the other side."""
+    rows: Tensor
+    """Some of its samples (P, D), drawn at random; about 2000 are enough."""
+    blocks: Callable[[], Blocks] | None
+    """Yields (number of the first row, rows) over all samples, the same on every process; None for a published side,
+    whose statistics count as exact."""
+    published: Moments | None = None
+    """The statistics that ``moments`` were drawn from, where the side is published."""
+
+    @classmethod
+    def of(cls, features: Tensor, moments: GroupedMoments, rng: np.random.Generator) -> Side:
+        """Return the side of ``features`` (N, D) with their ``moments``; at most 2000 rows are copied."""
+        chosen = rng.permutation(len(features))[:_PAIRS]
+        rows = features[torch.from_numpy(chosen).to(features.device)]
+        return cls(moments, rows, lambda: _blocks(features))
+
+    @classmethod
+    def drawn(cls, published: Moments, core: int, groups: int, rng: np.random.Generator) -> Side:
+        """Return a side with published statistics: ``core`` Gaussian samples drawn from them stand in for its samples.
+
+        The bias of the distance is a line in 1/n only where both sides are of one size; the drawn samples give the
+        published side that size, and what their drawing adds is taken off again to first order.
+        """
+        root = published.root.matrix
+
+        def draw(count: int) -> Tensor:
+            noise = torch.from_numpy(rng.standard_normal((count, root.shape[1]))).to(root.device)
+            return published.mean + noise @ root.T
+
+        blocks = ((start, draw(min(_BLOCK, core - start))) for start in range(0, core, _BLOCK))
+        moments = GroupedMoments.gather(blocks, core, groups, rng)
+        return cls(moments, draw(min(core, _PAIRS)), None, published)
+
+    @property
+    def total(self) -> Moments:
+        """The moments of the side itself."""
+        return self.moments.total if self.published is None else self.published
+
+
+@dataclass(frozen=True, slots=True)
+class EstimatedLine:
+    """The line of a ``BiasLine`` over all samples of both sides."""
+
+    intercept: float
+    """In the squared unit of the features."""
+    standard_error: float
+    """Of ``intercept``."""
+    slope: float
+    """Times 1/n it is the bias at n samples of each side."""
+    r_squared: float
+    """As ``BiasLine.r_squared``."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,12 +98,16 @@ class FrechetEstimate:
     value: float
     """In the squared unit of the features; below 0 by chance where the laws agree."""
     standard_error: float
-    """Of ``value``, over the drawing of both sides."""
+    """Of ``value``, over the drawing of every side that is not published."""
     plug_in: float
     """The distance as it is usually defined, biased upward."""
-    real_influences: Tensor
-    """(N,) float64: how much each real moves the distance, to first order; mean 0."""
-    fake_influences: Tensor
+    line: EstimatedLine | None
+    """The line over 1/n whose intercept estimates the same as ``value``; None for fewer than three sizes."""
+    thinned: Thinned
+    """The mean distances that both rest on."""
+    real_influences: Tensor | None
+    """(N,) float64: how much each real moves the distance, to first order; mean 0. None where not computed."""
+    fake_influences: Tensor | None
     """(M,) float64, likewise."""
 
     def interval(self, level: float) -> Bounds:
@@ -37,83 +115,204 @@ class FrechetEstimate:
         return normal(self.value, self.standard_error, level)
 
 
-def samples_needed(features: int) -> int:
-    """Return the fewest samples a side must have: halves must outnumber the features, and 50 at least."""
-    return max(50, 2 * (whole(features, "features", least=1) + 1))
+@dataclass(frozen=True, slots=True, eq=False)
+class Transport:
+    """The derivative of the Fréchet distance: the optimal map between the two Gaussians, each way, and the shift."""
+
+    real: Moments
+    fake: Moments
+    there: Tensor
+    """T with T S_f T = S_r, (D, D) symmetric: takes fakes to reals."""
+    back: Tensor
+    """T^-1."""
+
+    @classmethod
+    def between(cls, real: Moments, fake: Moments) -> Transport:
+        """Return the maps between the Gaussians with these moments.
+
+        T = A^-T (A^T S_r A)^(1/2) A^-1 with A A^T = S_f: one root of fakes and one symmetric eigenproblem give T and
+        T^-1. A feature that is constant on one side has no map; a floor under the eigenvalues, at rounding, keeps the
+        others finite. Raises ValueError when a side has fewer than 2 samples.
+        """
+        root, inverse = _invertible_root(fake)
+        values, vectors = torch.linalg.eigh(root.T @ (real.covariance @ root))
+        lengths = _floored(values).sqrt()
+        out, home = inverse @ vectors, root @ vectors
+        return cls(real, fake, (out * lengths) @ out.T, (home / lengths) @ home.T)
+
+    def real_influences(self, blocks: Blocks, world: World = ALONE) -> Tensor:
+        """Return the influence of each real on the distance (N,), in the squared unit of the features, on the CPU.
+
+        With x a row about its side's mean: 2 (mean_r - mean_f).x + x'(I - T^-1)x, minus its mean over the side; for a
+        fake -2 (mean_r - mean_f).x + x'(I - T)x. The mean of squares over n is the variance that the side adds to the
+        distance. One pass over ``blocks``, which are shared out over ``world``.
+        Source: derivative of the Bures-Wasserstein distance, Rippl, Munk and Sturm 2016, arXiv:1507.04090.
+        """
+        return _influences(blocks, self.real, self.real.mean - self.fake.mean, self.back, world)
+
+    def fake_influences(self, blocks: Blocks, world: World = ALONE) -> Tensor:
+        """Return the influence of each fake on the distance (M,), as ``real_influences``."""
+        return _influences(blocks, self.fake, self.fake.mean - self.real.mean, self.there, world)
+
+    def first_order(self, real: Moments, fake: Moments) -> float:
+        """Return how far the distance between other samples of both laws is off this one, to first order."""
+        shift = self.real.mean - self.fake.mean
+        return _moved(real, self.real, shift, self.back) + _moved(fake, self.fake, -shift, self.there)
 
 
-def frechet_influences(real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the influence of each real (N,) and each fake (M,) on the Fréchet distance, in the squared feature unit.
-
-    With x a row about its own side's mean and T the optimal map between the two Gaussians, T S_f T = S_r:
-    for a fake -2 (mean_r - mean_f).x + x'(I - T)x, for a real 2 (mean_r - mean_f).x + x'(I - T^-1)x, each minus its
-    mean over the side. The sample mean of squares over n is the variance that the side adds to the distance.
-
-    Raises ValueError when a shape is not (samples, features), the features differ in number, an entry is not finite or
-    a side has no more samples than features.
-    Source: derivative of the Bures-Wasserstein distance, Rippl, Munk and Sturm 2016, arXiv:1507.04090.
-    """
-    real, fake = pair(real, fake, least=2)
-    features = real.shape[1]
-    if min(len(real), len(fake)) <= features:
-        raise ValueError(f"found {len(real)} reals and {len(fake)} fakes; allowed: more than {features}, the features")
-    x, y = (side.double() - side.double().mean(0) for side in (real, fake))
-    shift = real.double().mean(0) - fake.double().mean(0)
-    there = _optimal_map(_covariance(y), _covariance(x))
-    back = _optimal_map(_covariance(x), _covariance(y))
-    return _influence(x, shift, back), _influence(y, -shift, there)
-
-
-def corrected_frechet_distance(
-    real: Tensor, fake: Tensor, rng: np.random.Generator, repeats: int = 4
+def estimated_frechet_distance(
+    real: Side, fake: Side, world: World = ALONE, *, same_law: bool = False
 ) -> FrechetEstimate:
     """Return the Fréchet distance with the part of its bias that falls as 1/n removed, and its standard error.
 
-    2 fd(n) - mean fd(n/2): the bias at half the samples is twice as large, so the difference cancels it. The mean is
-    over both halves of ``repeats`` random halvings of both sides. The standard error is that of the plug-in distance by
-    its influences; simulations at N = M >= 2 D give the 95 % interval a coverage of 95 to 99 %.
+    The value is ``Thinned.jackknifed`` over the groups of both sides' cores, minus what the cores are off the whole
+    sides to first order, so that the samples outside them count. Its variance has two parts. The first order is the sum
+    over sides of the mean square influence over n; the plug-in influences make it too large by twice the second order,
+    which is taken off. The second order is what is left where nothing differs: 2 E h(x, y)^2 (1/n_r + 1/n_f)^2 for the
+    kernel h of the Hessian of the distance at equal covariances, from pairs of samples, times ``Thinned.noise`` for the
+    groups. Simulations at D of 16 and 64 and n of 1.2 D to 125 D give the 95 % interval a coverage of 93 to 99 %.
 
-    Raises ValueError when a side has fewer than ``samples_needed`` samples, or as ``frechet_influences`` does.
-    Source: the generalised jackknife, Schucany, Gray and Owen 1971.
+    Published statistics count as exact, so their drawing is not in the error; where they tell their number of samples,
+    the bias that it leaves in the distance is taken off by ``frechet_bias``.
+
+    ``same_law`` is for nulls: nothing differs, so the first order is 0 and no sample is read.
+
+    Raises ValueError as ``thinned_distances`` does.
+    """
+    thinned = thinned_distances(real.moments, fake.moments, world)
+    line = thinned.line
+    is_whole = real.total is real.moments.core and fake.total is fake.moments.core
+    moved, of_real, of_fake = 0.0, None, None
+    if not (same_law and is_whole):
+        transport = Transport.between(real.total, fake.total)
+        moved = transport.first_order(real.moments.core, fake.moments.core) + _published_bias(real, fake)
+        of_real = None if same_law or real.blocks is None else transport.real_influences(real.blocks(), world)
+        of_fake = None if same_law or fake.blocks is None else transport.fake_influences(fake.blocks(), world)
+    first, second = _variances(real, fake, (of_real, of_fake))
+
+    def error(noise: float) -> float:
+        return math.sqrt(first + second * noise)
+
+    return FrechetEstimate(
+        value=thinned.jackknifed - moved,
+        standard_error=error(thinned.noise),
+        plug_in=thinned.values[-1] if is_whole else frechet_distance(real.total, fake.total),
+        line=None if line is None else _estimated_line(line, moved, error(line.noise)),
+        thinned=thinned,
+        real_influences=of_real,
+        fake_influences=of_fake,
+    )
+
+
+def corrected_frechet_distance(
+    real: Tensor, fake: Tensor, rng: np.random.Generator, world: World = ALONE
+) -> FrechetEstimate:
+    """Return ``estimated_frechet_distance`` of features: ``real`` (N, D) and ``fake`` (M, D).
+
+    Groups are drawn from ``rng``. Raises ValueError when a side has fewer than ``samples_needed`` samples, a shape is
+    not (samples, features), the features differ in number or an entry is not finite.
     """
     real, fake = pair(real, fake, least=2)
-    needed = samples_needed(real.shape[1])
-    if min(len(real), len(fake)) < needed:
+    core, features = min(len(real), len(fake)), real.shape[1]
+    needed = samples_needed(features)
+    if core < needed:
         raise ValueError(f"found {len(real)} reals and {len(fake)} fakes; allowed: {needed} or more of each")
-    plug_in = frechet_distance(real, fake)
-    halves = []
-    for _ in range(whole(repeats, "repeats", least=1)):
-        for first, second in zip(_halves(real, rng), _halves(fake, rng), strict=True):
-            halves.append(frechet_distance(first, second))
-    of_real, of_fake = frechet_influences(real, fake)
-    variance = sum(float(values.square().sum() / (len(values) - 1) / len(values)) for values in (of_real, of_fake))
-    return FrechetEstimate(2 * plug_in - float(np.mean(halves)), variance**0.5, plug_in, of_real, of_fake)
+    groups = GroupedMoments.groups_for(core, features)
+    first, second = (
+        Side.of(side, GroupedMoments.gather(_blocks(side), len(side), groups, rng, world, core), rng)
+        for side in (real, fake)
+    )
+    return estimated_frechet_distance(first, second, world)
 
 
-def _halves(side: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-    order = torch.from_numpy(rng.permutation(len(side)))
-    half = len(side) // 2
-    return side[order[:half]], side[order[half : 2 * half]]
+def _estimated_line(line: BiasLine, moved: float, error: float) -> EstimatedLine:
+    return EstimatedLine(line.intercept - moved, error, line.slope, line.r_squared)
 
 
-def _covariance(centred: Tensor) -> Tensor:
-    return centred.T @ centred / (len(centred) - 1)
+def _blocks(features: Tensor) -> Blocks:
+    return ((start, features[start : start + _BLOCK]) for start in range(0, len(features), _BLOCK))
 
 
-def _optimal_map(source: Tensor, target: Tensor) -> Tensor:
-    """Return T with T source T = target: source^-1/2 (source^1/2 target source^1/2)^1/2 source^-1/2."""
-    values, vectors = torch.linalg.eigh(source)
-    # A feature that is constant on one side has no map; the floor keeps the others finite.
-    values = values.clamp_min(max(float(values[-1]) * len(values) * torch.finfo(values.dtype).eps, _LEAST))
-    root = (vectors * values.sqrt()) @ vectors.T
-    inverse = (vectors * values.rsqrt()) @ vectors.T
-    inner_values, inner_vectors = torch.linalg.eigh(root @ target @ root)
-    inner = (inner_vectors * inner_values.clamp_min(0).sqrt()) @ inner_vectors.T
-    transport: Tensor = inverse @ inner @ inverse
-    return transport
+def _size(moments: Moments) -> int:
+    assert moments.n is not None
+    return whole(moments.n, "n", least=2)
 
 
-def _influence(centred: Tensor, shift: Tensor, transport: Tensor) -> Tensor:
-    identity = torch.eye(len(transport), dtype=transport.dtype, device=transport.device)
-    values = 2 * (centred @ shift) + ((centred @ (identity - transport)) * centred).sum(1)
-    return values - values.mean()
+def _floored(values: Tensor) -> Tensor:
+    least = float(values[-1]) * len(values) * torch.finfo(values.dtype).eps
+    return values.clamp_min(max(least, _LEAST))
+
+
+def _invertible_root(moments: Moments) -> tuple[Tensor, Tensor]:
+    """Return A with A A^T = S, and A^-T."""
+    if moments.root.lower:
+        lower = moments.root.matrix
+        identity = torch.eye(len(lower), dtype=lower.dtype, device=lower.device)
+        return lower, torch.linalg.solve_triangular(lower, identity, upper=False).T
+    values, vectors = torch.linalg.eigh(moments.covariance)
+    values = _floored(values)
+    return vectors * values.sqrt(), vectors * values.rsqrt()
+
+
+def _influences(blocks: Blocks, side: Moments, direction: Tensor, transport: Tensor, world: World) -> Tensor:
+    bend = torch.eye(len(transport), dtype=transport.dtype, device=transport.device) - transport
+    n = _size(side)
+    middle = (side.scatter * bend).sum() / n
+    found = torch.zeros(n, dtype=torch.float64)
+    for number, (start, rows) in enumerate(blocks):
+        if number % world.size == world.rank:
+            x = rows.to(bend.device).double() - side.mean
+            values = 2 * (x @ direction) + ((x @ bend) * x).sum(1) - middle
+            found[start : start + len(rows)] = values.cpu()
+    return world.total(found)
+
+
+def _moved(other: Moments, side: Moments, direction: Tensor, transport: Tensor) -> float:
+    """Return what the mean and covariance of ``other`` in place of ``side``'s add to the distance, to first order."""
+    if other is side:
+        return 0.0
+    bend = torch.eye(len(transport), dtype=transport.dtype, device=transport.device) - transport
+    apart = other.covariance - side.covariance
+    return float(2 * (other.mean - side.mean) @ direction + (apart * bend).sum())
+
+
+def _published_bias(*sides: Side) -> float:
+    known = (side.published for side in sides)
+    return sum(frechet_bias(m.covariance, m.n, None) for m in known if m is not None and m.n is not None)
+
+
+def _variances(real: Side, fake: Side, influences: Iterable[Tensor | None]) -> tuple[float, float]:
+    """Return the variance of first order, of both whole sides, and that of second order, of both cores."""
+    pairs = _pair_squares(real, fake)
+    weights = (0.0 if side.published is not None else 1 / _size(side.total) for side in (real, fake))
+    first = sum(float(v.square().sum()) / (len(v) - 1) / len(v) for v in influences if v is not None)
+    core = 1 / _size(real.moments.core)
+    return max(first - 2 * _second_order(pairs, *weights), 0.0), _second_order(pairs, core, core)
+
+
+def _pair_squares(real: Side, fake: Side) -> tuple[float, float, float]:
+    """Return the mean of h(x, y)^2 over pairs of reals, of fakes and of one of each.
+
+    h = x.y + (1/2) sum_ij (x_i x_j - S_ij)(y_i y_j - S_ij)/(l_i + l_j) in the eigenvectors of the mean covariance S,
+    with eigenvalues l: the distance between samples of one law is the sum of h over all pairs, each over its counts.
+    """
+    values, vectors = torch.linalg.eigh((real.total.covariance + fake.total.covariance) / 2)
+    values = values.clamp_min(0)
+    sums = values[:, None] + values[None, :]
+    kernel = torch.where(sums > _LEAST, 1 / torch.where(sums > _LEAST, sums, 1.0), 0.0)
+    x, y = ((side.rows.to(vectors.device).double() - side.total.mean) @ vectors for side in (real, fake))
+
+    def square(a: Tensor, b: Tensor) -> float:
+        both = a * b
+        h = both.sum(1) + ((both @ kernel) * both).sum(1) / 2
+        h -= (a.square().sum(1) + b.square().sum(1) - values.sum()) / 4
+        return float(h.square().mean())
+
+    count = min(len(x), len(y))
+    return square(x, x.roll(1, 0)), square(y, y.roll(1, 0)), square(x[:count], y[:count])
+
+
+def _second_order(pairs: tuple[float, float, float], of_real: float, of_fake: float) -> float:
+    """Return the variance of the second-order part of the distance at 1/n of each side."""
+    real, fake, mixed = pairs
+    return 2 * (real * of_real**2 + fake * of_fake**2 + 2 * mixed * of_real * of_fake)

@@ -1,30 +1,42 @@
-"""Nearest neighbours in feature space: precision, recall, density and coverage, with ties decided exactly."""
+"""Nearest neighbours in feature space: precision, recall, density, coverage, realism, with ties decided exactly."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from functools import partial
+from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ganaudit.numerics.arguments import matrix, pair, whole
+from ganaudit.numerics.arguments import matrix, pair, proportion, whole
+from ganaudit.numerics.distances import CROWDED, DEFAULT_MEMORY, Pairs, below, block_rows, points
+from ganaudit.numerics.membership import Boundary, Own, memberships
+from ganaudit.numerics.shortlist import Shortlist
+from ganaudit.numerics.sweep import Tile, distinct, within
+from ganaudit.numerics.world import ALONE, World
 
-__all__ = ["Boundary", "Neighbourhood", "expected_coverage", "neighbourhood", "radii"]
-
-Boundary: TypeAlias = Literal["<", "<="]
+__all__ = [
+    "Boundary",
+    "Duplicates",
+    "Neighbourhood",
+    "duplicate_rate",
+    "expected_coverage",
+    "neighbourhood",
+    "radii",
+]
 
 _BOUNDARIES = ("<", "<=")
-_DIRECT_ENTRIES = 2**22  # float64 differences held at once: 32 MiB
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Neighbourhood:
-    """Precision, recall, density and coverage, and the samples that each counts.
+    """What one sweep over all pairs says of fidelity and coverage, and of each sample.
 
-    A ball is centred on a sample and reaches to its k-th neighbour on its own side.
+    A ball is centred on a sample and reaches to its k-th neighbour on its own side. Distances are Euclidean, in the
+    unit of the features.
     """
 
     precision: float
@@ -35,6 +47,10 @@ class Neighbourhood:
     """Mean number of balls of reals that hold a fake, over k; 0 to N/k, near 1 when the laws agree."""
     coverage: float
     """Share of reals whose own ball holds some fake, 0 to 1."""
+    accuracy_real: float
+    """Share of reals whose nearest other sample is a real, a tie counting one half, 0 to 1."""
+    accuracy_fake: float
+    """Share of fakes whose nearest other sample is a fake, a tie counting one half, 0 to 1."""
     fake_inside: Tensor
     """Which fakes ``precision`` counts, (M,) bool."""
     real_inside: Tensor
@@ -43,74 +59,144 @@ class Neighbourhood:
     """Balls of reals that hold each fake, (M,) int64; ``density`` is their mean over k."""
     real_covered: Tensor
     """Which reals ``coverage`` counts, (N,) bool."""
+    realism: Tensor
+    """Realism of each fake, (M,) float64: the largest radius_r/|fake - r| over the reals r, 0 or more. Of N reals the
+    N//2 with the largest radii are left out. 1 or more inside a ball that is kept; infinite at a real's own place, but
+    1 there where its ball has radius 0."""
+    real_radii: Tensor
+    """Radius of each real's ball, (N,) float64."""
+    fake_radii: Tensor
+    """Radius of each fake's ball, (M,) float64."""
+    real_to_real: Tensor
+    """Distance of each real to its nearest other real, (N,) float64; ``fake_to_fake`` (M,) likewise."""
+    fake_to_fake: Tensor
+    real_to_fake: Tensor
+    """Distance of each real to its nearest fake, (N,) float64; ``fake_to_real`` (M,) likewise."""
+    fake_to_real: Tensor
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Points:
-    """Samples in float64 with what bounds of their squared distances are made of."""
+@dataclass(frozen=True, slots=True)
+class Duplicates:
+    """How many samples have a copy among the others."""
 
-    rows: Tensor
-    centred: Tensor
-    norms: Tensor
-
-    @classmethod
-    def of(cls, rows: Tensor, centre: Tensor) -> _Points:
-        centred = rows - centre
-        return cls(rows, centred, centred.square().sum(dim=1))
-
-    def __getitem__(self, part: slice) -> _Points:
-        return _Points(self.rows[part], self.centred[part], self.norms[part])
-
-    def __len__(self) -> int:
-        return len(self.rows)
+    exact: float
+    """Share of samples with an exact copy, 0 to 1."""
+    near: float | None
+    """Share with another sample within ``threshold``, exact copies included, 0 to 1; None without reals."""
+    threshold: float | None
+    """Distance below which two samples count as near copies, in the unit of the features."""
+    expected: float | None
+    """What ``near`` is on average when reals and fakes come from one law."""
+    n: int
+    """Samples that ``near`` looked at: as many fakes as reals."""
 
 
-def radii(x: Tensor, k: int, block: int = 512) -> Tensor:
+def radii(x: Tensor, k: int, memory: int = DEFAULT_MEMORY, world: World = ALONE) -> Tensor:
     """Return the Euclidean distance of every sample to its ``k``-th nearest other sample, (N,) float64.
 
     ``x`` is (N, D), the unit that of the features. A copy elsewhere in ``x`` counts as a neighbour at distance
-    exactly 0. Every radius is the root of a sum of squared differences, never of an expanded product. Memory holds a
-    few (block, N) matrices in float64 beside the features; ``block`` changes no result.
+    exactly 0. Every radius is the root of a sum of squared differences, never of an expanded product: products, in
+    float32 where torch is set to compute them so, only rule pairs out. Beside the features and a few numbers for each
+    sample about ``memory`` bytes are held; neither it nor ``world`` changes the result.
 
-    Raises ValueError when the shape is not (N, D), an entry is not finite, ``k`` is not in 1..N-1 or ``block`` is
-    below 1.
+    Raises ValueError when the shape is not (N, D), an entry is not finite or beyond 1e100 from the mean, ``k`` is not
+    in 1..N-1 or ``memory`` is below 1.
     """
     x = matrix(x, "x", least=2)
     whole(k, "k", least=1, most=len(x) - 1)
-    whole(block, "block", least=1)
-    unique, inverse = torch.unique(x.double(), dim=0, return_inverse=True)
-    squares = _squared_radii(unique, x.double(), k, block)
-    # numpy's root is correctly rounded; torch's vectorised one can be off in the last bit.
-    return torch.from_numpy(np.sqrt(squares.cpu().numpy())).to(x.device)[inverse]
+    own = _own(x, "real", k, whole(memory, "memory", least=1), world)
+    return _root(own.distinct.spread(own.limits))
 
 
-def neighbourhood(real: Tensor, fake: Tensor, k: int, boundary: Boundary = "<", block: int = 512) -> Neighbourhood:
-    """Return precision, recall, density and coverage of ``fake`` (M, D) against ``real`` (N, D) with ``k`` neighbours.
+def neighbourhood(
+    real: Tensor,
+    fake: Tensor,
+    k: int,
+    boundary: Boundary = "<",
+    memory: int = DEFAULT_MEMORY,
+    world: World = ALONE,
+) -> Neighbourhood:
+    """Return what the ``k`` nearest neighbours say of ``fake`` (M, D) against ``real`` (N, D).
 
     A sample is inside a ball when its distance to the centre is below the radius; with ``boundary`` "<=" also when
-    the two are equal. Distances that tie are decided as their sums of squared differences compare, so copies lie at
-    distance exactly 0 and constant features are inside nothing under "<" and inside everything under "<=".
+    the two are equal. Distances that tie are decided as their sums of squared differences in float64 compare, so copies
+    lie at distance exactly 0 and constant features are inside nothing under "<" and inside everything under "<=".
+    Every pair is looked at once, by products in float32 where torch is set to compute them so; the pairs that their
+    rounding leaves in doubt are decided exactly, so no result depends on it.
 
-    Precision and recall have no value that holds for equal laws; density is then near 1, and coverage has the
-    expectation ``expected_coverage``. Memory holds a few (block, max(N, M)) matrices in float64 beside the features;
-    ``block`` changes no result.
+    Precision, recall and realism have no value that holds for equal laws; density is then near 1, coverage has the
+    expectation ``expected_coverage``, and the accuracies (N - 1)/(N + M - 1) and (M - 1)/(N + M - 1), 1/2 for equal
+    sizes and large ones. Beside the features and a few numbers for each sample about ``memory`` bytes are held; neither
+    it nor ``world`` changes a result.
 
-    Raises ValueError when a shape is not (samples, features), the features differ in number, an entry is not finite,
-    ``k`` is not in 1..min(N, M)-1, ``boundary`` is neither "<" nor "<=" or ``block`` is below 1.
-    Source: Kynkäänniemi et al. 2019 (precision, recall; "<="); Naeem et al. 2020 (density, coverage; "<").
+    Raises ValueError when a shape is not (samples, features), the features differ in number, an entry is not finite or
+    beyond 1e100 from the mean, ``k`` is not in 1..min(N, M)-1, ``boundary`` is neither "<" nor "<=" or ``memory`` is
+    below 1.
+    Source: Kynkäänniemi et al. 2019 (precision, recall; "<="; realism); Naeem et al. 2020 (density, coverage; "<");
+    Lopez-Paz and Oquab 2017 (nearest-neighbour accuracy).
     """
     real, fake = pair(real, fake, least=2)
     whole(k, "k", least=1, most=min(len(real), len(fake)) - 1)
-    whole(block, "block", least=1)
+    whole(memory, "memory", least=1)
     if boundary not in _BOUNDARIES:
         raise ValueError(f"boundary: found {boundary!r}; allowed: {', '.join(map(repr, _BOUNDARIES))}")
-    # Copies are decided once: a generator that returns one image would else make every pair a tie.
-    reals, real_of, real_copies = torch.unique(real.double(), dim=0, return_inverse=True, return_counts=True)
-    fakes, fake_of = torch.unique(fake.double(), dim=0, return_inverse=True)
-    real_limits = _squared_radii(reals, real.double(), k, block)
-    fake_limits = _squared_radii(fakes, fake.double(), k, block)
-    counts, inside, covered = _memberships(reals, fakes, real_copies, real_limits, fake_limits, boundary, block)
-    return _summary(counts[fake_of], inside[real_of], covered[real_of], k)
+    reals, fakes = _own(real, "real", k, memory, world), _own(fake, "fake", k, memory, world)
+    met = memberships(reals, fakes, boundary, memory, world)
+    of_real, of_fake = reals.distinct.spread, fakes.distinct.spread
+    counts, inside, covered = of_fake(met.counts), of_real(met.inside), of_real(met.covered)
+    return Neighbourhood(
+        precision=_share(counts > 0),
+        recall=_share(inside),
+        density=int(counts.sum()) / (k * len(counts)),
+        coverage=_share(covered),
+        accuracy_real=_nearer(of_real(reals.nearest), of_real(met.to_fake)),
+        accuracy_fake=_nearer(of_fake(fakes.nearest), of_fake(met.to_real)),
+        fake_inside=counts > 0,
+        real_inside=inside,
+        fake_counts=counts,
+        real_covered=covered,
+        realism=of_fake(met.realism),
+        real_radii=_root(of_real(reals.limits)),
+        fake_radii=_root(of_fake(fakes.limits)),
+        real_to_real=_root(of_real(reals.nearest)),
+        fake_to_fake=_root(of_fake(fakes.nearest)),
+        real_to_fake=_root(of_real(met.to_fake)),
+        fake_to_real=_root(of_fake(met.to_real)),
+    )
+
+
+def duplicate_rate(
+    fake: Tensor,
+    real: Tensor | None = None,
+    share: float = 0.01,
+    memory: int = DEFAULT_MEMORY,
+    world: World = ALONE,
+) -> Duplicates:
+    """Return the share of ``fake`` (M, D) that have an exact copy, and that have a near copy, among the other fakes.
+
+    Near means no farther than all but ``share`` of ``real`` (N, D) are from their own nearest real: the j-th smallest
+    of those distances, j = max(1, floor(share (c + 1))), where the first c = min(N, M) samples of each side are
+    compared, since distances shrink as samples become more. So near copies are measured in what reals do: reals and
+    fakes from one law give about j/(c + 1) whatever the features. Copies of real samples are no duplicates.
+    Beside the features and a few numbers for each sample about ``memory`` bytes are held.
+
+    Raises ValueError as ``neighbourhood`` does for the features, and when ``share`` is not in (0, 1).
+    """
+    fake = matrix(fake, "fake", least=2)
+    proportion(share, "share")
+    whole(memory, "memory", least=1)
+    found = distinct(fake)
+    exact = _share(found.spread(found.copies) > 1)
+    if real is None:
+        return Duplicates(exact, None, None, None, len(fake))
+    real, fake = pair(real, fake, least=2)
+    common = min(len(real), len(fake))
+    own = [_own(side[:common], "real", 1, memory, world) for side in (real, fake)]
+    of_real, of_fake = (_root(side.distinct.spread(side.nearest)) for side in own)
+    position = max(1, math.floor(share * (common + 1)))
+    threshold = float(of_real.sort().values[position - 1])
+    near = _share(of_fake <= threshold)
+    return Duplicates(exact, near, threshold, position / (common + 1), common)
 
 
 def expected_coverage(n_real: int, n_fake: int, k: int) -> float:
@@ -129,107 +215,58 @@ def expected_coverage(n_real: int, n_fake: int, k: int) -> float:
     return 1 - missed
 
 
-def _summary(fake_counts: Tensor, real_inside: Tensor, real_covered: Tensor, k: int) -> Neighbourhood:
-    fake_inside = fake_counts > 0
-    return Neighbourhood(
-        precision=_share(fake_inside),
-        recall=_share(real_inside),
-        density=int(fake_counts.sum()) / (k * len(fake_counts)),
-        coverage=_share(real_covered),
-        fake_inside=fake_inside,
-        real_inside=real_inside,
-        fake_counts=fake_counts,
-        real_covered=real_covered,
-    )
+def _own(x: Tensor, side: Literal["real", "fake"], k: int, memory: int, world: World) -> Own:
+    """Return the squared distance of each distinct row of ``x`` to its k-th and its first neighbour."""
+    # Copies are decided once: a generator that returns one image would else make every pair a tie.
+    x = x if x.dtype in (torch.float32, torch.float64) else x.double()
+    rows = distinct(x)
+    (at,) = points([(x, rows.chosen)], memory)
+    pairs = Pairs(at, at)
+    near = Shortlist(len(at), k, pairs.squares, memory, x.device)
+    tiles = within(side, len(at), block_rows(x, memory))
+    for number in world.mine(len(tiles)):
+        _meet(near, pairs, tiles[number])
+    squares, columns = near.nearest(world)
+    squares *= pairs.unit
+    # A row's own copies are neighbours at distance 0, and a neighbour with copies counts as many times.
+    wanted = k - (rows.copies - 1)
+    reached = rows.copies[columns].cumsum(1) >= wanted[:, None]
+    limits = squares.gather(1, reached.int().argmax(dim=1, keepdim=True))[:, 0]
+    alone = rows.copies == 1
+    return Own(x, rows, torch.where(wanted > 0, limits, 0.0), torch.where(alone, squares[:, 0], 0.0))
+
+
+def _meet(near: Shortlist, pairs: Pairs, tile: Tile) -> None:
+    """Offer the pairs of one tile to both of their samples."""
+    rows, columns = tile.rows, tile.columns
+    for dtype in pairs.precisions():
+        gap = partial(pairs.gap, dtype=dtype)
+        low = pairs.low(tile, dtype)
+        if tile.on_diagonal:
+            low.fill_diagonal_(torch.inf)
+        near.prime(low, rows, columns, gap)
+        if not tile.on_diagonal:
+            near.prime(low.T, columns, rows, gap)
+        i, j = below(low, near.reach[rows], None if tile.on_diagonal else near.reach[columns])
+        if len(i) <= low.numel() // CROWDED:
+            break
+    least = low[i, j].double()
+    i, j = i + rows.start, j + columns.start
+    most = least + gap(i, j)
+    near.add(i, j, least, most)
+    if not tile.on_diagonal:
+        near.add(j, i, least, most)
 
 
 def _share(members: Tensor) -> float:
     return int(members.sum()) / len(members)
 
 
-def _memberships(
-    reals: Tensor,
-    fakes: Tensor,
-    real_copies: Tensor,
-    real_limits: Tensor,
-    fake_limits: Tensor,
-    boundary: Boundary,
-    block: int,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the balls of reals around each fake (copies count each), the reals in a fake's ball, the reals covered."""
-    centre = reals.mean(dim=0)
-    real_points, fake_points = _Points.of(reals, centre), _Points.of(fakes, centre)
-    counts = torch.zeros(len(fakes), dtype=torch.int64, device=fakes.device)
-    inside = torch.zeros(len(reals), dtype=torch.bool, device=reals.device)
-    covered = torch.zeros_like(inside)
-    for rows in _blocks(len(reals), block):
-        points = real_points[rows]
-        bounds = _squared_bounds(points, fake_points)
-        in_real = _within(bounds, real_limits[rows, None], points, fake_points, boundary)
-        in_fake = _within(bounds, fake_limits[None, :], points, fake_points, boundary)
-        counts += (in_real * real_copies[rows, None]).sum(dim=0)
-        inside[rows] = in_fake.any(dim=1)
-        covered[rows] = in_real.any(dim=1)
-    return counts, inside, covered
+def _nearer(own: Tensor, other: Tensor) -> float:
+    """Return the share of samples that are nearer to their own side, ties counting one half."""
+    return (2 * int((own < other).sum()) + int((own == other).sum())) / (2 * len(own))
 
 
-def _squared_radii(queries: Tensor, x: Tensor, k: int, block: int) -> Tensor:
-    """Return the squared distance of each query, itself a row of ``x``, to its k-th neighbour beside itself."""
-    centre = x.mean(dim=0)
-    query_points, points = _Points.of(queries, centre), _Points.of(x, centre)
-    values = torch.empty(len(queries), dtype=torch.float64, device=x.device)
-    for rows in _blocks(len(queries), block):
-        part = query_points[rows]
-        low, high = _squared_bounds(part, points)
-        # The query itself is at distance 0, which nothing undercuts: beside itself, the k-th is the (k + 1)-th of all.
-        reach = _smallest(high, k + 1)[:, None]
-        first, second = (low <= reach).nonzero(as_tuple=True)
-        exact = torch.full_like(low, torch.inf)
-        exact[first, second] = _direct_squares(part, points, first, second)
-        values[rows] = _smallest(exact, k + 1)
-    return values
-
-
-def _smallest(values: Tensor, k: int) -> Tensor:
-    # topk for few neighbours takes a twentieth of kthvalue's time on rows of thousands.
-    return values.topk(k, dim=1, largest=False).values.amax(dim=1)
-
-
-def _squared_bounds(a: _Points, b: _Points) -> tuple[Tensor, Tensor]:
-    """Return bounds of what ``_direct_squares`` gives for every pair, two (len(a), len(b)) matrices."""
-    # |x|^2 + |y|^2 - 2 x.y costs one product but rounds by up to about (D + 5) eps (|x|^2 + |y|^2), with centring and
-    # the direct sum's own rounding about (2 D + 10) eps: more than the gap between near ties, and a copy gets a
-    # distance above or below 0. So it only ever bounds a distance; whoever finds a limit between the bounds asks
-    # _direct_squares. Centring keeps the norms, and with them the bounds' gap, small.
-    slack = torch.finfo(torch.float64).eps * (2 * a.rows.shape[1] + 16)
-    norms = a.norms[:, None] + b.norms[None, :]
-    middle = torch.addmm(norms, a.centred, b.centred.T, alpha=-2)
-    norms *= slack
-    return middle - norms, middle + norms
-
-
-def _within(bounds: tuple[Tensor, Tensor], limits: Tensor, a: _Points, b: _Points, boundary: Boundary) -> Tensor:
-    low, high = bounds
-    inside = high < limits
-    first, second = ((low <= limits) & ~inside).nonzero(as_tuple=True)
-    squares = _direct_squares(a, b, first, second)
-    open_limits = limits.expand_as(low)[first, second]
-    inside[first, second] = squares < open_limits if boundary == "<" else squares <= open_limits
-    return inside
-
-
-def _direct_squares(a: _Points, b: _Points, first: Tensor, second: Tensor) -> Tensor:
-    """Return the sum of squared differences of each pair (a[first], b[second]), the same for a pair in every call."""
-    # numpy adds the entries of a contiguous row in one order; torch's order may depend on how many rows there are and
-    # on the threads, and then equal distances would differ in the last bit.
-    left, right = a.rows.cpu().numpy(), b.rows.cpu().numpy()
-    i, j = first.cpu().numpy(), second.cpu().numpy()
-    squares = np.empty(len(i))
-    for part in _blocks(len(i), max(1, _DIRECT_ENTRIES // left.shape[1])):
-        differences = left[i[part]] - right[j[part]]
-        squares[part] = np.square(differences, out=differences).sum(axis=1)
-    return torch.from_numpy(squares).to(first.device)
-
-
-def _blocks(length: int, block: int) -> Iterator[slice]:
-    return (slice(start, min(start + block, length)) for start in range(0, length, block))
+def _root(squares: Tensor) -> Tensor:
+    # numpy's root is correctly rounded; torch's vectorised one can be off in the last bit.
+    return torch.from_numpy(np.sqrt(squares.cpu().numpy())).to(squares.device)

@@ -1,4 +1,7 @@
-"""Moments against numpy, and the laws of merging."""
+"""Moments against numpy, the laws of merging, groups against the rows they hold, and worlds of several processes."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -6,7 +9,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ganaudit.numerics.moments import Moments
+from ganaudit.numerics.moments import GroupedMoments, Moments
+from ganaudit.numerics.world import ALONE
 
 EPS = np.finfo(np.float64).eps
 
@@ -92,3 +96,183 @@ def test_one_sample_has_no_covariance_and_features_must_agree():
         _ = one.covariance
     with pytest.raises(ValueError, match="found 3 features"):
         one.merge(Moments.of(torch.ones(1, 3)))
+
+
+class ThreadedWorld:
+    """One of several threads that stand for the processes of a world; all add up what each has found."""
+
+    def __init__(self, rank, size, shared):
+        self.rank, self.size, self.shared = rank, size, shared
+
+    def mine(self, parts):
+        return iter(range(self.rank, parts, self.size))
+
+    def total(self, values):
+        return self.reduced(values, lambda parts: torch.stack(parts).sum(0))
+
+    def least(self, values):
+        return self.reduced(values, lambda parts: torch.stack(parts).amin(0))
+
+    def reduced(self, values, reduce):
+        barrier, slots = self.shared
+        slots[self.rank] = values.clone()
+        barrier.wait(60)
+        made = reduce(list(slots))
+        barrier.wait(60)
+        return made
+
+
+def in_worlds(size, work):
+    """Return what ``work(world)`` gives on each of ``size`` processes."""
+    shared = threading.Barrier(size), [None] * size
+    with ThreadPoolExecutor(size) as pool:
+        return list(pool.map(lambda rank: work(ThreadedWorld(rank, size, shared)), range(size)))
+
+
+def blocks(x, *sizes):
+    start = 0
+    for size in sizes:
+        yield start, x[start : start + size]
+        start += size
+
+
+def gathered(x, groups, seed=0, world=ALONE, core=None, sizes=None):
+    parts = blocks(x, *(sizes or [len(x)]))
+    return GroupedMoments.gather(parts, len(x), groups, np.random.default_rng(seed), world, core)
+
+
+def members(n, groups, core, seed=0):
+    """Return the rows of every group and of the rest, by the rule that the docstring states."""
+    order = np.random.default_rng(seed).permutation(n)
+    return [order[:core][g::groups] for g in range(groups)], order[core:]
+
+
+@pytest.mark.parametrize("d", [4, 30])
+@pytest.mark.parametrize("kind", ["definite", "singular", "zero", "few"])
+def test_the_root_is_a_root_and_is_made_once(d, kind):
+    x = sampled(3 if kind == "few" else 60, d, 1)
+    if kind == "singular":
+        x[:, 0] = x[:, 1]
+    moments = Moments.of(x * 0 if kind == "zero" else x)
+    root = moments.root
+    assert root is moments.root
+    assert root.lower == (kind == "definite")
+    assert root.rank == {"definite": d, "singular": d - 1, "zero": 0, "few": 2}[kind]
+    largest = float(moments.covariance.abs().max())
+    assert float((root.matrix @ root.matrix.T - moments.covariance).abs().max()) <= 10 * d * EPS * d * largest
+
+
+def test_published_statistics_give_back_what_they_were_given():
+    sample = Moments.of(sampled(40, 5, 2) + 3)
+    for n in (None, 40):
+        published = Moments.from_statistics(n, sample.mean.float().double(), sample.covariance)
+        torch.testing.assert_close(published.covariance, sample.covariance)
+        assert published.n == n
+        assert published.rank == 5
+    known = Moments.from_statistics(40, sample.mean, sample.covariance)
+    agree(
+        known.merge(Moments.of(sampled(7, 5, 3))), sample.merge(Moments.of(sampled(7, 5, 3))), rounding(sampled(47, 5))
+    )
+    assert Moments.from_statistics(3, torch.zeros(5), torch.eye(5)).rank == 2
+    unknown = Moments.from_statistics(None, sample.mean, sample.covariance)
+    with pytest.raises(ValueError, match="not known"):
+        unknown.merge(sample)
+    assert unknown.degrees == 1
+
+
+def test_a_single_precision_covariance_of_few_samples_is_taken():
+    few = Moments.of(sampled(6, 20, 4)).covariance.float()
+    assert Moments.from_statistics(None, torch.zeros(20), few).features == 20
+
+
+@pytest.mark.parametrize(
+    ("mean", "covariance", "why"),
+    [
+        (torch.zeros(2, 2), torch.eye(2), "mean: found shape"),
+        (torch.zeros(0), torch.zeros(0, 0), "mean: found shape"),
+        (torch.zeros(3), torch.eye(2), "covariance: found shape"),
+        (torch.zeros(2), torch.ones(2), "covariance: found shape"),
+        (torch.tensor([0.0, float("nan")]), torch.eye(2), "mean: found NaN"),
+        (torch.zeros(2), torch.tensor([[1.0, float("inf")], [0.0, 1.0]]), "covariance: found NaN or infinity"),
+        (torch.zeros(2), torch.tensor([[1.0, 0.5], [0.2, 1.0]]), "mirror image"),
+        (torch.zeros(2), torch.tensor([[1.0, 2.0], [2.0, 1.0]]), "eigenvalue of -1"),
+        (torch.zeros(2), -torch.eye(2), "eigenvalue of -1"),
+    ],
+)
+def test_published_statistics_that_cannot_be_are_refused(mean, covariance, why):
+    with pytest.raises(ValueError, match=why):
+        Moments.from_statistics(None, mean, covariance)
+
+
+def test_published_statistics_of_one_sample_are_refused():
+    with pytest.raises(ValueError, match="n: found 1"):
+        Moments.from_statistics(1, torch.zeros(2), torch.eye(2))
+
+
+@pytest.mark.parametrize(("n", "groups", "core"), [(50, 4, 50), (53, 4, 53), (60, 8, 41), (10, 1, 10), (10, 10, 10)])
+@pytest.mark.parametrize("offset", [0.0, 1e6])
+def test_groups_hold_the_moments_of_the_rows_they_were_dealt(n, groups, core, offset):
+    x = sampled(n, 3, 5) + offset
+    found = gathered(x, groups, core=core, sizes=[n // 3, n // 3, n - 2 * (n // 3)])
+    expected, rest = members(n, groups, core)
+    # A large offset costs the digits it takes from the data themselves, and no more.
+    bound = rounding(x - offset) + 4 * n * EPS * offset
+    for moments, rows in zip(found.groups, expected, strict=True):
+        agree(moments, Moments.of(x[rows]), bound)
+    assert {len(rows) for rows in expected} <= {core // groups, core // groups + 1}
+    assert (found.rest is None) == (len(rest) == 0)
+    agree(found.total, Moments.of(x), bound)
+    agree(found.core, Moments.of(x[np.concatenate(expected)]), bound)
+    if groups > 2:
+        agree(found.union([2, 0]), Moments.of(x[np.concatenate([expected[0], expected[2]])]), bound)
+
+
+@pytest.mark.parametrize("size", [2, 3])
+def test_a_world_of_several_processes_gathers_the_same(size):
+    x = sampled(90, 4, 6) + 5
+    alone = gathered(x, 3, core=80)
+    for sizes in ([90], [1, 30, 29, 30], [20, 20, 20, 20, 10]):
+        for found in in_worlds(size, lambda world, sizes=sizes: gathered(x, 3, world=world, core=80, sizes=sizes)):
+            for one, other in zip((*alone.groups, alone.rest), (*found.groups, found.rest), strict=True):
+                agree(one, other, rounding(x))
+
+
+def test_a_group_that_one_process_never_meets_is_still_whole():
+    x = sampled(6, 2, 7)
+    for found in in_worlds(3, lambda world: gathered(x, 6, world=world, sizes=[1] * 6)):
+        assert [g.n for g in found.groups] == [1] * 6
+        agree(found.total, Moments.of(x), rounding(x))
+
+
+def test_how_many_groups_a_core_is_worth():
+    assert [GroupedMoments.groups_for(5000, d) for d in (1, 256, 257, 1024, 1025, 2048)] == [16, 16, 8, 8, 4, 4]
+    # Fewer than 1.1 samples per feature must never be left when a group is taken out.
+    assert GroupedMoments.groups_for(2600, 2048) == 8
+    assert GroupedMoments.groups_for(2300, 2048) == 1
+    assert GroupedMoments.groups_for(49, 2) == 1
+    assert GroupedMoments.groups_for(50, 2) == 16
+
+
+@pytest.mark.parametrize(
+    ("parts", "groups", "core", "why"),
+    [
+        ([(0, 5)], 1, None, "found 5 rows; allowed: 6"),
+        ([(0, 4), (3, 3)], 1, None, "found rows 3 to 6"),
+        ([(0, 4), (4, 4)], 1, None, "found rows 4 to 8"),
+        ([(0, 6)], 7, None, "groups: found 7"),
+        ([(0, 6)], 1, 7, "core: found 7"),
+        ([], 1, None, "found 0 rows"),
+    ],
+)
+def test_blocks_that_are_not_all_rows_once_are_refused(parts, groups, core, why):
+    made = ((start, torch.ones(count, 2)) for start, count in parts)
+    with pytest.raises(ValueError, match=why):
+        GroupedMoments.gather(made, 6, groups, np.random.default_rng(0), ALONE, core)
+
+
+def test_blocks_of_other_widths_or_without_finite_numbers_are_refused():
+    rng = np.random.default_rng(0)
+    with pytest.raises(ValueError, match="found 3 features"):
+        GroupedMoments.gather([(0, torch.ones(2, 2)), (2, torch.ones(2, 3))], 4, 1, rng)
+    with pytest.raises(ValueError, match="NaN or infinity"):
+        GroupedMoments.gather([(0, torch.full((4, 2), float("nan")))], 4, 1, rng)

@@ -1,6 +1,7 @@
 """Neighbourhoods against a triple loop with many ties, exact laws and torch-fidelity."""
 
 import math
+import warnings
 
 import numpy as np
 import pytest
@@ -9,7 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch_fidelity.metric_prc import prc_features_to_metric
 
-from ganaudit.numerics.neighbours import expected_coverage, neighbourhood, radii
+from ganaudit.numerics.neighbours import duplicate_rate, expected_coverage, neighbourhood, radii
+from tests.numerics.worlds import in_world
+
+TENSORS = ("fake_inside", "real_inside", "fake_counts", "real_covered", "realism", "real_radii", "fake_radii",
+           "real_to_real", "fake_to_fake", "real_to_fake", "fake_to_real")  # fmt: skip
+SMALL = 6000  # bytes: tiles of a few rows
 
 
 def sampled(n, d, seed, shift=0.0):
@@ -41,8 +47,8 @@ def brute_force(real, fake, k, boundary):
     return counts, inside, covered
 
 
-def check(real, fake, k, boundary, block=512):
-    found = neighbourhood(real, fake, k, boundary, block)
+def check(real, fake, k, boundary, memory=2**28):
+    found = neighbourhood(real, fake, k, boundary, memory)
     counts, inside, covered = brute_force(real.double(), fake.double(), k, boundary)
     assert found.fake_counts.tolist() == counts
     assert found.fake_inside.tolist() == [count > 0 for count in counts]
@@ -52,19 +58,50 @@ def check(real, fake, k, boundary, block=512):
     assert found.recall == sum(inside) / len(real)
     assert found.density == pytest.approx(sum(counts) / (k * len(fake)), rel=1e-15)
     assert found.coverage == sum(covered) / len(real)
+    check_distances(found, real.double(), fake.double(), k)
+
+
+def check_distances(found, real, fake, k):
+    """Distances, accuracies and realism by plain loops over all pairs."""
+    own = [np.where(np.eye(len(x), dtype=bool), np.inf, squares(x, x)) for x in (real, fake)]
+    across = squares(real, fake)
+    assert found.real_radii.tolist() == np.sqrt(np.sort(own[0], axis=1)[:, k - 1]).tolist()
+    assert found.fake_radii.tolist() == np.sqrt(np.sort(own[1], axis=1)[:, k - 1]).tolist()
+    nearest = [own[0].min(1), across.min(1), own[1].min(1), across.min(0)]
+    kept = (found.real_to_real, found.real_to_fake, found.fake_to_fake, found.fake_to_real)
+    assert [x.tolist() for x in kept] == [np.sqrt(x).tolist() for x in nearest]
+    for accuracy, mine, other in zip(
+        (found.accuracy_real, found.accuracy_fake), nearest[::2], nearest[1::2], strict=True
+    ):
+        assert accuracy == sum(
+            1.0 if a < b else 0.5 if a == b else 0.0 for a, b in zip(mine, other, strict=True)
+        ) / len(mine)
+    realism = [brute_realism(found.real_radii.tolist(), np.sqrt(across[:, j]).tolist()) for j in range(len(fake))]
+    # Two roots and a quotient, each rounded once.
+    np.testing.assert_allclose(found.realism.numpy(), realism, rtol=4 * np.finfo(float).eps)
+
+
+def brute_realism(balls, distances):
+    smallest = sorted(range(len(balls)), key=lambda i: balls[i])[: len(balls) - len(balls) // 2]
+    limit = max(balls[i] for i in smallest)
+    best = 0.0
+    for radius, distance in zip(balls, distances, strict=True):
+        if radius <= limit:
+            best = max(best, radius / distance if distance else 1.0 if radius == 0 else math.inf)
+    return best
 
 
 @pytest.mark.parametrize("boundary", ["<", "<="])
 @pytest.mark.parametrize(("n", "m", "d", "k"), [(23, 17, 3, 1), (40, 31, 20, 3), (9, 30, 1, 5)])
 def test_random_features_against_the_triple_loop(n, m, d, k, boundary):
-    check(sampled(n, d, 0), sampled(m, d, 1, shift=0.3), k, boundary, block=7)
+    check(sampled(n, d, 0), sampled(m, d, 1, shift=0.3), k, boundary, SMALL)
 
 
 @pytest.mark.parametrize("boundary", ["<", "<="])
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 10**6), d=st.integers(1, 4), k=st.integers(1, 4), levels=st.integers(1, 4))
 def test_lattices_full_of_ties_against_the_triple_loop(boundary, seed, d, k, levels):
-    check(lattice(14, d, seed, levels), lattice(11, d, seed + 1, levels), k, boundary, block=5)
+    check(lattice(14, d, seed, levels), lattice(11, d, seed + 1, levels), k, boundary, 2000)
 
 
 @pytest.mark.parametrize("boundary", ["<", "<="])
@@ -75,7 +112,7 @@ def test_copies_and_near_ties_against_the_triple_loop(boundary):
     nudged = base + 1e-7 * sampled(12, 40, 3).float()
     real = torch.cat([base, base[:5], turned, -base])
     fake = torch.cat([base[3:9], nudged, -turned, base[:2], torch.zeros(3, 40)])
-    check(real, fake, 2, boundary, block=8)
+    check(real, fake, 2, boundary, 2**14)
 
 
 @pytest.mark.parametrize("boundary", ["<", "<="])
@@ -106,19 +143,126 @@ def test_radii_are_sorted_direct_distances():
     x = torch.cat([sampled(30, 6, 6), sampled(3, 6, 6)[:3]])
     own = np.sqrt(np.sort(squares(x, x), axis=1))
     for k in (1, 2, 32):
-        assert radii(x, k, block=9).tolist() == own[:, k].tolist()
+        assert radii(x, k, memory=SMALL).tolist() == own[:, k].tolist()
     assert radii(x, 1)[:3].tolist() == [0.0] * 3
     assert radii(x, 1)[30:].tolist() == [0.0] * 3
 
 
-@pytest.mark.parametrize("block", [1, 8, 1000])
-def test_blocks_change_nothing(block):
-    real, fake = sampled(60, 30, 7), sampled(50, 30, 8)
-    whole, parts = neighbourhood(real, fake, 4), neighbourhood(real, fake, 4, block=block)
-    assert torch.equal(whole.fake_counts, parts.fake_counts)
-    assert torch.equal(whole.real_inside, parts.real_inside)
-    assert torch.equal(whole.real_covered, parts.real_covered)
-    assert torch.equal(radii(real, 4), radii(real, 4, block=block))
+@pytest.mark.parametrize("spread", [1e-3, 1e-7, 0.0])
+@pytest.mark.parametrize("modes", [1, 4])
+def test_collapsed_fakes_whose_distances_float32_cannot_tell(spread, modes):
+    real = sampled(60, 50, 20).float()
+    fake = (3 * sampled(modes, 50, 21)).repeat(15, 1).float() + spread * sampled(15 * modes, 50, 22).float()
+    check(real, fake, 3, "<", 2**17)
+
+
+def test_blurred_fakes_that_lie_in_every_ball():
+    check(sampled(70, 80, 23).float(), 0.3 * sampled(50, 80, 24).float(), 4, "<", 2**17)
+
+
+@pytest.mark.parametrize("unit", [1e-90, 1e-30, 1e30, 1e90])
+def test_the_unit_of_the_features_changes_no_decision(unit):
+    real, fake = sampled(30, 6, 25), sampled(25, 6, 26, shift=0.5)
+    # A power of 2, so that the features themselves are the same numbers.
+    factor = 2.0 ** round(math.log2(unit))
+    near, far = neighbourhood(real, fake, 3), neighbourhood(real * factor, fake * factor, 3)
+    for name in ("fake_counts", "real_inside", "real_covered", "realism"):
+        assert torch.equal(getattr(near, name), getattr(far, name)), name
+    assert torch.equal(near.real_to_fake * factor, far.real_to_fake)
+
+
+def test_features_too_large_to_square_are_refused():
+    with pytest.raises(ValueError, match="allowed: below 1e100"):
+        neighbourhood(sampled(6, 2, 27) * 1e150, sampled(6, 2, 28), 1)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.int32])
+def test_other_numbers_are_read_as_they_are(dtype):
+    real, fake = ((4 * sampled(20, 3, seed)).to(dtype) for seed in (29, 30))
+    check(real, fake, 2, "<=", SMALL)
+
+
+@pytest.mark.parametrize("precision", ["highest", "medium"])
+def test_reduced_products_decide_nothing(precision):
+    real, fake = sampled(40, 300, 31).float(), sampled(40, 300, 32).float()
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision(precision)
+    try:
+        check(real, fake, 3, "<")
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+@pytest.mark.parametrize("memory", [1, SMALL, 2**16])
+def test_memory_changes_nothing(memory):
+    real, fake = sampled(25, 30, 7), sampled(22, 30, 8)
+    same(neighbourhood(real, fake, 4), neighbourhood(real, fake, 4, memory=memory))
+    assert torch.equal(radii(real, 4), radii(real, 4, memory=memory))
+
+
+@pytest.mark.parametrize("size", [2, 3])
+def test_processes_that_share_the_sweep_find_the_same(size):
+    real, fake = lattice(60, 3, 33, levels=4), lattice(45, 3, 34, levels=5)
+    alone, alone_copies = neighbourhood(real, fake, 4, "<="), duplicate_rate(fake, real, 0.1)
+    for found, copies in in_world(
+        size,
+        lambda world: (
+            neighbourhood(real, fake, 4, "<=", SMALL, world),
+            duplicate_rate(fake, real, 0.1, SMALL, world),
+        ),
+    ):
+        same(alone, found)
+        assert copies == alone_copies
+
+
+def same(one, other):
+    for name in TENSORS:
+        assert torch.equal(getattr(one, name), getattr(other, name)), name
+    assert (one.accuracy_real, one.accuracy_fake) == (other.accuracy_real, other.accuracy_fake)
+
+
+def test_it_warns_of_nothing_on_copies_and_constants():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = neighbourhood(torch.ones(5, 3), torch.ones(4, 3), 2)
+        assert found.realism.tolist() == [1.0] * 4
+        assert (found.accuracy_real, found.accuracy_fake) == (0.5, 0.5)
+        apart = neighbourhood(torch.ones(5, 3), torch.zeros(4, 3), 2)
+        assert apart.realism.tolist() == [0.0] * 4
+        assert (apart.accuracy_real, apart.accuracy_fake) == (1.0, 1.0)
+        copied = neighbourhood(sampled(9, 2, 35), sampled(9, 2, 35)[:4], 2)
+        assert math.inf in copied.realism.tolist()
+        assert copied.accuracy_fake == 0.0
+
+
+@pytest.mark.parametrize(("n", "m"), [(40, 40), (60, 30)])
+def test_equal_laws_have_their_nearest_neighbour_accuracy(n, m):
+    rng = np.random.default_rng(36)
+    runs = [neighbourhood(*(torch.from_numpy(rng.normal(size=(size, 3))) for size in (n, m)), 1) for _ in range(200)]
+    for name, size in (("accuracy_real", n), ("accuracy_fake", m)):
+        values = np.array([getattr(run, name) for run in runs])
+        assert abs(values.mean() - (size - 1) / (n + m - 1)) <= 4 * values.std(ddof=1) / math.sqrt(len(values))
+
+
+def test_duplicates_are_counted_by_hand():
+    fake = torch.tensor([[0.0, 0.0], [-0.0, 0.0], [5.0, 5.0], [5.0, 5.01], [9.0, 0.0]])
+    assert duplicate_rate(fake).exact == 2 / 5
+    assert duplicate_rate(fake).near is None
+    # Nearest distances of the reals: 1, 1, 2, 4, 8. The second smallest of 5 is at share 0.34: 1.
+    real = torch.tensor([[0.0, 0.0], [1.0, 0.0], [3.0, 0.0], [7.0, 0.0], [15.0, 0.0]])
+    found = duplicate_rate(fake, real, 0.34)
+    assert (found.exact, found.near, found.threshold, found.n) == (2 / 5, 4 / 5, 1.0, 5)
+    assert found.expected == 2 / 6
+    assert duplicate_rate(fake[2:3].repeat(4, 1), real).exact == 1.0
+    # Of five fakes only as many as there are reals are looked at for near copies.
+    assert duplicate_rate(fake, real[:3], 0.34).n == 3
+
+
+def test_near_duplicates_of_equal_laws_are_as_many_as_promised():
+    rng = np.random.default_rng(37)
+    runs = [duplicate_rate(*(torch.from_numpy(rng.normal(size=(60, 4))) for _ in range(2)), 0.1) for _ in range(200)]
+    values = np.array([run.near for run in runs])
+    assert abs(values.mean() - runs[0].expected) <= 4 * values.std(ddof=1) / math.sqrt(len(values))
 
 
 def test_one_distance_is_the_same_alone_and_among_many():
@@ -139,7 +283,7 @@ def test_expected_coverage_is_its_table():
 @pytest.mark.parametrize(("n", "m", "k", "d"), [(60, 40, 3, 2), (40, 60, 1, 16)])
 def test_equal_laws_have_the_expected_coverage_and_density_one(n, m, k, d):
     rng = np.random.default_rng(10)
-    runs = [neighbourhood(*(torch.from_numpy(rng.normal(size=(size, d))) for size in (n, m)), k) for _ in range(400)]
+    runs = [neighbourhood(*(torch.from_numpy(rng.normal(size=(size, d))) for size in (n, m)), k) for _ in range(250)]
     for values, expected in (
         (np.array([run.coverage for run in runs]), expected_coverage(n, m, k)),
         (np.array([run.density for run in runs]), 1.0),
@@ -179,7 +323,10 @@ def test_bad_arguments_are_refused():
         neighbourhood(x, x, 1, ">")
     with pytest.raises(ValueError, match="k: found 3"):
         expected_coverage(3, 3, 3)
-    with pytest.raises(ValueError, match="block: found 0"):
-        radii(x, 1, block=0)
+    for work in (radii, lambda x, k, memory: neighbourhood(x, x, k, memory=memory)):
+        with pytest.raises(ValueError, match="memory: found 0"):
+            work(x, 1, memory=0)
+    with pytest.raises(ValueError, match="share: found 1"):
+        duplicate_rate(x, x, share=1.0)
     with pytest.raises(ValueError, match="NaN"):
         neighbourhood(x, x * math.nan, 1)
