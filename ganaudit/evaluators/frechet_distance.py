@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 from torch import Tensor
@@ -11,7 +11,7 @@ from torch import Tensor
 from ganaudit.document.model import Axis, Curve, Detail, Interval, Measurement, Note, Null, Series, Table
 from ganaudit.document.spec import EvaluatorSpec, Exhibit, Findings, MeasurementSpec, NotAssessable
 from ganaudit.evidence.view import View
-from ganaudit.numerics.frechet import frechet_bias, frechet_distance
+from ganaudit.numerics.frechet import Divisor, frechet_bias, frechet_distance
 from ganaudit.numerics.frechet_classes import ClassDistance, class_distances
 from ganaudit.numerics.frechet_extrapolation import samples_needed
 from ganaudit.numerics.frechet_inference import FrechetEstimate, Side, estimated_frechet_distance
@@ -33,6 +33,10 @@ _SHOWN, _CLASSES, _POINTS = 16, 100, 8
 class FrechetDistance:
     """Fréchet distance of features (FID on Inception features)."""
 
+    divisor: Literal["n - 1", "n"] = "n - 1"
+    """Of the covariances of fd; ``n`` as StyleGAN's metrics have it. Published statistics are used as they stand, and
+    what has the bias removed rests on n - 1."""
+
     spec: ClassVar[EvaluatorSpec] = EvaluatorSpec(
         id="frechet-distance",
         title="Fréchet distance",
@@ -51,8 +55,9 @@ class FrechetDistance:
                 better="lower",
                 bounds=(0.0, None),
                 estimator=(
-                    "|mu_r - mu_f|^2 + tr(S_r + S_f - 2 (S_r S_f)^(1/2)); sample covariances with divisor n - 1; "
-                    "biased upward at finite n; trace of the root by Cholesky factor and symmetric eigenvalues, or by "
+                    "|mu_r - mu_f|^2 + tr(S_r + S_f - 2 (S_r S_f)^(1/2)); sample covariances with divisor n - 1, "
+                    "or n where the options say so; biased upward at finite n; trace of the root by "
+                    "Cholesky factor and symmetric eigenvalues, or by "
                     "the centred cross-Gram where there are no more samples than dimensions"
                 ),
             ),
@@ -107,10 +112,10 @@ class FrechetDistance:
 
     def evaluate(self, view: View, rng: np.random.Generator) -> Findings:
         """Return fd, fd without its bias in two ways and the bias floor, their nulls, fd over n and by class."""
-        main = _Comparison.of(view, "real", "fake", rng)
+        main = _Comparison.of(view, "real", "fake", self.divisor, rng)
         null = None
         if view.missing("moments/null-fake") is None and view.missing("moments/null-real") is None:
-            null = _Comparison.of(view, "null-real", "null-fake", rng)
+            null = _Comparison.of(view, "null-real", "null-fake", self.divisor, rng)
         floor = self._floor(main)
         corrected = self._estimated("fd-corrected", main, null, view)
         infinity = self._estimated("fd-infinity", main, null, view)
@@ -176,7 +181,7 @@ class _Comparison:
     estimate: FrechetEstimate | None
 
     @classmethod
-    def of(cls, view: View, real: str, fake: str, rng: np.random.Generator) -> _Comparison:
+    def of(cls, view: View, real: str, fake: str, divisor: Divisor, rng: np.random.Generator) -> _Comparison:
         """Return the comparison of two sides of the evidence, and of nulls without reading every sample."""
         one, other = _fitted(view, real), _fitted(view, fake)
         n_real, n_fake = (len(side) if isinstance(side, Tensor) else side.n for side in (one, other))
@@ -187,12 +192,14 @@ class _Comparison:
         estimate = None
         if isinstance(one, Moments) and isinstance(other, Moments):
             estimate = _estimate(view, real, fake, rng, is_published)
+        plain = divisor == "n - 1" and estimate is not None
+        divisors = ("n - 1" if is_published else divisor, divisor)
         return cls(
             features=len(one.mean) if isinstance(one, Moments) else one.shape[1],
             n_real=n_real,
             n_fake=n_fake,
             is_published=is_published,
-            distance=frechet_distance(one, other) if estimate is None else estimate.plug_in,
+            distance=estimate.plug_in if plain and estimate else frechet_distance(one, other, divisors),
             real_moments=one if isinstance(one, Moments) else None,
             fake_moments=other if isinstance(other, Moments) else None,
             estimate=estimate,

@@ -126,11 +126,12 @@ def above(values: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 def block_rows(rows: Tensor, memory: int) -> int:
-    """Return the rows of a block such that two of them and their tile stay below half of ``memory`` bytes."""
+    """Return the rows of a block such that all tiles that are worked on at once stay below half of ``memory`` bytes."""
     features = rows.shape[1]
     # Of each of two blocks two copies in float64 may live at once, and of a tile four: b (4 D + 4 b) 8 bytes.
     most = _MOST_ROWS_ON_GPU if rows.is_cuda else _MOST_ROWS
-    fitting = (math.sqrt(features**2 + memory / 16) - features) / 2
+    share = memory if rows.is_cuda else memory / torch.get_num_threads()
+    fitting = (math.sqrt(features**2 + share / 16) - features) / 2
     return max(1, min(most, int(fitting)))
 
 
@@ -139,7 +140,6 @@ class Pairs:
 
     def __init__(self, left: Points, right: Points) -> None:
         self.left, self.right = left, right
-        self._kept: tuple[slice, torch.dtype, Tensor] | None = None
         features = left.rows.shape[1]
         self._slack = {dtype: _slack(features, dtype) for dtype in (torch.float32, torch.float64)}
 
@@ -152,10 +152,8 @@ class Pairs:
 
     def low(self, tile: Tile, dtype: torch.dtype) -> Tensor:
         """Return a lower bound of every squared distance in ``tile``, (rows, columns) in ``dtype``."""
-        if self._kept is None or self._kept[:2] != (tile.rows, dtype):
-            self._kept = (tile.rows, dtype, self.left.panel(tile.rows, dtype))
         shrink = 1 - self._slack[dtype]
-        a, b = self._kept[2], self.right.panel(tile.columns, dtype)
+        a, b = self.left.panel(tile.rows, dtype), self.right.panel(tile.columns, dtype)
         first = (self.left.norms[tile.rows] * shrink - _TINY).to(dtype)
         second = (self.right.norms[tile.columns] * shrink).to(dtype)
         bound = torch.addmm(second, a, b.T, beta=0, alpha=-2)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor
@@ -13,17 +14,21 @@ from ganaudit.numerics.arguments import matrix, whole
 from ganaudit.numerics.moments import GroupedMoments, Moments
 from ganaudit.numerics.symmetric import cholesky, congruence, eigenvalues, nuclear_norm, root_sum
 
-__all__ = ["frechet_bias", "frechet_distance", "frechet_distances"]
+__all__ = ["Divisor", "frechet_bias", "frechet_distance", "frechet_distances"]
 
 _BATCHED = 128
 
+Divisor: TypeAlias = Literal["n - 1", "n"]
 
-def frechet_distance(real: Tensor | Moments, fake: Tensor | Moments) -> float:
+
+def frechet_distance(
+    real: Tensor | Moments, fake: Tensor | Moments, divisors: tuple[Divisor, Divisor] = ("n - 1", "n - 1")
+) -> float:
     """Return the squared 2-Wasserstein distance between the Gaussians fitted to ``real`` and ``fake``.
 
-    |mean_r - mean_f|^2 + tr S_r + tr S_f - 2 tr (S_r S_f)^(1/2), covariances with divisor n - 1; the squared unit of
-    the features, from 0 up. Each side is features (N, D) or their moments. The plug-in estimate: biased upwards, by
-    about ``frechet_bias`` when the two laws agree.
+    |mean_r - mean_f|^2 + tr S_r + tr S_f - 2 tr (S_r S_f)^(1/2); the squared unit of the features, from 0 up.
+    ``divisors`` are those of the covariances of reals and of fakes. Each side is features (N, D) or their moments. The
+    plug-in estimate: biased upwards, by about ``frechet_bias`` when the two laws agree.
 
     The trace of the root is the sum of the singular values of B^T A for any roots A A^T = S_r and B B^T = S_f: no
     matrix root, nothing complex. Of moments with a definite covariance, A is the Cholesky factor, which ``Moments``
@@ -32,14 +37,15 @@ def frechet_distance(real: Tensor | Moments, fake: Tensor | Moments) -> float:
     rounding comes in from the null space; it needs no more samples than two.
 
     Raises ValueError when a shape is not (samples, features), the features differ in number, a side has fewer than 2
-    samples or an entry is not finite.
+    samples, an entry is not finite, or the divisor is n for moments that do not tell it.
     Source: Dowson and Landau 1982; Heusel et al. 2017 (FID).
     """
     one, other = _fitted(real, "real"), _fitted(fake, "fake")
+    a, b = (_share(side, divisor) for side, divisor in zip((real, fake), divisors, strict=True))
     if one.mean.shape != other.mean.shape:
         raise ValueError(f"fake: found {len(other.mean)} features; allowed: {len(one.mean)}, as in real")
     # The distance of the covariances is a squared norm; rounding alone can carry the difference below 0.
-    traces = one.trace + other.trace - 2 * _overlap(one, other)
+    traces = a * one.trace + b * other.trace - 2 * math.sqrt(a * b) * _overlap(one, other)
     return float((one.mean - other.mean).square().sum() + traces.clamp_min(0))
 
 
@@ -120,6 +126,16 @@ def _fitted(side: Tensor | Moments, name: str) -> _Fitted:
             return _Fitted(mean, thin.square().sum(), None, thin.T)
         side = Moments.of(values)
     return _Fitted(side.mean, side.scatter.trace() / side.degrees, side, None)
+
+
+def _share(side: Tensor | Moments, divisor: Divisor) -> float:
+    """Return what the covariance with divisor n - 1 is multiplied by."""
+    if divisor == "n - 1":
+        return 1.0
+    n = len(side) if isinstance(side, Tensor) else side.n
+    if n is None:
+        raise ValueError("divisor: found n for moments that do not tell their n; allowed: n - 1, as they stand")
+    return (n - 1) / n
 
 
 def _overlap(one: _Fitted, other: _Fitted) -> Tensor:

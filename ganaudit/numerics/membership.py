@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ganaudit.numerics.distances import CROWDED, Pairs, above, below, block_rows, places, points, scaled
 from ganaudit.numerics.shortlist import Shortlist
-from ganaudit.numerics.sweep import Distinct, Tile, across
+from ganaudit.numerics.sweep import Distinct, Tile, across, each
 from ganaudit.numerics.world import World
 
 __all__ = ["Boundary", "Met", "Own", "memberships"]
@@ -59,8 +59,8 @@ def memberships(reals: Own, fakes: Own, boundary: Boundary, memory: int, world: 
     pairs = Pairs(left, right)
     sweep = _Sweep(pairs, reals, fakes, boundary, memory)
     tiles = across(len(left), len(right), block_rows(reals.rows, memory))
-    for number in world.mine(len(tiles)):
-        sweep.take(tiles[number])
+    for found in each(sweep.look, tiles, reals.rows.device, world):
+        sweep.add(found)
     to_fake, _ = sweep.to_fake.nearest(world)
     to_real, nearest = sweep.to_real.nearest(world)
     return Met(
@@ -71,6 +71,29 @@ def memberships(reals: Own, fakes: Own, boundary: Boundary, memory: int, world: 
         to_real=to_real[:, 0] * pairs.unit,
         realism=sweep.realism.values(to_real[:, 0], nearest[:, 0], world),
     )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Doubtful:
+    """Pairs that may be nearest, with bounds."""
+
+    i: Tensor
+    j: Tensor
+    least: Tensor
+    most: Tensor
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Seen:
+    """What one tile shows."""
+
+    counts: Tensor
+    """Balls of reals around each column's fake."""
+    inside: Tensor
+    """Which rows' reals are in a fake's ball."""
+    covered: Tensor
+    """Which rows' reals have a fake in their ball."""
+    near: _Doubtful
 
 
 class _Sweep:
@@ -88,41 +111,51 @@ class _Sweep:
         self.to_real = Shortlist(len(pairs.right), 1, lambda j, i: pairs.squares(i, j), memory, device)
         self.realism = _Realism(pairs, reals, memory)
 
-    def take(self, tile: Tile) -> None:
-        """Add one tile, by the fastest products that leave few of its pairs in doubt."""
+    def look(self, tile: Tile) -> tuple[Tile, _Seen, _Doubtful | None]:
+        """Return what a tile shows, by the fastest products that leave few of its pairs in doubt."""
         for dtype in self.pairs.precisions():
             low = self.pairs.low(tile, dtype)
-            self._prime(low, tile, dtype)
-            if self._take_few(low, tile, dtype) or self._take_many(low, tile, dtype):
+            gap = partial(self.pairs.gap, dtype=dtype)
+            self.to_fake.prime(low, tile.rows, tile.columns, gap)
+            self.to_real.prime(low.T, tile.columns, tile.rows, lambda j, i, gap=gap: gap(i, j))  # type: ignore[misc]
+            seen = self._few(low, tile, dtype) or self._many(low, tile, dtype)
+            if seen is not None:
                 break
-        self.realism.take(low, tile, dtype)
+        assert seen is not None
+        return tile, seen, self.realism.look(low, tile, dtype)
 
-    def _prime(self, low: Tensor, tile: Tile, dtype: torch.dtype) -> None:
-        gap = partial(self.pairs.gap, dtype=dtype)
-        self.to_fake.prime(low, tile.rows, tile.columns, gap)
-        self.to_real.prime(low.T, tile.columns, tile.rows, lambda j, i: gap(i, j))
+    def add(self, found: tuple[Tile, _Seen, _Doubtful | None]) -> None:
+        """Add what a tile showed."""
+        tile, seen, real = found
+        self.counts[tile.columns] += seen.counts
+        self.inside[tile.rows] += seen.inside
+        self.covered[tile.rows] += seen.covered
+        near = seen.near
+        self.to_fake.add(near.i, near.j, near.least, near.most)
+        self.to_real.add(near.j, near.i, near.least, near.most)
+        if real is not None:
+            self.realism.list.add(real.j, real.i, real.least, real.most)
 
-    def _take_few(self, low: Tensor, tile: Tile, dtype: torch.dtype) -> bool:
-        """Add a tile in which few pairs are in a ball or may be nearest, one by one; say whether it was one."""
+    def _few(self, low: Tensor, tile: Tile, dtype: torch.dtype) -> _Seen | None:
+        """Look at a tile in which few pairs are in a ball or may be nearest, one by one; None where they are many."""
         rows, columns = tile.rows, tile.columns
         by_row = torch.maximum(self.real_limits[rows], self.to_fake.reach[rows])
         by_column = torch.maximum(self.fake_limits[columns], self.to_real.reach[columns])
         i, j = below(low, by_row, by_column)
         if len(i) > low.numel() // CROWDED:
-            return False
-        least = low[i, j].double()
-        i, j = i + rows.start, j + columns.start
-        most = least + self.pairs.gap(i, j, dtype)
-        in_real, in_fake = self._inside(i, j, least, most)
-        self.counts.index_add_(0, j[in_real], self.copies[i[in_real]])
-        self.covered[i[in_real]] = 1
-        self.inside[i[in_fake]] = 1
-        self.to_fake.add(i, j, least, most)
-        self.to_real.add(j, i, least, most)
-        return True
+            return None
+        near = self._bounded(i, j, low, tile, dtype)
+        in_real, in_fake = self._inside(near)
+        counts = torch.zeros(low.shape[1], dtype=torch.float64, device=low.device)
+        counts.index_add_(0, j[in_real], self.copies[near.i[in_real]])
+        covered = torch.zeros(len(low), dtype=torch.bool, device=low.device)
+        inside = torch.zeros_like(covered)
+        covered[i[in_real]] = True
+        inside[i[in_fake]] = True
+        return _Seen(counts, inside, covered, near)
 
-    def _take_many(self, low: Tensor, tile: Tile, dtype: torch.dtype) -> bool:
-        """Add a tile in which many pairs are in a ball; say no, adding nothing, where too many are in doubt."""
+    def _many(self, low: Tensor, tile: Tile, dtype: torch.dtype) -> _Seen | None:
+        """Look at a tile in which many pairs are in a ball; None where float32 leaves too many in doubt."""
         rows, columns = tile.rows, tile.columns
         row_gap, column_gap = self.pairs.most_gap(tile, dtype)
         balls = (self.real_limits[rows, None], row_gap[:, None]), (self.fake_limits[columns], column_gap)
@@ -133,26 +166,25 @@ class _Sweep:
         doubt |= low <= above(self.to_real.reach[columns], dtype)
         i, j = places(doubt)
         if dtype == torch.float32 and len(i) > low.numel() // CROWDED:
-            return False
-        least, first, second = low[i, j].double(), i + rows.start, j + columns.start
-        most = least + self.pairs.gap(first, second, dtype)
-        for members, inside in zip(sure, self._inside(first, second, least, most), strict=True):
+            return None
+        near = self._bounded(i, j, low, tile, dtype)
+        for members, inside in zip(sure, self._inside(near), strict=True):
             members[i, j] = inside
         # A matrix product adds booleans ten times as fast as a sum does.
-        self.counts[columns] += self.copies[rows] @ sure[0].double()
-        self.covered[rows] += sure[0].any(dim=1)
-        self.inside[rows] += sure[1].any(dim=1)
-        self.to_fake.add(first, second, least, most)
-        self.to_real.add(second, first, least, most)
-        return True
+        return _Seen(self.copies[rows] @ sure[0].double(), sure[1].any(dim=1), sure[0].any(dim=1), near)
 
-    def _inside(self, i: Tensor, j: Tensor, least: Tensor, most: Tensor) -> tuple[Tensor, Tensor]:
+    def _bounded(self, i: Tensor, j: Tensor, low: Tensor, tile: Tile, dtype: torch.dtype) -> _Doubtful:
+        least = low[i, j].double()
+        i, j = i + tile.rows.start, j + tile.columns.start
+        return _Doubtful(i, j, least, least + self.pairs.gap(i, j, dtype))
+
+    def _inside(self, near: _Doubtful) -> tuple[Tensor, Tensor]:
         """Return which pairs have the fake in the ball of the real, and the real in the ball of the fake."""
-        limits = self.real_limits[i], self.fake_limits[j]
-        found = most < limits[0], most < limits[1]
-        doubt = ((least <= limits[0]) & ~found[0]) | ((least <= limits[1]) & ~found[1])
+        limits = self.real_limits[near.i], self.fake_limits[near.j]
+        found = near.most < limits[0], near.most < limits[1]
+        doubt = ((near.least <= limits[0]) & ~found[0]) | ((near.least <= limits[1]) & ~found[1])
         (open_,) = doubt.nonzero(as_tuple=True)
-        squares = self.pairs.squares(i[open_], j[open_])
+        squares = self.pairs.squares(near.i[open_], near.j[open_])
         for inside, limit in zip(found, limits, strict=True):
             inside[open_] = squares < limit[open_] if self.boundary == "<" else squares <= limit[open_]
         return found
@@ -173,11 +205,11 @@ class _Realism:
         self.factors = torch.where(self.with_radius, self.unit / limits, torch.inf)
         self.list = Shortlist(len(pairs.right), 1, self._exact, memory, limits.device)
 
-    def take(self, low: Tensor, tile: Tile, dtype: torch.dtype) -> None:
-        """Add one tile of lower bounds of squared distances."""
+    def look(self, low: Tensor, tile: Tile, dtype: torch.dtype) -> _Doubtful | None:
+        """Return the pairs of a tile that may make their fake most real, given lower bounds of squared distances."""
         rows = self.with_radius[tile.rows].nonzero()[:, 0]
         if not len(rows):
-            return
+            return None
         numbers = rows + tile.rows.start
         # Rounded down; a bound below 0 stays below the squared distance, which is 0 or more.
         shrunk = self.factors[numbers].clamp_max(_LARGEST_FACTOR) * (1 - 8 * torch.finfo(dtype).eps)
@@ -187,7 +219,7 @@ class _Realism:
         i, j = below(ratios, None, self.list.reach[tile.columns])
         least = ratios[i, j].double()
         j = j + tile.columns.start
-        self.list.add(j, numbers[i], least, least + gap(j, i))
+        return _Doubtful(numbers[i], j, least, least + gap(j, i))
 
     def values(self, to_real: Tensor, nearest: Tensor, world: World) -> Tensor:
         """Return the realism of each fake, given its nearest real."""

@@ -15,7 +15,7 @@ from ganaudit.numerics.arguments import matrix, pair, proportion, whole
 from ganaudit.numerics.distances import CROWDED, DEFAULT_MEMORY, Pairs, below, block_rows, points
 from ganaudit.numerics.membership import Boundary, Own, memberships
 from ganaudit.numerics.shortlist import Shortlist
-from ganaudit.numerics.sweep import Tile, distinct, within
+from ganaudit.numerics.sweep import Tile, distinct, each, within
 from ganaudit.numerics.world import ALONE, World
 
 __all__ = [
@@ -224,8 +224,10 @@ def _own(x: Tensor, side: Literal["real", "fake"], k: int, memory: int, world: W
     pairs = Pairs(at, at)
     near = Shortlist(len(at), k, pairs.squares, memory, x.device)
     tiles = within(side, len(at), block_rows(x, memory))
-    for number in world.mine(len(tiles)):
-        _meet(near, pairs, tiles[number])
+    for tile, i, j, least, most in each(partial(_doubtful, near, pairs), tiles, x.device, world):
+        near.add(i, j, least, most)
+        if not tile.on_diagonal:
+            near.add(j, i, least, most)
     squares, columns = near.nearest(world)
     squares *= pairs.unit
     # A row's own copies are neighbours at distance 0, and a neighbour with copies counts as many times.
@@ -236,8 +238,8 @@ def _own(x: Tensor, side: Literal["real", "fake"], k: int, memory: int, world: W
     return Own(x, rows, torch.where(wanted > 0, limits, 0.0), torch.where(alone, squares[:, 0], 0.0))
 
 
-def _meet(near: Shortlist, pairs: Pairs, tile: Tile) -> None:
-    """Offer the pairs of one tile to both of their samples."""
+def _doubtful(near: Shortlist, pairs: Pairs, tile: Tile) -> tuple[Tile, Tensor, Tensor, Tensor, Tensor]:
+    """Return the pairs of one tile that may be among the nearest of one of their samples, and bounds of each."""
     rows, columns = tile.rows, tile.columns
     for dtype in pairs.precisions():
         gap = partial(pairs.gap, dtype=dtype)
@@ -252,10 +254,7 @@ def _meet(near: Shortlist, pairs: Pairs, tile: Tile) -> None:
             break
     least = low[i, j].double()
     i, j = i + rows.start, j + columns.start
-    most = least + gap(i, j)
-    near.add(i, j, least, most)
-    if not tile.on_diagonal:
-        near.add(j, i, least, most)
+    return tile, i, j, least, least + gap(i, j)
 
 
 def _share(members: Tensor) -> float:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, TypeVar
 
 import torch
 from torch import Tensor
 
-__all__ = ["Distinct", "Side", "Tile", "across", "blocks", "distinct", "within"]
+from ganaudit.numerics.world import World
+
+__all__ = ["Distinct", "Side", "Tile", "across", "blocks", "distinct", "each", "within"]
 
 Side: TypeAlias = Literal["real", "fake", "across"]
+T = TypeVar("T")
 
 _HASHED_ENTRIES = 2**21  # entries read at once: 8 MiB in float32
 
@@ -63,6 +68,31 @@ def within(side: Literal["real", "fake"], n: int, block: int) -> list[Tile]:
 def across(n: int, m: int, block: int) -> list[Tile]:
     """Return the tiles of ``n`` reals against ``m`` fakes."""
     return [Tile("across", rows, columns) for rows in blocks(n, block) for columns in blocks(m, block)]
+
+
+def each(work: Callable[[Tile], T], tiles: Sequence[Tile], device: torch.device, world: World) -> Iterator[T]:
+    """Yield what ``work`` returns for every tile that is this process's, in their order.
+
+    On a CPU as many tiles at once as torch has threads, with one thread each: products of this size lose more to threads
+    that wait for each other than they gain, above all beside other work. ``work`` must not change what another tile
+    reads unless any order of that will do.
+    """
+    threads = torch.get_num_threads()
+    mine = [tiles[number] for number in world.mine(len(tiles))]
+    if device.type != "cpu" or threads == 1 or len(mine) == 1:
+        yield from map(work, mine)
+        return
+    waiting: deque[Future[T]] = deque()
+    try:
+        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            for tile in mine:
+                waiting.append(pool.submit(work, tile))
+                if len(waiting) > 2 * threads:  # results wait in memory
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+    finally:
+        torch.set_num_threads(threads)  # what the workers set holds for threads still to come
 
 
 def distinct(x: Tensor) -> Distinct:

@@ -86,7 +86,7 @@ files = "x"
         "device: ",
         "samples: Input should be greater than or equal to 2 (found 1)",
         "range: low must be below high; found 1,-1",
-        "precision: Input should be 'fp32' (found 'fp8')",
+        "precision: Input should be 'fp32' or 'bf16' (found 'fp8')",
         "extractor.idd: unknown key; nearest: id",
         "policy.files: unknown key; nearest: file",
         "evaluators.frechet-distanse: unknown evaluator; nearest: frechet-distance",

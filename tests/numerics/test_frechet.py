@@ -236,6 +236,25 @@ def test_many_unions_at_once_are_the_distances_one_by_one(kind, d):
     real, fake = gathered(x, 4, 1), gathered(y, 4, 2)
     sets = [(0, 1, 2), (3,), (0, 1, 2, 3)]
     rows = [members(len(x), 4, len(x), seed)[0] for seed in (1, 2)]
-    expected = [frechet_distance(*(v[np.concatenate([r[g] for g in s])] for v, r in zip((x, y), rows, strict=True))) for s in sets]
+    sides = list(zip((x, y), rows, strict=True))
+    expected = [frechet_distance(*(v[np.concatenate([r[g] for g in s])] for v, r in sides)) for s in sets]
     # Moments about an offset of 100 keep 1e-14 of its square, against distances of about 1.
     assert frechet_distances(real, fake, sets).tolist() == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize(("n", "m"), [(40, 30), (4, 5)])
+def test_the_divisor_n_is_that_of_numpy_with_ddof_0(n, m):
+    from scipy.linalg import sqrtm
+
+    rng = np.random.default_rng(9)
+    x, y = rng.standard_normal((n, 6)) + 0.3, rng.standard_normal((m, 6)) @ rng.standard_normal((6, 6))
+    for ddof, divisors in (((0, 0), ("n", "n")), ((1, 0), ("n - 1", "n")), ((1, 1), ("n - 1", "n - 1"))):
+        a, b = np.cov(x, rowvar=False, ddof=ddof[0]), np.cov(y, rowvar=False, ddof=ddof[1])
+        root = np.real(sqrtm(a @ b)).trace()
+        expected = float(np.square(x.mean(0) - y.mean(0)).sum() + np.trace(a) + np.trace(b) - 2 * root)
+        found = frechet_distance(torch.from_numpy(x), torch.from_numpy(y), divisors)
+        # Below full rank SciPy's root is right to half the digits only.
+        assert found == pytest.approx(expected, rel=1e-9 if min(n, m) > 6 else 1e-5)
+    known = Moments.from_statistics(None, torch.zeros(6), torch.eye(6))
+    with pytest.raises(ValueError, match="do not tell their n"):
+        frechet_distance(known, torch.from_numpy(y), ("n", "n"))
