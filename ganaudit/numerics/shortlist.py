@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -55,7 +56,8 @@ class Shortlist:
     def nearest(self, world: World) -> tuple[Tensor, Tensor]:
         """Return the exact distances of the k nearest of each row and their columns, (rows, k) each, ascending.
 
-        Where a row has fewer, infinity and column 0. Over all processes of ``world``.
+        Where a row has fewer, infinity and column 0. Over all processes of ``world``. Which of the columns at one
+        distance come first is left open.
         """
         if self._held:
             self._settle(exactly=True)
@@ -82,10 +84,7 @@ class Shortlist:
 
     def _order(self, rows: Tensor, columns: Tensor, low: Tensor, high: Tensor) -> None:
         """Sort the pairs by row and upper bound, tighten the reach and keep what it leaves."""
-        # By upper bound, then column: equal distances keep one order whatever the tiles were.
-        order = torch.argsort(columns, stable=True)
-        order = order[torch.argsort(high[order], stable=True)]
-        order = order[torch.argsort(rows[order], stable=True)]
+        order = _sorted(rows, high)
         rows, columns, low, high = rows[order], columns[order], low[order], high[order]
         last = _places(rows, self._count) == self._k - 1
         self.reach[rows[last]] = torch.minimum(self.reach[rows[last]], high[last])
@@ -101,9 +100,16 @@ def gathered(distances: Tensor, columns: Tensor, world: World) -> tuple[Tensor, 
     slots = torch.zeros((world.size, 2, *distances.shape), dtype=torch.float64, device=distances.device)
     slots[world.rank, 0], slots[world.rank, 1] = distances, columns.double()
     found, numbers = world.total(slots).permute(1, 2, 0, 3).flatten(2)
-    order = torch.argsort(numbers, dim=1, stable=True)
-    order = order.gather(1, torch.argsort(found.gather(1, order), dim=1, stable=True))[:, : distances.shape[1]]
+    order = torch.argsort(found, dim=1, stable=True)[:, : distances.shape[1]]
     return found.gather(1, order), numbers.gather(1, order).long()
+
+
+def _sorted(rows: Tensor, values: Tensor) -> Tensor:
+    """Return the order by row, then by value."""
+    if rows.is_cuda:
+        order = torch.argsort(values)
+        return order[torch.argsort(rows[order], stable=True)]
+    return torch.from_numpy(np.lexsort((values.numpy(), rows.numpy())))
 
 
 def _places(rows: Tensor, count: int) -> Tensor:

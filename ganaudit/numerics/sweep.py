@@ -73,9 +73,9 @@ def across(n: int, m: int, block: int) -> list[Tile]:
 def each(work: Callable[[Tile], T], tiles: Sequence[Tile], device: torch.device, world: World) -> Iterator[T]:
     """Yield what ``work`` returns for every tile that is this process's, in their order.
 
-    On a CPU as many tiles at once as torch has threads, with one thread each: products of this size lose more to threads
-    that wait for each other than they gain, above all beside other work. ``work`` must not change what another tile
-    reads unless any order of that will do.
+    On a CPU as many tiles at once as torch has threads, with one thread each, until the last is yielded: threads that
+    share a product of this size lose more than they gain, above all beside other work. ``work`` must not change what
+    another tile reads unless any order of that will do.
     """
     threads = torch.get_num_threads()
     mine = [tiles[number] for number in world.mine(len(tiles))]
@@ -83,6 +83,7 @@ def each(work: Callable[[Tile], T], tiles: Sequence[Tile], device: torch.device,
         yield from map(work, mine)
         return
     waiting: deque[Future[T]] = deque()
+    torch.set_num_threads(1)
     try:
         with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
             for tile in mine:
@@ -92,7 +93,7 @@ def each(work: Callable[[Tile], T], tiles: Sequence[Tile], device: torch.device,
             while waiting:
                 yield waiting.popleft().result()
     finally:
-        torch.set_num_threads(threads)  # what the workers set holds for threads still to come
+        torch.set_num_threads(threads)
 
 
 def distinct(x: Tensor) -> Distinct:

@@ -27,9 +27,9 @@ def cholesky(matrix: Tensor) -> tuple[Tensor, Tensor]:
     it is not, L is of no use.
     """
     if _is_large(matrix):
-        # Row-major memory is the transpose to LAPACK: its upper factor read back is the lower one.
-        upper, info = lapack.dpotrf(matrix.numpy().T, lower=0, clean=1)
-        lower, done = torch.from_numpy(upper.T), torch.tensor(info == 0)
+        # A symmetric matrix is its own transpose, which is what row-major memory is to LAPACK.
+        made, info = lapack.dpotrf(matrix.numpy().T, lower=1, clean=1)
+        lower, done = torch.from_numpy(made), torch.tensor(info == 0)
     else:
         lower, status = torch.linalg.cholesky_ex(matrix)
         done = status == 0
@@ -41,8 +41,9 @@ def congruence(lower: Tensor, matrix: Tensor) -> Tensor:
     """Return L^T S L for a lower triangular L and a symmetric S, (..., D, D); only its lower triangle counts."""
     if not _is_large(matrix):
         return lower.mT @ matrix @ lower
-    made, _ = lapack.dsygst(matrix.numpy().T, lower.numpy().T, itype=2, lower=0)
-    result: Tensor = torch.from_numpy(made.T)
+    # Column-major, as LAPACK and this module's own factors are; so it copies only what it overwrites.
+    made, _ = lapack.dsygst(matrix.numpy().T, lower.numpy(), itype=2, lower=1)
+    result: Tensor = torch.from_numpy(made)
     return result
 
 
@@ -54,8 +55,15 @@ def eigenvalues(matrix: Tensor) -> Tensor:
     if not _is_large(matrix):
         found: Tensor = torch.linalg.eigvalsh(matrix)
         return found
+    is_transposed = matrix.mT.is_contiguous()
+    # Row-major memory is the transpose to LAPACK: our lower triangle is its upper one.
     values = scipy.linalg.eigh(
-        matrix.numpy().T, lower=False, eigvals_only=True, overwrite_a=True, check_finite=False, driver="ev"
+        matrix.numpy() if is_transposed else matrix.numpy().T,
+        lower=is_transposed,
+        eigvals_only=True,
+        overwrite_a=True,
+        check_finite=False,
+        driver="ev",
     )
     return torch.from_numpy(values)
 
@@ -91,4 +99,5 @@ def nuclear_norm(matrix: Tensor, rank: int) -> Tensor:
 
 
 def _is_large(matrix: Tensor) -> bool:
-    return matrix.ndim == 2 and len(matrix) >= _LARGE and matrix.device.type == "cpu" and matrix.is_contiguous()
+    is_dense = matrix.ndim == 2 and (matrix.is_contiguous() or matrix.mT.is_contiguous())
+    return is_dense and len(matrix) >= _LARGE and matrix.device.type == "cpu"

@@ -21,6 +21,12 @@ from .page import contrast
 SVG = "{http://www.w3.org/2000/svg}"
 
 
+@pytest.fixture(autouse=True)
+def _validated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Altair checks every chart of these tests against Vega-Lite's schema, which a report leaves out."""
+    monkeypatch.setattr(charts, "_VALIDATES", True)
+
+
 def line(**change: Any) -> Curve:
     series = [
         Series(name="real", x=[0.0, 0.1, 1.0], y=[0.0, 0.5, 1.0], low=[0.0, 0.4, 0.9], high=[0.1, 0.6, 1.0]),
