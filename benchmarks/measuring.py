@@ -72,9 +72,7 @@ def run(command: Sequence[str], environment: Mapping[str, str] | None = None, cw
     """Run a command to its end; peak_bytes is its own largest resident set. Raises RuntimeError when it fails."""
     env = {**os.environ, **(environment or {})}
     start = time.perf_counter()
-    process = subprocess.Popen(
-        command, env=env, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
+    process = subprocess.Popen(command, env=env, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert process.stdout is not None
     output = process.stdout.read()
     _, status, usage = os.wait4(process.pid, 0)

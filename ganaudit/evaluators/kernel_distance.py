@@ -6,24 +6,32 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from ganaudit.document.model import Axis, Detail, Histogram, HistogramSeries, Interval, Measurement, Note, Null, Rule
 from ganaudit.document.spec import EvaluatorSpec, Findings, MeasurementSpec, NotAssessable
 from ganaudit.evidence.view import View
-from ganaudit.numerics.intervals import clopper_pearson
-from ganaudit.numerics.kernel import PermutationTest, kernel_distance, kernel_distance_subsets, permutation_test
+from ganaudit.numerics.intervals import Bounds, clopper_pearson
+from ganaudit.numerics.kernel import (
+    PermutationTest,
+    kernel_distance,
+    kernel_distance_subsets,
+    permutation_test,
+    relabellings,
+)
 from ganaudit.numerics.kernels import Gaussian, Kernel, Polynomial, median_distance
 
 __all__ = ["KernelDistance"]
 
 _COVERS = (
-    "the drawing of both the real and the generated samples, by a normal approximation that is too narrow where a few "
-    "samples dominate (heavy tails); not the training of the generator"
+    "the drawing of both the real and the generated samples, with more room the more a few samples dominate, but too "
+    "narrow where those that would dominate were not drawn (heavy tails); not the training of the generator"
 )
+_METHOD = "score interval, unbiased variance of a two-sample U-statistic to second order, Student quantile"
 _BINS = 24
-_LEAST = 3
+_LEAST = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +48,9 @@ class KernelDistance:
     """Of the polynomial kernel (x.y / D + coef0)^degree."""
     coef0: float = 1.0
     bandwidth: float | Literal["median"] = "median"
-    """Of the rbf kernel; ``median``: the median distance between 1000 reals."""
+    """Of the rbf kernel; ``median``: the median distance between reals, at most 1000 of them. CMMD has 10."""
+    unit_length: bool = False
+    """Whether the rbf kernel divides features by their Euclidean norm first, as CMMD does with those of CLIP."""
     permutations: int = 999
     """Relabellings behind the p-value; 0 leaves it out."""
     most_permuted: int = 2000
@@ -89,27 +99,35 @@ class KernelDistance:
             raise ValueError("subsets and subset_size must be at least 2, degree at least 1")
         if self.permutations < 0 or self.most_permuted < _LEAST:
             raise ValueError(f"permutations must be at least 0, most_permuted at least {_LEAST}")
-        if isinstance(self.bandwidth, float) and not 0 < self.bandwidth < float("inf"):
+        if self.bandwidth != "median" and not 0 < self.bandwidth < float("inf"):
             raise ValueError("bandwidth must be above 0, or 'median'")
+        if self.unit_length and self.kernel != "rbf":
+            raise ValueError("unit_length is an option of the rbf kernel")
 
     def evaluate(self, view: View, rng: np.random.Generator) -> Findings:
         """Return kd with its interval and null, the p-value, and how relabelled samples scatter."""
-        real, fake = view["features/real"], view["features/fake"]
-        kernel = self._kernel(real, rng)
-        null = self._null_pair(view)
-        tests = self._tests(view, (real, fake), null, kernel, rng)
-        kd = self._distance(view, (real, fake), null, kernel, rng)
+        pair = view["features/real"], view["features/fake"]
+        kernel = self._kernel(pair[0], rng)
+        found = self._estimate(view, pair, kernel, rng)
+        # The draws of the audit come first, so that its numbers do not depend on whether there is a null.
+        reals = self._null_pair(view)
+        null = None if reals is None else self._estimate(view, reals, kernel, rng)
+        kd = self._distance(view, pair, found, reals, null)
         details: list[Detail] = [Note(text=_reading(kd))]
-        if tests:
-            details.append(_histogram(tests[0]))
-        conventions = {"bandwidth": kernel.bandwidth} if isinstance(kernel, Gaussian) else {}
-        return Findings([kd, self._p_value(view, real, fake, tests)], details, conventions=conventions)
+        conventions = {}
+        if isinstance(kernel, Gaussian):
+            conventions = {"bandwidth": kernel.bandwidth}
+            details.append(Note(text=_rbf(kernel, found.biased)))
+        if found.test is not None:
+            details.append(_histogram(found.test))
+        return Findings([kd, self._p_value(view, pair, found, reals, null)], details, conventions=conventions)
 
     def _kernel(self, real: Tensor, rng: np.random.Generator) -> Kernel:
         if self.kernel == "polynomial":
             return Polynomial(self.degree, None, self.coef0)
         try:
-            return Gaussian(median_distance(real, rng) if self.bandwidth == "median" else self.bandwidth)
+            bandwidth = median_distance(real, rng, self.unit_length) if self.bandwidth == "median" else self.bandwidth
+            return Gaussian(bandwidth, self.unit_length)
         except ValueError as error:
             raise NotAssessable(f"the rbf kernel has no median bandwidth here: {error}; set bandwidth") from None
 
@@ -117,81 +135,79 @@ class KernelDistance:
         if view.missing("features/null-fake") is not None:
             return None
         pair = view["features/null-real"], view["features/null-fake"]
-        return pair if min(map(len, pair)) >= _LEAST else None
+        return pair if min(map(len, pair)) >= (self.subset_size if self.estimator == "subsets" else _LEAST) else None
 
     def _distance(
         self,
         view: View,
         pair: tuple[Tensor, Tensor],
-        null: tuple[Tensor, Tensor] | None,
-        kernel: Kernel,
-        rng: np.random.Generator,
+        found: _Found,
+        reals: tuple[Tensor, Tensor] | None,
+        null: _Found | None,
     ) -> Measurement:
-        value, interval = self._estimate(view, pair, kernel, rng)
-        found = None
-        if null is not None:
-            null_value, around = self._estimate(view, null, kernel, rng)
-            low, high = (around.low, around.high) if around else (None, None)
-            found = Null(value=null_value, low=low, high=high, n=len(null[1]), rule=view.null_rule)
-        why = view.missing("features/null-fake") or "fewer than 3 reals on a side of the null"
+        around = None
+        if reals is not None and null is not None:
+            low, high = (null.bounds.low, null.bounds.high) if null.bounds else (None, None)
+            around = Null(value=null.value, low=low, high=high, n=len(reals[1]), rule=view.null_rule)
+        interval = None
+        if found.bounds is not None:
+            ends = {"low": found.bounds.low, "high": found.bounds.high}
+            interval = Interval(**ends, level=0.95, method=_METHOD, covers=_COVERS)
         return self.spec.measurement(
             "kd",
-            value,
+            found.value,
             {"real": len(pair[0]), "fake": len(pair[1])},
             interval=interval,
             interval_reason=None if interval else "subsets overlap: their spread is no standard error",
-            null=found,
-            null_reason=None if found else why,
+            null=around,
+            null_reason=None if around else self._no_null(view),
         )
 
-    def _estimate(
-        self, view: View, pair: tuple[Tensor, Tensor], kernel: Kernel, rng: np.random.Generator
-    ) -> tuple[float, Interval | None]:
+    def _no_null(self, view: View) -> str:
+        least = self.subset_size if self.estimator == "subsets" else _LEAST
+        return view.missing("features/null-fake") or f"fewer than {least} reals on a side of the null"
+
+    def _estimate(self, view: View, pair: tuple[Tensor, Tensor], kernel: Kernel, rng: np.random.Generator) -> _Found:
         real, fake = pair
         if self.estimator == "full":
-            found = kernel_distance(real, fake, kernel, world=view.world)
-            bounds = found.interval(0.95)
-            method = "score interval, variance by the two-sample jackknife less its second-order part"
-            return found.value, Interval(low=bounds.low, high=bounds.high, level=0.95, method=method, covers=_COVERS)
+            labels = None
+            if self.permutations:
+                labels = relabellings(len(real), len(fake), rng, self.permutations, self.most_permuted)
+            found = kernel_distance(real, fake, kernel, world=view.world, labels=labels)
+            return _Found(found.value, found.interval(0.95), found.test, found.biased)
         if min(len(real), len(fake)) < self.subset_size:
             raise NotAssessable(
                 f"subsets of {self.subset_size} were asked for; there are {len(real)} real and {len(fake)} generated "
                 f"samples: give at least {self.subset_size} of both, or set subset_size"
             )
         draws = [
-            (
-                rng.choice(len(real), self.subset_size, replace=False),
-                rng.choice(len(fake), self.subset_size, replace=False),
-            )
+            (_subset(rng, len(real), self.subset_size), _subset(rng, len(fake), self.subset_size))
             for _ in range(self.subsets)
         ]
-        return float(kernel_distance_subsets(real, fake, draws, kernel, world=view.world).mean()), None
+        value = float(kernel_distance_subsets(real, fake, draws, kernel, world=view.world).mean())
+        test = None
+        if self.permutations:
+            some = [_drawn(side, self.most_permuted, rng) for side in pair]
+            test = permutation_test(some[0], some[1], rng, self.permutations, kernel, world=view.world)
+        return _Found(value, None, test, None)
 
-    def _tests(
+    def _p_value(
         self,
         view: View,
         pair: tuple[Tensor, Tensor],
-        null: tuple[Tensor, Tensor] | None,
-        kernel: Kernel,
-        rng: np.random.Generator,
-    ) -> list[PermutationTest]:
-        """Return the test of the audit and, where there is one, that of the null; none where none was asked for."""
-        if not self.permutations:
-            return []
-        pairs = [pair] if null is None else [pair, null]
-        drawn = [[_drawn(side, self.most_permuted, rng) for side in both] for both in pairs]
-        return [permutation_test(a, b, rng, self.permutations, kernel, world=view.world) for a, b in drawn]
-
-    def _p_value(self, view: View, real: Tensor, fake: Tensor, tests: list[PermutationTest]) -> Measurement:
-        sizes = {"real": min(len(real), self.most_permuted), "fake": min(len(fake), self.most_permuted)}
-        if not tests:
+        found: _Found,
+        reals: tuple[Tensor, Tensor] | None,
+        null: _Found | None,
+    ) -> Measurement:
+        sizes = {side: min(len(rows), self.most_permuted) for side, rows in zip(("real", "fake"), pair, strict=True)}
+        if found.test is None:
             return self.spec.measurement("p-value", None, sizes, reason="permutations = 0: no test was asked for")
-        bounds = clopper_pearson(tests[0].exceeding, self.permutations, 0.95)
-        value = tests[0].p_value
-        null = None
-        if len(tests) > 1:
-            count = min(len(view["features/null-fake"]), self.most_permuted)
-            null = Null(value=tests[1].p_value, n=count, rule=view.null_rule)
+        bounds = clopper_pearson(found.test.exceeding, self.permutations, 0.95)
+        value = found.test.p_value
+        around = None
+        if reals is not None and null is not None and null.test is not None:
+            count = min(len(reals[1]), self.most_permuted)
+            around = Null(value=null.test.p_value, n=count, rule=view.null_rule)
         return self.spec.measurement(
             "p-value",
             value,
@@ -203,9 +219,21 @@ class KernelDistance:
                 method=f"Clopper-Pearson over {self.permutations} relabellings",
                 covers="the choice of relabellings only",
             ),
-            null=null,
-            null_reason=None if null else view.missing("features/null-fake") or "fewer than 3 reals on a side",
+            null=around,
+            null_reason=None if around else self._no_null(view),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    value: float
+    bounds: Bounds | None
+    test: PermutationTest | None
+    biased: float | None
+
+
+def _subset(rng: np.random.Generator, n: int, size: int) -> npt.NDArray[np.int64]:
+    return rng.choice(n, size, replace=False)
 
 
 def _drawn(side: Tensor, most: int, rng: np.random.Generator) -> Tensor:
@@ -225,6 +253,17 @@ def _reading(kd: Measurement) -> str:
     if kd.interval.low > 0:
         return f"{shown} The whole interval lies above 0: the samples differ from the reals in what the kernel sees."
     return f"{shown} The interval holds 0: at this n no difference is shown."
+
+
+def _rbf(kernel: Gaussian, biased: float | None) -> str:
+    """Return which kernel it was, and the number that CMMD would print."""
+    text = f"Gaussian kernel of bandwidth {kernel.bandwidth:.4g}"
+    text += " on features of unit length" if kernel.unit_length else ""
+    if biased is None:
+        return f"{text}; kd is unbiased."
+    return (
+        f"{text}; kd is unbiased and not multiplied. CMMD reports 1000 times the biased estimate: {1000 * biased:.5g}."
+    )
 
 
 def _histogram(test: PermutationTest) -> Histogram:

@@ -107,7 +107,7 @@ class PrecisionRecall:
             MeasurementSpec(
                 key="realism",
                 title="Realism",
-                meaning="Largest ratio of a real ball's radius to the distance from its centre, median generated sample.",
+                meaning="Of the median generated sample: largest ratio of a real ball's radius to its distance.",
                 unit="ratio",
                 better="higher",
                 bounds=(0.0, None),

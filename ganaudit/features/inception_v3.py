@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -65,9 +66,9 @@ class InceptionV3:
         self.precision = options.precision
         self._preprocess = options.preprocessing or Preprocessing()
         self.preprocessing = self._preprocess.describe(_SIZE)
-        network = _network(weights, path)
-        self._head = network.fc.weight.detach().clone().to(options.device, torch.float32)
-        self._body = _fused(network, self.dimensions, _DTYPES[options.precision]).to(options.device)
+        self._weights, self._path = weights, path
+        if _layout(weights) != _LAYOUT:
+            _network(weights, path)  # raises, and says what does not fit
         layer = "" if self.dimensions == 2048 else f" layer {self.dimensions}"
         told = "" if options.precision == "fp32" else f" {options.precision}"
         self.digest = f"inception-v3/2{layer}{told} sha256:{sha256} {self._preprocess}"
@@ -84,10 +85,23 @@ class InceptionV3:
         if images.shape[1] == 1:
             images = images.expand(-1, 3, -1, -1)
         x = self._preprocess.apply(images.to(self.device, non_blocking=True), _SIZE)
-        x = self._body(x.to(_DTYPES[self.precision]))
+        body, head = self._parts
+        x = body(x.to(_DTYPES[self.precision]))
         # Pooled and classified in float32, also after a body in bf16: these sums would lose most.
         features = x.to(torch.float32).mean((2, 3))
-        return Activations(features, features @ self._head.T if self.classes else None)
+        return Activations(features, features @ head.T if self.classes else None)
+
+    @cached_property
+    def _parts(self) -> tuple[nn.Module, Tensor]:
+        """The network up to the layer, and the weight of the classifier; built when first needed.
+
+        Where all features lie in the store already they never are, and building them takes seconds.
+        """
+        network = _network(self._weights, self._path)
+        head = network.fc.weight.detach().clone().to(self.device, torch.float32)
+        body = _fused(network, self.dimensions, _DTYPES[self.precision]).to(self.device)
+        self._weights = {}
+        return body, head
 
 
 class InceptionV3At64(InceptionV3):
@@ -113,6 +127,9 @@ class InceptionV3At768(InceptionV3):
     dimensions = 768
     classes = 0
 
+
+_LAYOUT = "d84f693f2abd7fea61cb31c87d3b2f268bf707c1bae1db219afdad3363959cb0"
+"""Digest of the names and shapes of the network's weights, so that a wrong file is found before anything is read."""
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
@@ -145,6 +162,12 @@ def _read_weights(path: Path) -> tuple[dict[str, Tensor], str]:
     if not named:
         raise ExtractorError(f"inception-v3: weights file {path} does not hold named tensors and nothing else; {_HOW}")
     return weights, sha256
+
+
+def _layout(weights: dict[str, Tensor]) -> str:
+    # Counters of batches are in newer files only, and nothing rests on them.
+    named = sorted(f"{n} {tuple(t.shape)}" for n, t in weights.items() if not n.endswith("num_batches_tracked"))
+    return hashlib.sha256("\n".join(named).encode()).hexdigest()
 
 
 def _network(weights: dict[str, Tensor], path: Path) -> Any:

@@ -12,7 +12,6 @@ from fractions import Fraction
 
 import torch
 from scipy import special
-from scipy.stats import beta
 from torch import Tensor
 
 from ganaudit.numerics.arguments import proportion, vector, whole
@@ -170,6 +169,8 @@ def conformal_rate(n: int, alpha: float, level: float) -> tuple[float, Bounds]:
     """
     k = whole(conformal_rank(n, alpha), "k", least=1)
     tail = (1 - proportion(level, "level")) / 2
+    from scipy.stats import beta  # half a second to import, for audits that ask no discriminator
+
     law = beta(k, n + 1 - k)
     return k / (n + 1), Bounds(float(law.ppf(tail)), float(law.ppf(1 - tail)))
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from ganaudit.numerics.sweep import Tile, blocks
+from ganaudit.numerics.sweep import Tile, blocks, each
 
 __all__ = ["CROWDED", "DEFAULT_MEMORY", "Pairs", "Points", "above", "below", "block_rows", "places", "points", "scaled"]
 
@@ -28,6 +28,8 @@ CROWDED = 16
 
 _MOST_ROWS = 1024  # on a CPU larger tiles fall out of its cache, on a GPU they hide the launches
 _MOST_ROWS_ON_GPU = 4096
+_LEAST_ROWS = 128
+_HANDED = 16  # chunks for one thread at a time
 _CHUNK, _CHUNK_ON_GPU = 2**17, 2**23  # float64 differences held at once
 _TINY = 1e-30  # D products that underflow in float32 add up to less, where norms are about 1
 _LARGEST = 1e100  # beyond it, squares in units of the largest could lose digits at the small end of float64
@@ -72,7 +74,7 @@ def points(sides: list[tuple[Tensor, Tensor | None]], memory: int) -> list[Point
     block = block_rows(rows, memory)
     total = torch.zeros(rows.shape[1], dtype=torch.float64, device=rows.device)
     for part in blocks(len(rows), block):
-        total += rows[part].double().sum(dim=0)
+        total += _sum(rows[part])
     centre = total / len(rows)
     if all(side.dtype == torch.float32 for side, _ in sides):
         centre = centre.float()
@@ -130,9 +132,10 @@ def block_rows(rows: Tensor, memory: int) -> int:
     features = rows.shape[1]
     # Of each of two blocks two copies in float64 may live at once, and of a tile four: b (4 D + 4 b) 8 bytes.
     most = _MOST_ROWS_ON_GPU if rows.is_cuda else _MOST_ROWS
-    share = memory if rows.is_cuda else memory / torch.get_num_threads()
-    fitting = (math.sqrt(features**2 + share / 16) - features) / 2
-    return max(1, min(most, int(fitting)))
+    threads = 1 if rows.is_cuda else torch.get_num_threads()
+    fitting = (math.sqrt(features**2 + memory / threads / 16) - features) / 2
+    # Few samples are cut so that every thread has a tile.
+    return max(1, min(most, int(fitting), max(_LEAST_ROWS, -(-len(rows) // threads))))
 
 
 class Pairs:
@@ -145,8 +148,7 @@ class Pairs:
 
     def precisions(self) -> Iterator[torch.dtype]:
         """Yield the precisions of products worth trying, the fastest first."""
-        # TensorFloat-32 or bfloat16 inside a float32 product would break the bounds.
-        if torch.get_float32_matmul_precision() == "highest" and self._slack[torch.float32] < 1:
+        if self._slack[torch.float32] < 1 and _single_is_single():
             yield torch.float32
         yield torch.float64
 
@@ -173,15 +175,21 @@ class Pairs:
 
     def squares(self, i: Tensor, j: Tensor) -> Tensor:
         """Return the sum of squared differences of each pair over ``unit``, the same in every call."""
-        found = torch.empty(len(i), dtype=torch.float64, device=i.device)
         # On a CPU few enough rows that they stay in its cache: it takes half the time.
-        features = self.left.rows.shape[1]
-        for part in blocks(len(i), max(1, (_CHUNK_ON_GPU if i.is_cuda else _CHUNK) // features)):
-            differences = _differences(self.left.take(i[part]), self.right.take(j[part]))
-            # numpy adds the entries of a contiguous row in one order; torch's order may depend on how many rows there
-            # are and on the threads, and then equal distances would differ in the last bit.
-            found[part] = torch.from_numpy(np.square(differences, out=differences).sum(axis=1)).to(i.device)
-        return found.div_(self.unit)
+        chunk = max(1, (_CHUNK_ON_GPU if i.is_cuda else _CHUNK) // self.left.rows.shape[1])
+
+        def summed(part: slice) -> Tensor:
+            found = np.empty(part.stop - part.start)
+            for rows in blocks(len(found), chunk):
+                pairs = slice(part.start + rows.start, part.start + rows.stop)
+                differences = _differences(self.left.take(i[pairs]), self.right.take(j[pairs]))
+                # numpy adds the entries of a contiguous row in one order; torch's order may depend on how many rows
+                # there are and on the threads, and then equal distances would differ in the last bit.
+                np.square(differences, out=differences).sum(axis=1, out=found[rows])
+            return torch.from_numpy(found).to(i.device)
+
+        parts = list(each(summed, list(blocks(len(i), _HANDED * chunk)), i.device))
+        return torch.cat(parts).div_(self.unit) if parts else torch.empty_like(i, dtype=torch.float64)
 
     @property
     def unit(self) -> float:
@@ -204,6 +212,12 @@ def _norms(rows: Tensor, chosen: Tensor | None, centre: Tensor, block: int) -> T
             moved = np.subtract(taken.numpy(), centre.numpy(), dtype=np.float64)
             norms[part] = torch.from_numpy(np.einsum("ij,ij->i", moved, moved))
     return norms
+
+
+def _sum(rows: Tensor) -> Tensor:
+    if rows.is_cuda:
+        return rows.double().sum(dim=0)
+    return torch.from_numpy(rows.numpy().sum(axis=0, dtype=np.float64))
 
 
 def _taken(rows: Tensor, part: slice | Tensor) -> Tensor:
@@ -236,6 +250,14 @@ def _add(values: Tensor, more: Tensor) -> Tensor:
         return values.add_(more)
     np.add(values.numpy(), more.numpy(), out=values.numpy())
     return values
+
+
+def _single_is_single() -> bool:
+    """Return whether products in float32 are just that: TensorFloat-32 or bfloat16 inside would break the bounds."""
+    try:
+        return torch.get_float32_matmul_precision() == "highest"
+    except RuntimeError:  # some backend was told otherwise, and torch has no one word for all of them
+        return False
 
 
 def _slack(features: int, dtype: torch.dtype) -> float:

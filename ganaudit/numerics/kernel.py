@@ -1,13 +1,12 @@
 """The kernel distance (squared maximum mean discrepancy, MMD^2), all of it from one sweep over the pairs.
 
 A sweep goes through the kernel matrices of real with real, fake with fake and real with fake tile by tile. Of each tile
-it keeps row sums, and for any sets of weights w the forms sum_ij w_i k_ij w_j: a subset's estimate and that under a
-relabelling of the samples are both such forms. So memory holds a few tiles beside the features, whatever their number.
+it keeps row sums, and for any sets of marked samples the sum over the pairs of them: a subset's estimate and that under
+a relabelling of the samples are both such sums. So memory holds a few tiles beside the features, whatever their number.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -15,55 +14,31 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 import torch
-from scipy import special
 from torch import Tensor
 
-from ganaudit.numerics.arguments import pair, proportion, whole
+from ganaudit.numerics.arguments import pair, whole
 from ganaudit.numerics.intervals import Bounds
+from ganaudit.numerics.kernel_inference import Scatter, SideSums, largest_eigenvalue, scatter
+from ganaudit.numerics.kernel_sums import BLOCK, Marks, Sums, swept
 from ganaudit.numerics.kernels import Kernel, Polynomial
-from ganaudit.numerics.sweep import Tile, across, within
 from ganaudit.numerics.world import ALONE, World
 
-__all__ = ["KernelDistance", "PermutationTest", "kernel_distance", "kernel_distance_subsets", "permutation_test"]
+__all__ = [
+    "KernelDistance",
+    "PermutationTest",
+    "Relabellings",
+    "kernel_distance",
+    "kernel_distance_subsets",
+    "permutation_test",
+    "relabellings",
+]
 
 Indices: TypeAlias = Tensor | npt.NDArray[np.integer]
 
 _CUBIC = Polynomial()
-_BLOCK = 1024
-_DIRECT_SHARE = 0.5  # of a sweep's products: below it subsets are cheaper one by one
-_ROW = {"real": 0, "fake": 1, "across": 2}
+_LEAST = 4
+_SPECTRUM_ROWS = 256
 _ROUNDING = 1e-12  # of the kernel's mean: relabellings that differ by less from the observed value are ties
-
-
-@dataclass(frozen=True, slots=True)
-class KernelDistance:
-    """An unbiased MMD^2 with its variance; the unit of the kernel, squared for variances."""
-
-    value: float
-    """May be below 0: the estimate is unbiased and the truth may be 0."""
-    first_order: float
-    """The part of the variance that vanishes where the two laws agree, 0 or more."""
-    second_order: float
-    """The part that stays, 0 or more."""
-
-    @property
-    def standard_error(self) -> float:
-        """The square root of the whole variance."""
-        return math.sqrt(self.first_order + self.second_order)
-
-    def interval(self, level: float) -> Bounds:
-        """Return the score interval of the true MMD^2 at a confidence in (0, 1).
-
-        All t with (value - t)^2 <= z^2 (second_order + s t): near agreement the first-order variance is proportional to
-        MMD^2 itself, s = first_order/value, so it is taken at the t in question, not at the noisy value. Simulations
-        with Gaussian features give a level of 0.95 a coverage of 92 to 97 %; a normal interval about the value has 90
-        to 100 %. The law of the estimate is skewed: too narrow where few samples dominate (heavy tails).
-        """
-        z = float(special.ndtri((1 + proportion(level, "level")) / 2))
-        slope = self.first_order / self.value if self.value > 0 else 0.0
-        middle = self.value + z**2 * slope / 2
-        reach = z * math.sqrt(slope * self.value + z**2 * slope**2 / 4 + self.second_order)
-        return Bounds(min(middle - reach, self.value), max(middle + reach, self.value))
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,52 +50,94 @@ class PermutationTest:
     exceeding: int
     """How many of them."""
     observed: float
+    """MMD^2 of the samples as they are, of those that the test looked at."""
     relabelled: Tensor
     """MMD^2 of every relabelling, (P,) float64."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Sums:
-    """Row sums of the three kernel matrices, and forms of given weights; no sample is ever paired with itself."""
+@dataclass(frozen=True, slots=True)
+class KernelDistance:
+    """An unbiased MMD^2 with its variance; the unit of the kernel."""
 
-    real: Tensor
-    """Of each real over the other reals, (N,) float64."""
-    fake: Tensor
-    """Of each fake over the other fakes, (M,)."""
-    real_fake: Tensor
-    """Of each real over the fakes, (N,)."""
-    fake_real: Tensor
-    """Of each fake over the reals, (M,)."""
-    squares: Tensor
-    """(3,) float64: the sum of squared entries, real with real, fake with fake, real with fake."""
-    forms: Tensor
-    """(3, P) float64: the same three, of each set of weights."""
+    value: float
+    """May be below 0: the estimate is unbiased and the truth may be 0."""
+    biased: float
+    """The same with each sample paired with itself, 0 or more: the V-statistic that CMMD reports 1000 times."""
+    scatter: Scatter
+    test: PermutationTest | None
+    """The test of the relabellings that were handed over."""
+
+    @property
+    def standard_error(self) -> float:
+        """The root of the variance over the drawing of both sides."""
+        return self.scatter.standard_error
+
+    def interval(self, level: float) -> Bounds:
+        """Return the score interval of the true MMD^2 at a confidence in (0, 1), as ``Scatter.interval`` says.
+
+        Simulations with Gaussian features give a level of 0.95 a coverage of 94 to 97 %, whether the truth is 0 or not,
+        and up to 99 % where the laws differ in scale alone; Student's quantile helps with heavy tails as far as the
+        samples show them.
+        """
+        return self.scatter.interval(self.value, level)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Relabellings:
+    """Random new labels for all samples of both sides, or for some of each."""
+
+    reals: Tensor | None
+    """Which reals take part, ascending; None for all."""
+    fakes: Tensor | None
+    """Which fakes."""
+    labels: Tensor
+    """(R + F, 1 + P) bool: who counts as real; in the first column the reals, which come first."""
 
 
 def kernel_distance(
-    real: Tensor, fake: Tensor, kernel: Kernel = _CUBIC, block: int = _BLOCK, world: World = ALONE
+    real: Tensor,
+    fake: Tensor,
+    kernel: Kernel = _CUBIC,
+    block: int = BLOCK,
+    world: World = ALONE,
+    labels: Relabellings | None = None,
 ) -> KernelDistance:
-    """Return the unbiased MMD^2 between all of ``real`` (N, D) and all of ``fake`` (M, D), with its standard error.
+    """Return the unbiased MMD^2 between all of ``real`` (N, D) and all of ``fake`` (M, D), with its variance.
 
     sum_{i!=j} k(x_i, x_j)/(N(N-1)) + sum_{i!=j} k(y_i, y_j)/(M(M-1)) - 2 sum_ij k(x_i, y_j)/(NM).
-    Unbiased whatever the laws; values below 0 are to be expected when they agree. Its variance is that of the
-    two-sample delete-one jackknife, (N-1)/N sum_i (T_-i - mean)^2 + the same over the fakes, from row sums, less the
-    second-order part, which a jackknife counts twice and which is all there is where the laws agree:
-    2 z_r/(N(N-1)) + 2 z_f/(M(M-1)) + 4 z_rf/(NM), z the unbiased mean square of the doubly centred kernel. Memory holds
-    a few (block, block) matrices in float64 beside the features; ``block`` and ``world`` change nothing but rounding.
+    Unbiased whatever the laws; values below 0 are to be expected when they agree. The variance is that of a two-sample
+    U-statistic to second order, from sums over rows and over squares; see ``scatter``. With ``labels`` the permutation
+    test comes from the same sweep. Memory holds a few (``block``, ``block``) matrices in float64 and as many blocks of
+    features for each thread beside the features; ``block`` and ``world`` change nothing but rounding.
 
-    Raises ValueError when a shape is not (samples, features), the features differ in number, a side has fewer than 3
+    Raises ValueError when a shape is not (samples, features), the features differ in number, a side has fewer than 4
     samples, an entry is not finite, or ``block`` is below 1.
-    Source: Gretton et al. 2012, lemma 6; Arvesen 1969 (jackknife of two-sample U-statistics); Efron and Stein 1981 on
-    what it counts twice.
+    Source: Gretton et al. 2012, lemma 6.
     """
-    real, fake = pair(real, fake, least=3)
-    sums = _swept(kernel, real, fake, None, whole(block, "block", least=1), world)
-    value = _mmd2(sums.real.sum(), sums.fake.sum(), sums.real_fake.sum(), len(real), len(fake))
-    both = _jackknife_variance(sums.real, sums.real_fake, len(fake))
-    both += _jackknife_variance(sums.fake, sums.fake_real, len(real))
-    second = _second_order_variance(sums)
-    return KernelDistance(float(value), max(both - 2 * second, 0.0), second)
+    real, fake = pair(real, fake, least=_LEAST)
+    n, m = len(real), len(fake)
+    marks = None
+    if labels is not None:
+        count = n if labels.reals is None else len(labels.reals)
+        marks = Marks(labels.reals, labels.fakes, labels.labels[:count], labels.labels[count:])
+    sums = swept(kernel, real, fake, marks, whole(block, "block", least=1), world)
+    within = sums.real.sum(), sums.fake.sum()
+    between = sums.real_fake.sum()
+    own = [float(part) for part in sums.diagonals]
+    biased = (float(within[0]) + own[0]) / n**2 + (float(within[1]) + own[1]) / m**2 - 2 * float(between) / (n * m)
+    spread = [largest_eigenvalue(_sampled_matrix(kernel, side)) / len(side) for side in (real, fake)]
+    squares = sums.squares.tolist()
+    return KernelDistance(
+        value=float(_mmd2(*within, between, n, m)),
+        biased=max(0.0, biased),
+        scatter=scatter(
+            SideSums(sums.real, sums.real_fake, squares[0]),
+            SideSums(sums.fake, sums.fake_real, squares[1]),
+            squares[2],
+            4 * sum(spread),
+        ),
+        test=None if marks is None else _tested(sums, marks),
+    )
 
 
 def kernel_distance_subsets(
@@ -128,7 +145,7 @@ def kernel_distance_subsets(
     fake: Tensor,
     subsets: Sequence[tuple[Indices, Indices]],
     kernel: Kernel = _CUBIC,
-    block: int = _BLOCK,
+    block: int = BLOCK,
     world: World = ALONE,
 ) -> Tensor:
     """Return the unbiased MMD^2 of every subset, (len(subsets),) float64.
@@ -136,7 +153,7 @@ def kernel_distance_subsets(
     Each of ``subsets`` holds distinct row numbers into ``real`` (N, D) and into ``fake`` (M, D), two or more each; the
     estimate is that of ``kernel_distance`` on those rows. The mean over random subsets of 1000 is the published Kernel
     Inception Distance; the values of overlapping subsets depend on each other, so their spread is no standard error.
-    Where the subsets together hold more pairs than the sets themselves, one sweep serves them all.
+    Where the subsets together take more products than the sets themselves, one sweep serves them all.
 
     Raises ValueError when a shape is not (samples, features), the features differ in number, an entry is not finite,
     a subset holds fewer than 2 rows of a side or one of them twice, or ``block`` is below 1.
@@ -148,19 +165,42 @@ def kernel_distance_subsets(
     counts = [(len(a), len(b)) for a, b in chosen]
     for position, count in enumerate(counts):
         whole(min(count), f"subset {position}: rows of a side", least=2)
-    apart = sum((n + m) ** 2 for n, m in counts)
-    if apart < _DIRECT_SHARE * (len(real) + len(fake)) ** 2:
-        parts = [
-            _swept(kernel, real[a.to(real.device)], fake[b.to(fake.device)], None, block, world) for a, b in chosen
-        ]
+    features = real.shape[1]
+    # Products and sums for each pair: of the features, and in one sweep of a mark for each subset.
+    apart = sum((n + m) ** 2 for n, m in counts) * features
+    together = (len(real) + len(fake)) ** 2 * (features + len(counts))
+    if apart < together:
+        parts = [swept(kernel, real[a.to(real.device)], fake[b.to(fake.device)], None, block, world) for a, b in chosen]
         sums = [(s.real.sum(), s.fake.sum(), s.real_fake.sum()) for s in parts]
-        return torch.tensor(
-            [float(_mmd2(*s, *count)) for s, count in zip(sums, counts, strict=True)], dtype=torch.float64
-        )
-    weights = _indicators([a for a, _ in chosen], real), _indicators([b for _, b in chosen], fake)
-    forms = _swept(kernel, real, fake, weights, block, world).forms.cpu()
+        values = [float(_mmd2(*s, *count)) for s, count in zip(sums, counts, strict=True)]
+        return torch.tensor(values, dtype=torch.float64)
+    marks = Marks(None, None, _indicators([a for a, _ in chosen], real), _indicators([b for _, b in chosen], fake))
+    forms = swept(kernel, real, fake, marks, block, world).forms.cpu()
     n, m = (torch.tensor([count[side] for count in counts], dtype=torch.float64) for side in (0, 1))
     return forms[0] / (n * (n - 1)) + forms[1] / (m * (m - 1)) - 2 * forms[2] / (n * m)
+
+
+def relabellings(
+    n: int, m: int, rng: np.random.Generator, permutations: int = 999, most: int | None = None
+) -> Relabellings:
+    """Return random relabellings of ``n`` reals and ``m`` fakes that keep how many count as real.
+
+    Of a side with more than ``most`` samples that many are drawn, and only they take part: the cost of the test grows
+    with their square times ``permutations``.
+    Raises ValueError when ``n`` or ``m`` is below 2, ``permutations`` below 1 or ``most`` below 2.
+    """
+    sizes = [whole(n, "n", least=2), whole(m, "m", least=2)]
+    columns = 1 + whole(permutations, "permutations", least=1)
+    drawn: list[Tensor | None] = [None, None]
+    for side, size in enumerate(sizes):
+        if most is not None and size > whole(most, "most", least=2):
+            drawn[side] = torch.from_numpy(np.sort(rng.permutation(size)[:most]))
+            sizes[side] = most
+    labels = np.zeros((sum(sizes), columns), dtype=bool)
+    labels[: sizes[0], 0] = True  # as they are, then relabelled
+    for column in range(1, columns):
+        labels[rng.permutation(sum(sizes))[: sizes[0]], column] = True
+    return Relabellings(drawn[0], drawn[1], torch.from_numpy(labels))
 
 
 def permutation_test(
@@ -169,35 +209,36 @@ def permutation_test(
     rng: np.random.Generator,
     permutations: int = 999,
     kernel: Kernel = _CUBIC,
-    block: int = _BLOCK,
+    block: int = BLOCK,
     world: World = ALONE,
 ) -> PermutationTest:
     """Return the permutation test of MMD^2 between ``real`` (N, D) and ``fake`` (M, D), both kept at their sizes.
 
     The observed value among those of random relabellings of all N + M samples. Exact: where both come from one
-    distribution, P(p <= a) <= a for every a, for any kernel and any n. All relabellings are forms of one sweep.
+    distribution, P(p <= a) <= a for every a, for any kernel and any n. All relabellings come from one sweep.
 
-    Raises ValueError as ``kernel_distance`` does, and when ``permutations`` is below 1.
+    Raises ValueError when a shape is not (samples, features), the features differ in number, a side has fewer than 2
+    samples, an entry is not finite, or ``block`` or ``permutations`` is below 1.
     Source: Gretton et al. 2012, section 5; Phipson and Smyth 2010 on the 1 that is added.
     """
-    real, fake = pair(real, fake, least=3)
-    n, m, count = len(real), len(fake), whole(permutations, "permutations", least=1)
-    labels = np.zeros((n + m, count + 1), dtype=bool)
-    labels[:n, 0] = True  # as they are, then relabelled
-    for column in range(1, count + 1):
-        labels[rng.permutation(n + m)[:n], column] = True
-    marks = torch.from_numpy(labels)
-    weights = marks[:n].to(real.device), marks[n:].to(fake.device)
-    sums = _swept(kernel, real, fake, weights, whole(block, "block", least=1), world)
+    real, fake = pair(real, fake, least=2)
+    labels = relabellings(len(real), len(fake), rng, permutations).labels
+    marks = Marks(None, None, labels[: len(real)], labels[len(real) :])
+    return _tested(swept(kernel, real, fake, marks, whole(block, "block", least=1), world), marks)
+
+
+def _tested(sums: Sums, marks: Marks) -> PermutationTest:
+    n, m = len(marks.real), len(marks.fake)
     # Of all pairs of samples under one label (11), one under each (10), none (00), from forms and row sums alone.
     ones = sums.forms[0] + sums.forms[1] + 2 * sums.forms[2]
-    rows = torch.cat([sums.real + sums.real_fake, sums.fake + sums.fake_real])
-    mixed = (torch.cat(weights).double() * rows[:, None]).sum(0) - ones
+    rows = torch.cat([sums.marked_real, sums.marked_fake])
+    labels = torch.cat([marks.real, marks.fake]).to(rows.device)
+    mixed = rows @ labels.double() - ones
     values = _mmd2(ones, rows.sum() - 2 * mixed - ones, mixed, n, m).cpu()
     observed, relabelled = float(values[0]), values[1:]
     scale = float(rows.abs().sum()) / (n + m) ** 2
     exceeding = int((relabelled >= observed - _ROUNDING * scale).sum())
-    return PermutationTest((1 + exceeding) / (1 + count), exceeding, observed, relabelled)
+    return PermutationTest((1 + exceeding) / (1 + len(relabelled)), exceeding, observed, relabelled)
 
 
 def _row_numbers(rows: Indices, n: int) -> Tensor:
@@ -214,99 +255,15 @@ def _indicators(chosen: Sequence[Tensor], side: Tensor) -> Tensor:
     made = torch.zeros(len(side), len(chosen), dtype=torch.bool)
     for column, rows in enumerate(chosen):
         made[rows, column] = True
-    return made.to(side.device)
+    return made
 
 
-def _swept(
-    kernel: Kernel, real: Tensor, fake: Tensor, weights: tuple[Tensor, Tensor] | None, block: int, world: World
-) -> _Sums:
-    """Go through all tiles once."""
-
-    def zeros(*shape: int) -> Tensor:
-        return torch.zeros(shape, dtype=torch.float64, device=real.device)
-
-    n, m = len(real), len(fake)
-    sums = _Sums(zeros(n), zeros(m), zeros(n), zeros(m), zeros(3), zeros(3, weights[0].shape[1] if weights else 0))
-    tiles = [*within("real", n, block), *within("fake", m, block), *across(n, m, block)]
-    for number in world.mine(len(tiles)):
-        tile = tiles[number]
-        left, right = (fake if tile.side == "fake" else real), (real if tile.side == "real" else fake)
-        values = kernel(left[tile.rows].double(), right[tile.columns].double())
-        if tile.on_diagonal:
-            values.fill_diagonal_(0)
-        _add_rows(sums, tile, values)
-        if weights is not None:
-            _add_forms(sums, tile, values, weights)
-    found = (sums.real, sums.fake, sums.real_fake, sums.fake_real, sums.squares, sums.forms)
-    return _Sums(*map(world.total, found))
-
-
-def _add_rows(sums: _Sums, tile: Tile, values: Tensor) -> None:
-    once = tile.on_diagonal or tile.side == "across"
-    # The norm rather than a matrix of squares: it makes no copy of the tile.
-    sums.squares[_ROW[tile.side]] += torch.linalg.vector_norm(values).square() * (1 if once else 2)
-    if tile.side == "across":
-        sums.real_fake[tile.rows] += values.sum(dim=1)
-        sums.fake_real[tile.columns] += values.sum(dim=0)
-        return
-    own = sums.real if tile.side == "real" else sums.fake
-    own[tile.rows] += values.sum(dim=1)
-    if not tile.on_diagonal:  # tiles above the diagonal serve twice
-        own[tile.columns] += values.sum(dim=0)
-
-
-def _add_forms(sums: _Sums, tile: Tile, values: Tensor, weights: tuple[Tensor, Tensor]) -> None:
-    left = weights[1 if tile.side == "fake" else 0][tile.rows].double()
-    right = weights[0 if tile.side == "real" else 1][tile.columns].double()
-    forms = ((values @ right) * left).sum(dim=0)
-    sums.forms[_ROW[tile.side]] += forms if tile.on_diagonal or tile.side == "across" else 2 * forms
+def _sampled_matrix(kernel: Kernel, side: Tensor) -> Tensor:
+    """Return the kernel matrix of samples spread evenly over a side: reals may be in the order of their classes."""
+    places = torch.linspace(0, len(side) - 1, min(len(side), _SPECTRUM_ROWS)).round().long().to(side.device)
+    rows = side[places].double()
+    return kernel(rows, rows)
 
 
 def _mmd2(within_real: Tensor, within_fake: Tensor, between: Tensor, n: int, m: int) -> Tensor:
     return within_real / (n * (n - 1)) + within_fake / (m * (m - 1)) - 2 * between / (n * m)
-
-
-def _jackknife_variance(own: Tensor, others: Tensor, count: int) -> float:
-    """Return the variance from leaving out each sample of one side; terms that stay the same cancel."""
-    n = len(own)
-    left_within = (own.sum() - 2 * own) / ((n - 1) * (n - 2))
-    left_across = (others.sum() - others) / ((n - 1) * count)
-    left = left_within - 2 * left_across
-    return float((left - left.mean()).square().sum() * ((n - 1) / n))
-
-
-def _second_order_variance(sums: _Sums) -> float:
-    n, m = len(sums.real), len(sums.fake)
-    squares = sums.squares.tolist()
-    own = _centred_within(sums.real, squares[0]) / (n * (n - 1)) + _centred_within(sums.fake, squares[1]) / (
-        m * (m - 1)
-    )
-    return 2 * own + 4 * _centred_across(sums.real_fake, sums.fake_real, squares[2]) / (n * m)
-
-
-def _centred_within(rows: Tensor, squares: float) -> float:
-    """Return the unbiased mean square of k(x, x') less its means over x and over x', 0 or more; 0 for 3 samples."""
-    n = len(rows)
-    if n < 4:
-        return 0.0
-    total, rows_squared = float(rows.sum()) ** 2, float(rows.square().sum())
-    pairs = squares / (n * (n - 1))
-    sharing = (rows_squared - squares) / (n * (n - 1) * (n - 2))
-    apart = (total - 4 * rows_squared + 2 * squares) / (n * (n - 1) * (n - 2) * (n - 3))
-    return _positive(pairs - 2 * sharing + apart, pairs)
-
-
-def _centred_across(rows: Tensor, columns: Tensor, squares: float) -> float:
-    """Return the same of k(x, y) over reals x and fakes y."""
-    n, m = len(rows), len(columns)
-    rows_squared, columns_squared = float(rows.square().sum()), float(columns.square().sum())
-    same_real = (rows_squared - squares) / (n * m * (m - 1))
-    same_fake = (columns_squared - squares) / (n * m * (n - 1))
-    total = float(rows.sum()) ** 2
-    apart = (total - rows_squared - columns_squared + squares) / (n * (n - 1) * m * (m - 1))
-    return _positive(squares / (n * m) - same_real - same_fake + apart, squares / (n * m))
-
-
-def _positive(difference: float, largest: float) -> float:
-    # Four equal terms leave a few roundings of the largest; its root would be eight digits of nothing.
-    return difference if difference > 64 * torch.finfo(torch.float64).eps * largest else 0.0

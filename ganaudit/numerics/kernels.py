@@ -15,6 +15,7 @@ from ganaudit.numerics.arguments import matrix, whole
 __all__ = ["Gaussian", "Kernel", "Polynomial", "kernel_matrix", "median_distance"]
 
 _PAIRS = 1000
+_TINY = 1e-300
 
 
 class Kernel(Protocol):
@@ -52,11 +53,13 @@ class Polynomial:
 class Gaussian:
     """exp(-|x - y|^2 / (2 bandwidth^2)), between 0 and 1: sees every moment, at the scale of its bandwidth.
 
-    Raises ValueError when ``bandwidth`` is not above 0 and finite. With bandwidth 10 on CLIP features of unit length
-    it is that of CMMD (Jayasumana et al. 2024), which reports 1000 times the biased estimate.
+    Raises ValueError when ``bandwidth`` is not above 0 and finite. With bandwidth 10 and unit length on CLIP
+    features it is that of CMMD (Jayasumana et al. 2024), which reports 1000 times the biased estimate.
     """
 
     bandwidth: float
+    unit_length: bool = False
+    """Whether samples are divided by their Euclidean norm first; 0 stays 0."""
 
     def __post_init__(self) -> None:
         if not 0 < self.bandwidth < math.inf:
@@ -64,6 +67,11 @@ class Gaussian:
 
     def __call__(self, x: Tensor, y: Tensor) -> Tensor:
         """Return the matrix of the kernel, float64."""
+        if self.unit_length:
+            x, y = torch.nn.functional.normalize(x, eps=_TINY), torch.nn.functional.normalize(y, eps=_TINY)
+        # About a centre the norms are small, and with them the rounding of the expanded square.
+        centre = x.mean(dim=0)
+        x, y = x - centre, y - centre
         norms = x.square().sum(1)[:, None] + y.square().sum(1)[None, :]
         squares = norms.addmm_(x, y.T, alpha=-2).clamp_min_(0)
         return squares.div_(-2 * self.bandwidth**2).exp_()
@@ -80,16 +88,18 @@ def kernel_matrix(kernel: Kernel, x: Tensor, y: Tensor) -> Tensor:
     return kernel(x.double(), y.double())
 
 
-def median_distance(x: Tensor, rng: np.random.Generator) -> float:
+def median_distance(x: Tensor, rng: np.random.Generator, unit_length: bool = False) -> float:
     """Return the median Euclidean distance between samples of ``x`` (N, D), of at most 1000 drawn by ``rng``.
 
-    The usual choice of a bandwidth. Raises ValueError as ``matrix`` does, for fewer than 2 samples, and when it is 0:
-    half the samples are copies of each other.
+    With ``unit_length`` each sample is divided by its norm first. The usual choice of a bandwidth.
+    Raises ValueError as ``matrix`` does, for fewer than 2 samples, and when it is 0: half the samples are copies of
+    each other.
     Source: Gretton et al. 2012, section 8.
     """
     x = matrix(x, "x", least=2)
     rows = torch.from_numpy(np.sort(rng.permutation(len(x))[:_PAIRS])).to(x.device)
-    found = float(torch.nn.functional.pdist(x[rows].double()).median())
+    drawn = torch.nn.functional.normalize(x[rows].double(), eps=_TINY) if unit_length else x[rows].double()
+    found = float(torch.nn.functional.pdist(drawn).median())
     if found == 0:
         raise ValueError("x: found a median distance of 0, half the samples are copies; allowed: samples that differ")
     return found

@@ -59,7 +59,8 @@ def memberships(reals: Own, fakes: Own, boundary: Boundary, memory: int, world: 
     pairs = Pairs(left, right)
     sweep = _Sweep(pairs, reals, fakes, boundary, memory)
     tiles = across(len(left), len(right), block_rows(reals.rows, memory))
-    for found in each(sweep.look, tiles, reals.rows.device, world):
+    mine = [tiles[number] for number in world.mine(len(tiles))]
+    for found in each(sweep.look, mine, reals.rows.device):
         sweep.add(found)
     to_fake, _ = sweep.to_fake.nearest(world)
     to_real, nearest = sweep.to_real.nearest(world)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -205,26 +205,23 @@ class GroupedMoments:
         Sums are float64, each block about its own mean; any division into blocks and processes gives the same to
         rounding.
 
-        Raises ValueError when the blocks do not hold each of the n rows once and in order, differ in width or hold an
-        entry that is not finite, or when there are more groups than samples in the core.
+        Raises ValueError, on all processes, when the blocks do not hold each of the n rows once and in order, differ in
+        width or hold an entry that is not finite, or when there are more groups than samples in the core.
         """
         core = whole(n if core is None else core, "core", least=1, most=whole(n, "n", least=1))
         whole(groups, "groups", least=1, most=core)
         owner = np.full(n, groups)
         owner[rng.permutation(n)[:core]] = np.arange(core) % groups
         sums: list[_Sums] = []
-        seen = 0
-        for number, (start, rows) in enumerate(blocks):
-            if start != seen or start + len(rows) > n:
-                raise ValueError(
-                    f"blocks: found rows {start} to {start + len(rows)} after {seen} of {n}; allowed: each once"
-                )
-            seen += len(rows)
+        is_finite = True
+        for number, (start, rows) in enumerate(_in_order(blocks, n)):
             sums = sums or [_Sums(rows) for _ in range(groups + (core < n))]
             if number % world.size == world.rank:
-                _absorb(sums, owner[start:seen], matrix(rows, "features", least=1))
-        if seen != n:
-            raise ValueError(f"blocks: found {seen} rows; allowed: {n}")
+                is_finite &= bool(torch.isfinite(rows).all())
+                _absorb(sums, owner[start : start + len(rows)], rows)
+        # Told to all: a process that stopped alone would leave the others waiting.
+        if float(world.total(sums[0].mean.new_tensor([not is_finite]))) > 0:
+            raise ValueError("features: found NaN or infinity; allowed: finite numbers")
         found = tuple(part.over(world) for part in sums)
         return cls(found[:groups], found[groups] if core < n else None)
 
@@ -269,8 +266,6 @@ class _Sums:
         self.scatter = torch.zeros(like.shape[1], like.shape[1], dtype=torch.float64, device=like.device)
 
     def add(self, rows: Tensor) -> None:
-        if rows.shape[1] != len(self.mean):
-            raise ValueError(f"blocks: found {rows.shape[1]} features; allowed: {len(self.mean)}, as before")
         values = rows.double()
         mean = values.mean(dim=0)
         shift, total = mean - self.mean, self.n + len(values)
@@ -291,6 +286,21 @@ class _Sums:
             shift = self.mean - mean
             scatter = world.total(scatter.addr_(shift, shift, alpha=self.n))
         return Moments(n, mean, (scatter + scatter.T) / 2)
+
+
+def _in_order(blocks: Iterable[tuple[int, Tensor]], n: int) -> Iterator[tuple[int, Tensor]]:
+    """Yield ``blocks``; raises ValueError unless they are rows 0 to n - 1, each once, all of one width."""
+    seen, width = 0, None
+    for start, rows in blocks:
+        if start != seen or start + len(rows) > n:
+            until = start + len(rows)
+            raise ValueError(f"blocks: found rows {start} to {until} after {seen} of {n}; allowed: each once")
+        if rows.ndim != 2 or (width is not None and rows.shape[1] != width):
+            raise ValueError(f"blocks: found shape {tuple(rows.shape)}; allowed: (rows, features), as before")
+        seen, width = seen + len(rows), rows.shape[1]
+        yield start, rows.detach()
+    if seen != n:
+        raise ValueError(f"blocks: found {seen} rows; allowed: {n}")
 
 
 def _absorb(sums: Sequence[_Sums], owners: npt.NDArray[np.int64], rows: Tensor) -> None:

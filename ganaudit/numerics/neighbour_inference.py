@@ -13,7 +13,7 @@ from torch import Tensor
 from ganaudit.numerics.arguments import pair, proportion, whole
 from ganaudit.numerics.intervals import Bounds, normal, wilson
 from ganaudit.numerics.membership import Boundary
-from ganaudit.numerics.sweep import blocks
+from ganaudit.numerics.sweep import blocks, each
 
 __all__ = ["STATISTICS", "HalfScatter", "half_scatter"]
 
@@ -22,7 +22,7 @@ STATISTICS = ("precision", "recall", "density", "coverage", "accuracy-real", "ac
 
 _COUNTED = {"precision": "fake", "recall": "real", "coverage": "real", "accuracy-real": "real", "accuracy-fake": "fake"}
 _LEAST_EFFECT = 0.1  # of 50 halvings, none sees a share's scatter better than this
-_ENTRIES = 2**21  # distances of halves held at once: 16 MiB
+_ENTRIES = 2**19  # distances of halves in one thread at once: 4 MiB
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,7 +94,7 @@ def half_scatter(
     halves = [max(2, math.floor(share * len(side)) // 2) for side in (real, fake)]
     whole(k, "k", least=1, most=min(halves) - 1)
     pools = [side[_drawn(rng, len(side), 2 * half, side)] for side, half in zip((real, fake), halves, strict=True)]
-    squares = _Squares.of(pools[0].double(), pools[1].double())
+    squares = _Squares.of(pools[0], pools[1])
     reals, fakes = (
         torch.from_numpy(np.stack([rng.permutation(2 * half) for _ in range(draws)])).to(real.device) for half in halves
     )
@@ -125,12 +125,14 @@ class _Squares:
 
     @classmethod
     def of(cls, real: Tensor, fake: Tensor) -> _Squares:
-        (own_real, a), (own_fake, b), (between, c) = _squares(real, real), _squares(fake, fake), _squares(real, fake)
+        found = each(lambda sides: _squares(*sides), [(real, real), (fake, fake), (real, fake)], real.device)
+        (own_real, a), (own_fake, b), (between, c) = found
         return cls(own_real.fill_diagonal_(0), own_fake.fill_diagonal_(0), between, max(a, b, c))
 
 
 def _squares(x: Tensor, y: Tensor) -> tuple[Tensor, float]:
     """Return the squared distances of ``x`` and ``y``, those of copies 0, and how close may be equal."""
+    x, y = x.double(), y.double()
     centre = x.mean(dim=0)
     x, y = x - centre, y - centre
     norms = x.square().sum(dim=1)[:, None] + y.square().sum(dim=1)
@@ -141,15 +143,17 @@ def _squares(x: Tensor, y: Tensor) -> tuple[Tensor, float]:
 
 def _statistics(squares: _Squares, reals: Tensor, fakes: Tensor, k: int, boundary: Boundary) -> Tensor:
     """Return the statistics (H, S) of H halves, given the rows of each as (H, b) and (H, c)."""
-    parts = []
-    for part in blocks(len(reals), max(1, _ENTRIES // max(reals.shape[1], fakes.shape[1]) ** 2)):
+    # A tie is outside under "<" and inside under "<=".
+    margin = -squares.tie if boundary == "<" else squares.tie
+
+    def statistics(part: slice) -> Tensor:
         i, j = reals[part], fakes[part]
         near_real = _picked(squares.real, i, i).topk(k + 1, dim=2, largest=False).values
         near_fake = _picked(squares.fake, j, j).topk(k + 1, dim=2, largest=False).values
-        # A tie is outside under "<" and inside under "<=".
-        margin = -squares.tie if boundary == "<" else squares.tie
-        parts.append(_of_halves(near_real, near_fake, _picked(squares.between, i, j), margin))
-    return torch.cat(parts)
+        return _of_halves(near_real, near_fake, _picked(squares.between, i, j), margin)
+
+    parts = list(blocks(len(reals), max(1, _ENTRIES // max(reals.shape[1], fakes.shape[1]) ** 2)))
+    return torch.cat(list(each(statistics, parts, reals.device)))
 
 
 def _picked(matrix: Tensor, rows: Tensor, columns: Tensor) -> Tensor:

@@ -218,13 +218,14 @@ def expected_coverage(n_real: int, n_fake: int, k: int) -> float:
 def _own(x: Tensor, side: Literal["real", "fake"], k: int, memory: int, world: World) -> Own:
     """Return the squared distance of each distinct row of ``x`` to its k-th and its first neighbour."""
     # Copies are decided once: a generator that returns one image would else make every pair a tie.
-    x = x if x.dtype in (torch.float32, torch.float64) else x.double()
+    x = (x if x.dtype in (torch.float32, torch.float64) else x.double()).contiguous()
     rows = distinct(x)
     (at,) = points([(x, rows.chosen)], memory)
     pairs = Pairs(at, at)
     near = Shortlist(len(at), k, pairs.squares, memory, x.device)
     tiles = within(side, len(at), block_rows(x, memory))
-    for tile, i, j, least, most in each(partial(_doubtful, near, pairs), tiles, x.device, world):
+    mine = [tiles[number] for number in world.mine(len(tiles))]
+    for tile, i, j, least, most in each(partial(_doubtful, near, pairs), mine, x.device):
         near.add(i, j, least, most)
         if not tile.on_diagonal:
             near.add(j, i, least, most)

@@ -12,11 +12,10 @@ from typing import Literal, TypeAlias, TypeVar
 import torch
 from torch import Tensor
 
-from ganaudit.numerics.world import World
-
 __all__ = ["Distinct", "Side", "Tile", "across", "blocks", "distinct", "each", "within"]
 
 Side: TypeAlias = Literal["real", "fake", "across"]
+P = TypeVar("P")
 T = TypeVar("T")
 
 _HASHED_ENTRIES = 2**21  # entries read at once: 8 MiB in float32
@@ -70,30 +69,33 @@ def across(n: int, m: int, block: int) -> list[Tile]:
     return [Tile("across", rows, columns) for rows in blocks(n, block) for columns in blocks(m, block)]
 
 
-def each(work: Callable[[Tile], T], tiles: Sequence[Tile], device: torch.device, world: World) -> Iterator[T]:
-    """Yield what ``work`` returns for every tile that is this process's, in their order.
+def each(work: Callable[[P], T], parts: Sequence[P], device: torch.device) -> Iterator[T]:
+    """Yield what ``work`` returns for each of ``parts``, in their order.
 
-    On a CPU as many tiles at once as torch has threads, with one thread each, until the last is yielded: threads that
-    share a product of this size lose more than they gain, above all beside other work. ``work`` must not change what
-    another tile reads unless any order of that will do.
+    On a CPU as many parts at once as torch has threads, with one thread each, until the last is yielded: threads that
+    share an operation of a few milliseconds lose more than they gain, above all beside other work. ``work`` must not
+    change what another part reads unless any order of that will do.
     """
     threads = torch.get_num_threads()
-    mine = [tiles[number] for number in world.mine(len(tiles))]
-    if device.type != "cpu" or threads == 1 or len(mine) == 1:
-        yield from map(work, mine)
+    if device.type != "cpu" or threads == 1:
+        yield from map(work, parts)
         return
-    waiting: deque[Future[T]] = deque()
     torch.set_num_threads(1)
     try:
-        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            for tile in mine:
-                waiting.append(pool.submit(work, tile))
-                if len(waiting) > 2 * threads:  # results wait in memory
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
+        yield from map(work, parts) if len(parts) == 1 else _shared(work, parts, threads)
     finally:
         torch.set_num_threads(threads)
+
+
+def _shared(work: Callable[[P], T], parts: Sequence[P], threads: int) -> Iterator[T]:
+    waiting: deque[Future[T]] = deque()
+    with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        for part in parts:
+            waiting.append(pool.submit(work, part))
+            if len(waiting) > 2 * threads:  # results wait in memory
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
 
 
 def distinct(x: Tensor) -> Distinct:
@@ -101,17 +103,23 @@ def distinct(x: Tensor) -> Distinct:
 
     By the 128-bit BLAKE2b digest of each row, so the memory is a few numbers for each row.
     """
-    first: dict[bytes, int] = {}
-    of = torch.empty(len(x), dtype=torch.int64)
-    chosen: list[int] = []
-    for part in blocks(len(x), max(1, _HASHED_ENTRIES // x.shape[1])):
+
+    def digests(part: slice) -> list[bytes]:
         # Adding 0 turns -0 into 0; halves have no numpy type of their own.
-        rows = x[part] if x[part].dtype in (torch.float32, torch.float64) else x[part].double()
-        for position, row in enumerate((rows + 0.0).cpu().numpy(), start=part.start):
-            number = first.setdefault(hashlib.blake2b(row.tobytes(), digest_size=16).digest(), len(first))
+        rows = x[part] if x.dtype in (torch.float32, torch.float64) else x[part].double()
+        numbers = (rows + 0.0).contiguous().cpu().numpy()
+        return [hashlib.blake2b(row, digest_size=16).digest() for row in numbers]
+
+    first: dict[bytes, int] = {}
+    numbers: list[int] = []
+    chosen: list[int] = []
+    for part in each(digests, list(blocks(len(x), max(1, _HASHED_ENTRIES // x.shape[1]))), x.device):
+        for digest in part:
+            number = first.setdefault(digest, len(first))
             if number == len(chosen):
-                chosen.append(position)
-            of[position] = number
+                chosen.append(len(numbers))
+            numbers.append(number)
+    of = torch.tensor(numbers)
     if len(chosen) == len(x):
         return Distinct(None, None, torch.ones(len(x), dtype=torch.int64, device=x.device))
     copies = torch.bincount(of, minlength=len(chosen))

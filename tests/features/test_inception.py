@@ -183,7 +183,7 @@ def test_bf16_rounds_and_nothing_else(files, ours_at):
         assert not torch.equal(found.features, found.features.bfloat16().float())  # pooled in float32
         assert extractor.precision == "bf16"
         if found.logits is not None:
-            assert torch.equal(found.logits, found.features @ ours_at[2048]._head.T)  # classified in float32
+            assert torch.equal(found.logits, found.features @ ours_at[2048]._parts[1].T)  # classified in float32
 
 
 def test_digests_tell_everything_apart_that_changes_a_number(tmp_path, monkeypatch):

@@ -1,4 +1,4 @@
-"""The bounds of squared distances against extended precision, and the rows that count as copies."""
+"""The bounds of squared distances against extended precision."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ganaudit.numerics.distances import Pairs, above, below, block_rows, points
-from ganaudit.numerics.sweep import Tile, across, distinct, within
+from ganaudit.numerics.sweep import Tile
 
 
 def exact_squares(x, y):
@@ -66,32 +66,3 @@ def test_places_below_a_limit():
 def test_blocks_fit_into_their_memory(features, memory):
     rows = block_rows(torch.empty(0, features), memory)
     assert rows == 1 or rows * 32 * (features + rows) <= memory / 2
-
-
-def test_tiles_hold_every_pair_once():
-    seen = np.zeros((7, 7), dtype=int)
-    for tile in within("real", 7, 3):
-        seen[tile.rows, tile.columns] += 1
-        if not tile.on_diagonal:
-            seen[tile.columns, tile.rows] += 1
-    assert (seen == 1).all()
-    seen = np.zeros((7, 4), dtype=int)
-    for tile in across(7, 4, 3):
-        seen[tile.rows, tile.columns] += 1
-    assert (seen == 1).all()
-    assert [t.on_diagonal for t in within("fake", 5, 3)] == [True, True, False]
-    assert not any(t.on_diagonal for t in across(3, 3, 3))
-
-
-def test_copies_are_the_rows_numpy_finds_equal():
-    x = torch.from_numpy(np.random.default_rng(1).integers(-1, 2, size=(200, 3)) * 1.0)
-    x[::2][x[::2] == 0] = -0.0
-    found = distinct(x)
-    unique, counts = np.unique(x.numpy(), axis=0, return_counts=True)
-    assert len(found.copies) == len(unique)
-    assert sorted(found.copies.tolist()) == sorted(counts.tolist())
-    assert (x[found.chosen][found.of] == x).all()
-    assert found.chosen.tolist() == sorted(found.chosen.tolist())
-    alone = distinct(torch.arange(6.0).reshape(3, 2))
-    assert alone.chosen is None
-    assert alone.copies.tolist() == [1, 1, 1]

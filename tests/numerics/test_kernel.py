@@ -8,9 +8,12 @@ import pytest
 import torch
 from torch_fidelity.metric_kid import kid_features_to_metric
 
-from benchmarks.coverage_kernel import coverage
-from ganaudit.numerics.kernel import kernel_distance, kernel_distance_subsets, permutation_test
+from benchmarks.coverage_kernel import Case, coverage
+from ganaudit.numerics.kernel import kernel_distance, kernel_distance_subsets, permutation_test, relabellings
+from ganaudit.numerics.kernel_inference import Scatter, largest_eigenvalue
 from ganaudit.numerics.kernels import Gaussian, Polynomial, kernel_matrix, median_distance
+from ganaudit.numerics.world import ALONE
+from tests.numerics.worlds import in_world
 
 SUM_ROUNDING = 1e-10  # thousands of terms at eps each, relative to kernel values that cancel by up to 100
 
@@ -66,7 +69,7 @@ def test_the_mean_product_of_ones_is_exactly_one():
     assert kernel_matrix(Polynomial(degree=1, coef0=0.0), torch.ones(1, 49), torch.ones(1, 49)).item() == 1.0
 
 
-@pytest.mark.parametrize(("n", "m"), [(3, 3), (9, 12), (14, 6)])
+@pytest.mark.parametrize(("n", "m"), [(4, 4), (9, 12), (14, 6)])
 def test_value_is_the_double_sum(n, m):
     real, fake = sampled(n, 4, 0), sampled(m, 4, 1, shift=0.5)
     expected = brute_force(real, fake)
@@ -94,7 +97,7 @@ def test_the_second_order_variance_is_the_mean_over_all_distinct_samples():
     parts = [kernel_matrix(kernel, a, b).numpy() for a, b in ((real, real), (fake, fake), (real, fake))]
     within = 2 * centred_square(parts[0]) / 30 + 2 * centred_square(parts[1]) / 20
     expected = within + 4 * centred_square(parts[2], others=True) / 30
-    assert kernel_distance(real, fake).second_order == pytest.approx(expected, rel=1e-9)
+    assert kernel_distance(real, fake).scatter.second_order == pytest.approx(expected, rel=1e-9)
 
 
 def test_the_variance_is_that_of_many_draws():
@@ -105,12 +108,13 @@ def test_the_variance_is_that_of_many_draws():
     assert found == pytest.approx(values.var(ddof=1), rel=4 * math.sqrt(5 / 500))
     equal = [kernel_distance(sampled(40, 4, 2 * i), sampled(60, 4, 2 * i + 1)) for i in range(500)]
     spread = np.array([d.value for d in equal]).var(ddof=1)
-    assert np.mean([d.second_order for d in equal]) == pytest.approx(spread, rel=4 * math.sqrt(5 / 500))
+    assert np.mean([d.scatter.second_order for d in equal]) == pytest.approx(spread, rel=4 * math.sqrt(5 / 500))
 
 
-@pytest.mark.parametrize(("d", "n", "shift"), [(8, 120, 0.0), (8, 120, 0.2), (8, 120, 0.6)])
-def test_intervals_hold_the_truth(d, n, shift):
-    (row,) = coverage(audits=300, cases=((d, n, shift),))
+@pytest.mark.parametrize("shift", [0.0, 0.1, 0.2, 0.6])
+def test_intervals_hold_the_truth(shift):
+    (row,) = coverage(audits=300, cases=[Case(8, 120, shift)])
+    assert row["truth"] == pytest.approx(shift_law(8, shift), abs=1e-14)
     # 95 % with the binomial spread of 300 audits, four times over, and 2 % for the normal approximation at this n.
     assert abs(row["covered"] - 0.95) <= 4 * math.sqrt(0.95 * 0.05 / 300) + 0.02
 
@@ -124,14 +128,23 @@ def test_an_interval_holds_its_value_and_shrinks_with_the_level():
     assert (constant.low, constant.high) == (7.0, 7.0)
 
 
-@pytest.mark.parametrize(("n", "m"), [(6, 4), (11, 8)])
-def test_the_jackknife_counts_the_second_order_twice(n, m):
-    real, fake = sampled(n, 4, 2), sampled(m, 4, 3, shift=0.3)
-    left_real = np.array([brute_force(without(real, i), fake) for i in range(n)])
-    left_fake = np.array([brute_force(real, without(fake, j)) for j in range(m)])
-    variance = sum((len(left) - 1) * left.var(ddof=0) for left in (left_real, left_fake))
-    found = kernel_distance(real, fake)
-    assert found.first_order == pytest.approx(max(variance - 2 * found.second_order, 0.0), rel=1e-8, abs=1e-10)
+def test_the_first_order_variance_is_the_mean_over_all_distinct_samples():
+    """The symmetric unbiased estimate: products of h = k(x, x') - k(x, y) that share x, less those that do not."""
+    real, fake = sampled(6, 3, 2), sampled(5, 3, 3, shift=0.9)
+    rr, ff, rf = (kernel_matrix(Polynomial(), a, b).numpy() for a, b in ((real, real), (fake, fake), (real, fake)))
+
+    def projected(own, between):
+        n, m = between.shape
+        terms = []
+        for x, other, a, b in itertools.permutations(range(n), 4):
+            for y, z in itertools.permutations(range(m), 2):
+                first = own[x, a] - between[x, y]
+                terms.append(first * (own[x, b] - between[x, z]) - first * (own[other, b] - between[other, z]))
+        return max(math.fsum(terms) / len(terms), 0.0)
+
+    expected = 4 * projected(rr, rf) / 6 + 4 * projected(ff, rf.T) / 5
+    assert expected > 0
+    assert kernel_distance(real, fake).scatter.first_order == pytest.approx(expected, rel=1e-9)
 
 
 @pytest.mark.parametrize("block", [1, 7, 16, 1000])
@@ -153,12 +166,12 @@ def test_closed_forms_by_monte_carlo_and_a_standard_error_that_measures_the_spre
     values = np.array([run.value for run in runs])
     variances = np.array([run.standard_error**2 for run in runs])
     assert abs(values.mean() - shift_law(16, 0.5)) <= 4 * values.std(ddof=1) / math.sqrt(len(runs))
-    # The jackknife variance is biased upwards by order 1/n of itself (Efron and Stein 1981), never downwards.
+    # Unbiased, up to what cutting off at 0 adds where the laws agree; here they are far apart.
     spread = values.var(ddof=1)
     spread_error = spread * math.sqrt(2 / len(runs)) * 1.5
     mean_error = variances.std(ddof=1) / math.sqrt(len(runs))
     noise = 4 * math.hypot(spread_error, mean_error)
-    assert -noise <= variances.mean() - spread <= noise + spread * 4 / 80
+    assert abs(variances.mean() - spread) <= noise
 
 
 def test_scale_law_by_monte_carlo():
@@ -198,7 +211,7 @@ def test_agrees_with_torch_fidelity_on_its_own_draws(dtype, tolerance):
 
 def test_bad_arguments_are_refused():
     x = sampled(5, 3, 0)
-    for real, fake in ((x[:2], x), (x, x[:, :2]), (x, x * math.inf)):
+    for real, fake in ((x[:3], x), (x, x[:, :2]), (x, x * math.inf)):
         with pytest.raises(ValueError, match=r"found .*allowed"):
             kernel_distance(real, fake)
     with pytest.raises(ValueError, match="block: found 0"):
@@ -289,50 +302,76 @@ def test_subsets_are_those_of_torch_fidelity_on_its_own_draws():
     assert float(ours.std(correction=0)) == pytest.approx(float(theirs["kernel_inception_distance_std"]), abs=2e-6)
 
 
-class Sharing:
-    """World of ranks in threads that meet at every sum."""
-
-    def __init__(self, size):
-        import threading
-
-        self.size, self.barrier, self.parts = size, threading.Barrier(size), {}
-
-    def rank_of(self, rank):
-        sharing = self
-
-        class Rank:
-            size = sharing.size
-
-            def mine(self, parts):
-                return iter(range(rank, parts, sharing.size))
-
-            def total(self, values):
-                sharing.parts[rank] = values
-                sharing.barrier.wait()
-                made = sum(sharing.parts[r] for r in range(sharing.size))
-                sharing.barrier.wait()
-                return made
-
-        made = Rank()
-        made.rank = rank
-        return made
-
-
 def test_any_number_of_processes_finds_the_same():
-    from concurrent.futures import ThreadPoolExecutor
-
     real, fake = sampled(33, 5, 12), sampled(27, 5, 13, 0.2)
-    alone = kernel_distance(real, fake, block=8), permutation_test(real, fake, np.random.default_rng(1), 20, block=8)
+
+    def work(world):
+        labels = relabellings(33, 27, np.random.default_rng(1), 20, most=25)
+        rng = np.random.default_rng(2)
+        subsets = [(rng.choice(33, 20, replace=False), rng.choice(27, 20, replace=False)) for _ in range(9)]
+        values = kernel_distance_subsets(real, fake, subsets, block=8, world=world)
+        return kernel_distance(real, fake, block=8, world=world, labels=labels), values
+
+    alone, values = work(ALONE)
     for size in (2, 3):
-        sharing = Sharing(size)
+        for found, shared in in_world(size, work):
+            assert found.value == pytest.approx(alone.value, rel=1e-10)
+            assert found.standard_error == pytest.approx(alone.standard_error, rel=1e-9)
+            assert found.test.p_value == alone.test.p_value
+            np.testing.assert_allclose(shared.numpy(), values.numpy(), rtol=1e-9, atol=1e-13)
 
-        def work(rank, sharing=sharing):
-            world = sharing.rank_of(rank)
-            first = kernel_distance(real, fake, block=8, world=world)
-            return first, permutation_test(real, fake, np.random.default_rng(1), 20, block=8, world=world)
 
-        with ThreadPoolExecutor(size) as pool:
-            for distance, test in pool.map(work, range(size)):
-                assert distance.value == pytest.approx(alone[0].value, rel=1e-10)
-                assert distance.standard_error == pytest.approx(alone[0].standard_error, rel=1e-9)
-                assert test.p_value == alone[1].p_value
+def test_the_test_of_some_samples_comes_from_the_sweep_of_all():
+    real, fake = sampled(40, 4, 14), sampled(31, 4, 15, 0.5)
+    labels = relabellings(40, 31, np.random.default_rng(3), 15, most=20)
+    found = kernel_distance(real, fake, block=7, labels=labels).test
+    pool = torch.cat([real[labels.reals], fake[labels.fakes]])
+    expected = [brute_force(pool[mark], pool[~mark]) for mark in labels.labels.T]
+    assert len(pool) == 40
+    assert found.observed == pytest.approx(expected[0], rel=SUM_ROUNDING)
+    assert found.observed == pytest.approx(brute_force(real[labels.reals], fake[labels.fakes]), rel=SUM_ROUNDING)
+    np.testing.assert_allclose(found.relabelled.numpy(), expected[1:], rtol=1e-9, atol=1e-12)
+
+
+def test_the_biased_estimate_is_the_v_statistic():
+    real, fake = sampled(7, 3, 16), sampled(9, 3, 17, 0.4)
+    kernel = Gaussian(0.9, unit_length=True)
+    unit = [side / side.norm(dim=1, keepdim=True) for side in (real, fake)]
+    blocks = [[[math.exp(-float((a - b).square().sum()) / (2 * 0.81)) for b in y] for a in x]
+              for x, y in ((unit[0], unit[0]), (unit[1], unit[1]), (unit[0], unit[1]))]  # fmt: skip
+    means = [np.mean(block) for block in blocks]
+    assert kernel_distance(real, fake, kernel, block=4).biased == pytest.approx(means[0] + means[1] - 2 * means[2])
+    assert kernel_distance(real, real, kernel).biased == pytest.approx(0.0, abs=1e-14)
+
+
+def test_a_far_offset_leaves_the_gaussian_kernel_its_digits():
+    real, fake = sampled(30, 6, 18), sampled(30, 6, 19, 0.3)
+    near = kernel_distance(real, fake, Gaussian(2.0)).value
+    # The features themselves lose 12 of 52 bits to the offset.
+    assert kernel_distance(real + 4096, fake + 4096, Gaussian(2.0)).value == pytest.approx(near, rel=1e-9)
+
+
+def test_relabellings_keep_the_sizes_and_start_with_what_is():
+    found = relabellings(30, 20, np.random.default_rng(0), 50, most=25)
+    assert len(found.reals) == 25
+    assert found.fakes is None
+    assert found.labels.shape == (45, 51)
+    assert found.labels[:, 0].tolist() == [True] * 25 + [False] * 20
+    assert set(found.labels.sum(0).tolist()) == {25}
+    assert len({tuple(column) for column in found.labels.T.tolist()}) == 51
+
+
+def test_the_largest_eigenvalue_is_that_of_the_covariance():
+    # The linear kernel's operator is the covariance matrix itself, divisor n.
+    x = sampled(60, 5, 20) * torch.tensor([3.0, 1.0, 1.0, 0.5, 0.1]).double() + 2
+    linear = kernel_matrix(Polynomial(1, 1.0, 0.0), x, x)
+    assert largest_eigenvalue(linear) == pytest.approx(float(np.linalg.eigvalsh(np.cov(x.numpy().T, ddof=0))[-1]))
+
+
+def test_heavy_tails_have_few_degrees_of_freedom():
+    rng = np.random.default_rng(21)
+    heavy = [torch.from_numpy(rng.standard_t(3, (200, 4))) for _ in range(2)]
+    light = [sampled(200, 4, 22), sampled(200, 4, 23)]
+    assert kernel_distance(*heavy).scatter.degrees < kernel_distance(*light).scatter.degrees
+    found = Scatter(first_order=1.0, second_order=0.0, steepest=0.1, degrees=4.0)
+    assert found.interval(100.0, 0.95).high - 100.0 == pytest.approx(2.776, abs=0.05)

@@ -272,7 +272,20 @@ def test_blocks_that_are_not_all_rows_once_are_refused(parts, groups, core, why)
 
 def test_blocks_of_other_widths_or_without_finite_numbers_are_refused():
     rng = np.random.default_rng(0)
-    with pytest.raises(ValueError, match="found 3 features"):
-        GroupedMoments.gather([(0, torch.ones(2, 2)), (2, torch.ones(2, 3))], 4, 1, rng)
+    for second in (torch.ones(2, 3), torch.ones(2)):
+        with pytest.raises(ValueError, match="blocks: found shape"):
+            GroupedMoments.gather([(0, torch.ones(2, 2)), (2, second)], 4, 1, rng)
     with pytest.raises(ValueError, match="NaN or infinity"):
         GroupedMoments.gather([(0, torch.full((4, 2), float("nan")))], 4, 1, rng)
+
+
+def test_all_processes_hear_of_what_one_has_found():
+    x = torch.ones(6, 2)
+    x[4] = float("inf")
+
+    def work(world):
+        with pytest.raises(ValueError, match="NaN or infinity"):
+            gathered(x, 2, world=world, sizes=[2, 2, 2])
+        return world.rank
+
+    assert in_worlds(3, work) == [0, 1, 2]

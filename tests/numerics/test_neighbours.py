@@ -176,21 +176,35 @@ def test_features_too_large_to_square_are_refused():
         neighbourhood(sampled(6, 2, 27) * 1e150, sampled(6, 2, 28), 1)
 
 
+def test_the_order_of_numbers_in_memory_changes_nothing():
+    real, fake = sampled(30, 200, 40), sampled(25, 200, 41)
+    turned = [side.T.contiguous().T for side in (real, fake)]
+    same(neighbourhood(real, fake, 3), neighbourhood(*turned, 3))
+    assert duplicate_rate(turned[0]).exact == 0
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.int32])
 def test_other_numbers_are_read_as_they_are(dtype):
     real, fake = ((4 * sampled(20, 3, seed)).to(dtype) for seed in (29, 30))
     check(real, fake, 2, "<=", SMALL)
 
 
-@pytest.mark.parametrize("precision", ["highest", "medium"])
-def test_reduced_products_decide_nothing(precision):
+def test_reduced_products_decide_nothing():
     real, fake = sampled(40, 300, 31).float(), sampled(40, 300, 32).float()
     before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision(precision)
+    torch.set_float32_matmul_precision("medium")
     try:
         check(real, fake, 3, "<")
     finally:
         torch.set_float32_matmul_precision(before)
+
+
+def test_products_of_unknown_precision_are_not_trusted(monkeypatch):
+    def mixed():
+        raise RuntimeError("mix of the legacy and new APIs")
+
+    monkeypatch.setattr(torch, "get_float32_matmul_precision", mixed)
+    check(sampled(30, 50, 38).float(), sampled(25, 50, 39).float(), 3, "<=")
 
 
 @pytest.mark.parametrize("memory", [1, SMALL, 2**16])
