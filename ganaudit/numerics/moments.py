@@ -138,16 +138,15 @@ class Moments:
         Eigenvalues beyond ``rank`` and below D eps times the largest are rounding, and left out.
         Raises ValueError when n < 2.
         """
-        scale = 1 / math.sqrt(self.degrees)
         if self.rank == self.features:
-            lower, definite = cholesky(self.scatter)
+            lower, definite = cholesky(self.scatter, self.degrees)
             if definite:
-                return Root(lower.mul_(scale), lower=True)
+                return Root(lower, lower=True)
         values, vectors = torch.linalg.eigh(self.scatter)
         noise = self.features * torch.finfo(values.dtype).eps * float(values[-1])
         kept = values > max(noise, 0.0)
         kept[: self.features - self.rank] = False
-        return Root(vectors[:, kept] * values[kept].sqrt() * scale, lower=False)
+        return Root(vectors[:, kept] * (values[kept] / self.degrees).sqrt(), lower=False)
 
     def _check_definite(self) -> None:
         if self.root.lower:

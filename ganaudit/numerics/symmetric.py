@@ -1,14 +1,12 @@
-"""Roots, congruences and spectra of covariances: numpy's and SciPy's libraries for large ones on the CPU, else torch.
+"""Roots, congruences and spectra of covariances: SciPy's LAPACK for large ones on the CPU, torch for all others.
 
-For 2048 features they take three quarters of torch's time on these steps; below a few hundred the difference is lost
-in the rest.
+For 2048 features it takes half of torch's time on these steps; below a few hundred the difference is lost in the rest.
 """
 
 from __future__ import annotations
 
 import math
 
-import numpy as np
 import scipy.linalg
 import torch
 from scipy.linalg import lapack
@@ -16,13 +14,15 @@ from torch import Tensor
 
 __all__ = ["cholesky", "congruence", "eigenvalues", "nuclear_norm", "root_sum"]
 
-_LARGE, _STEP = 512, 256
+_LARGE = 512
 _DOUBT = 1e-10
 """The largest share of a sum of roots that rounding may reach before the slower, exact way is taken."""
 
 
-def cholesky(matrix: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the lower L with L L^T = ``matrix`` (..., D, D), symmetric float64, and whether it is clearly definite.
+def cholesky(matrix: Tensor, divisor: float = 1.0) -> tuple[Tensor, Tensor]:
+    """Return the lower L with L L^T = ``matrix`` / ``divisor``, and whether the matrix is clearly definite.
+
+    ``matrix`` is (..., D, D), symmetric float64.
 
     Clearly: no squared pivot falls below 16 D eps times the largest diagonal entry, where it would be rounding. Where
     it is not, L is of no use.
@@ -30,11 +30,12 @@ def cholesky(matrix: Tensor) -> tuple[Tensor, Tensor]:
     if _is_large(matrix):
         # A symmetric matrix is its own transpose, which is what row-major memory is to LAPACK.
         made, info = lapack.dpotrf(matrix.numpy().T, lower=1, clean=1)
+        made *= 1 / math.sqrt(divisor)
         lower, done = torch.from_numpy(made), torch.tensor(info == 0)
     else:
-        lower, status = torch.linalg.cholesky_ex(matrix)
+        lower, status = torch.linalg.cholesky_ex(matrix / divisor)
         done = status == 0
-    least = 16 * matrix.shape[-1] * torch.finfo(matrix.dtype).eps * matrix.diagonal(dim1=-2, dim2=-1).amax(-1)
+    least = 16 * matrix.shape[-1] * torch.finfo(matrix.dtype).eps * matrix.diagonal(dim1=-2, dim2=-1).amax(-1) / divisor
     return lower, done & (lower.diagonal(dim1=-2, dim2=-1).amin(-1).square() > least)
 
 
@@ -42,17 +43,10 @@ def congruence(lower: Tensor, matrix: Tensor) -> Tensor:
     """Return L^T S L for a lower triangular L and a symmetric S, (..., D, D); only its lower triangle counts."""
     if not _is_large(matrix):
         return lower.mT @ matrix @ lower
-    # Zeros are left out block by block: a third of the work of two whole products. LAPACK's own routine for this does a
-    # fifth less yet waits for all threads many times, which costs four times as much on a busy machine.
-    root, symmetric, size = lower.numpy(), matrix.numpy(), len(matrix)
-    product, made = np.empty((size, size)), np.empty((size, size))
-    for start in range(0, size, _STEP):
-        part = slice(start, start + _STEP)
-        np.matmul(symmetric[:, start:], root[start:, part], out=product[:, part])
-    for start in range(0, size, _STEP):
-        part, until = slice(start, start + _STEP), slice(0, start + _STEP)
-        np.matmul(product[start:, until].T, root[start:, part], out=made[until, part])
-    result: Tensor = torch.from_numpy(made).mT
+    # Column-major, as LAPACK and this module's own factors are: it copies only what it overwrites. All three steps use
+    # SciPy's library alone; the threads of several, numpy's or torch's among them, would stand in each other's way.
+    made, _ = lapack.dsygst(matrix.numpy().T, lower.numpy(), itype=2, lower=1)
+    result: Tensor = torch.from_numpy(made)
     return result
 
 
@@ -80,14 +74,19 @@ def eigenvalues(matrix: Tensor) -> Tensor:
 def root_sum(values: Tensor) -> tuple[Tensor, Tensor]:
     """Return the sum of the square roots of ascending eigenvalues (..., K), and whether rounding leaves it its digits.
 
-    An eigenvalue carries an error of about sqrt(K) eps times the largest one, e; its root one of e / (2 root), and of
-    sqrt(e) where it should be 0. These must add up to no more than 1e-10 of the sum.
+    An eigenvalue l carries an error of about eps times the largest, to either side, so that its root is off by that
+    over 2 sqrt(l); over many these cancel as chance does. One that drowns in rounding, below sqrt(K) eps times the
+    largest, is off by its root, and always upwards. Trusted are sums that this leaves right to 1e-10; on covariances
+    with conditions of 10^2 to 10^6 the error was a twentieth of what is assumed here, or less.
     """
     kept = values.clamp_min(0)
-    noise = math.sqrt(values.shape[-1]) * torch.finfo(values.dtype).eps * kept[..., -1:]
-    total = kept.sqrt().sum(-1)
+    noise = torch.finfo(values.dtype).eps * kept[..., -1:]
+    floor = math.sqrt(values.shape[-1]) * noise
+    drowned = kept < floor
     # Where all are 0 nothing is lost: 0/0 counts as 0.
-    doubt = (noise / (2 * torch.maximum(kept, noise).sqrt())).nan_to_num().sum(-1)
+    shares = torch.where(drowned, 0.0, (noise / (2 * kept.sqrt())).nan_to_num())
+    doubt = shares.square().sum(-1).sqrt() + drowned.sum(-1) * floor[..., 0].sqrt()
+    total = kept.sqrt().sum(-1)
     return total, doubt <= _DOUBT * total
 
 

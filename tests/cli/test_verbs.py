@@ -262,7 +262,7 @@ def test_an_interruption_is_130_and_what_was_finished_is_kept(ganaudit: Run, mon
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(evidence.Evidence, "_make_fake", interrupted)
+        patched.setattr(evidence.Evidence, "_generate", interrupted)
         called = ganaudit("audit", "digits", "--seed", "99", "--out", "out")
     assert called.code == 130
     assert called.err.strip().splitlines()[-1].startswith("exit 130: interrupted")
