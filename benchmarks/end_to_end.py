@@ -17,7 +17,7 @@ from ganaudit.features.precision import has_bf16
 _EVALUATORS = "frechet-distance,kernel-distance,inception-score,precision-recall"
 
 
-def end_to_end(repeats: int = 2, n: int = 400) -> list[dict[str, Any]]:
+def end_to_end(repeats: int = 1, n: int = 400) -> list[dict[str, Any]]:
     """Return the rows for fp32, bf16 and the second run of each."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,26 +12,24 @@ from pydantic import TypeAdapter, ValidationError
 from torch import nn
 
 from ganaudit import locations, registry
+from ganaudit.auditing.extraction import chosen, handed_over, statistics_warnings
 from ganaudit.config import PROFILES, AuditPlan
 from ganaudit.data.reading import ReadOptions
 from ganaudit.data.reference import Reference, check_matches, load_reference
-from ganaudit.data.statistics import FeatureStatistics
-from ganaudit.document.errors import ConfigError, PluginError, SourceError, SubjectError, nearest
+from ganaudit.document.errors import ConfigError, PluginError, SubjectError, nearest
 from ganaudit.document.policy import problems_of
 from ganaudit.evidence.evidence import Evidence, EvidencePlan, node_names
 from ganaudit.evidence.ranks import SINGLE, Ranks
 from ganaudit.evidence.store import Store
 from ganaudit.evidence.view import Evaluator
-from ganaudit.features.choice import Choice, choose_extractor
-from ganaudit.features.extractor import Extractor, ExtractorOptions
-from ganaudit.features.inception_v3 import weights_at_hand
-from ganaudit.features.preprocessing import Preprocessing
+from ganaudit.features.choice import Choice
+from ganaudit.features.extractor import Extractor
 from ganaudit.progress import Progress
-from ganaudit.protocol import DEFAULT, Protocol, protocol
+from ganaudit.protocol import Protocol, protocol
 from ganaudit.subjects.loading import LoadOptions, load_subject
 from ganaudit.subjects.subject import Subject
 
-__all__ = ["Setting", "extractor_options", "open_reference", "open_subject", "settle"]
+__all__ = ["Setting", "open_reference", "open_subject", "settle"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,11 +92,11 @@ def settle(
     if reference.statistics is None:
         check_matches(subject.sample.shape, reference)
     if extractor is None:
-        choice, extractor = _extractor(plan, followed, subject, reference)
+        choice, extractor = chosen(plan, followed, subject, reference)
     else:
-        choice = _given(extractor, plan, followed)
+        choice = handed_over(extractor, plan, followed)
     known = reference.statistics
-    warnings += _check_statistics(plan, known, choice, extractor) if known is not None else []
+    warnings += statistics_warnings(plan, known, choice, extractor) if known is not None else []
     reals = len(reference.split(against)) if known is None else known.n or PROFILES[plan.profile]
     samples, notes = _sample_count(plan, subject, reals)
     store = Store(locations.cache_dir() / "evidence" if plan.cache else None)
@@ -262,107 +259,6 @@ def _protocol_warnings(followed: Protocol, samples: int) -> tuple[str, ...]:
     if followed.samples is not None and followed.samples != samples:
         told += (f"{words}its published numbers rest on {followed.samples} generated samples, this audit on {samples}",)
     return told
-
-
-def _extractor(plan: AuditPlan, followed: Protocol, subject: Subject, reference: Reference) -> tuple[Choice, Extractor]:
-    kinds, shape = {}, subject.sample.shape
-    if reference.statistics is None:
-        real = reference.split(reference.default_against())
-        kinds, shape = {"reference": real.kind == "features"}, real.shape
-    if subject.samples is not None:
-        kinds["subject"] = subject.samples.kind == "features"
-    if len(set(kinds.values())) > 1:
-        raise SourceError(f"subject and reference: one holds features, the other images ({kinds})")
-    asked = plan.extractor.id or followed.extractor
-    # The cache is only asked where the answer matters: a wrong file in it is an error, and nobody else's.
-    needs_rule = asked is None and reference.extractor is None and not any(kinds.values())
-    weights = plan.extractor.weights or (weights_at_hand() if needs_rule else None)
-    if followed.extractor is not None and not (asked or "").startswith(followed.extractor):
-        raise ConfigError(
-            f"protocol {followed.id!r} is defined for the extractor {followed.extractor}; {asked!r} was asked for: "
-            f"leave --extractor out, or use --protocol {DEFAULT}"
-        )
-    choice = choose_extractor(
-        asked,
-        available=registry.names("extractors"),
-        reference_extractor=reference.extractor,
-        reference_name=reference.name,
-        are_features=any(kinds.values()),
-        shape=shape,
-        has_weights=weights is not None,
-    )
-    build = registry.find("extractors", choice.id)
-    extractor: Extractor = build(extractor_options(plan, followed, shape))
-    found = getattr(extractor, "precision", "fp32")
-    if found != plan.precision and choice.id != "identity":
-        raise ConfigError(
-            f"precision {plan.precision!r}: the extractor {choice.id} runs in {found} only; use --precision {found}"
-        )
-    return choice, extractor
-
-
-def _given(extractor: Extractor, plan: AuditPlan, followed: Protocol) -> Choice:
-    """Return the choice of an extractor that was handed over; raises ConfigError for what is none or does not fit."""
-    lacking = [name for name in ("id", "digest", "dimensions", "classes", "preprocessing", "caution", "extract")
-               if not hasattr(extractor, name)]  # fmt: skip
-    if lacking:
-        raise ConfigError(
-            f"extractor {type(extractor).__name__}: is no extractor, it lacks {', '.join(lacking)}; give an id, or "
-            "wrap a network by ganaudit.features.module.Module.of(network, declaration, digest, options)"
-        )
-    if followed.id != DEFAULT or plan.precision != getattr(extractor, "precision", "fp32"):
-        raise ConfigError(
-            f"extractor {extractor.id}: was handed over as it is; protocol {plan.protocol!r} and precision "
-            f"{plan.precision!r} cannot be applied to it"
-        )
-    return Choice(extractor.id, "handed over in this process")
-
-
-def _check_statistics(plan: AuditPlan, known: FeatureStatistics, choice: Choice, extractor: Extractor) -> list[str]:
-    """Return what a reader must know of published statistics; raises where they are of other features than ours."""
-    path = Path(known.source).name
-    if len(known.mean) != extractor.dimensions:
-        raise SourceError(
-            f"reference {path}: holds statistics of {len(known.mean)} features, the extractor {choice.id} gives "
-            f"{extractor.dimensions}; name the extractor they were made with by --extractor"
-        )
-    for what, made, here in (
-        ("extractor", known.extractor, extractor.digest),
-        ("protocol", known.protocol, protocol(plan.protocol).fingerprint),
-    ):
-        if made is not None and made != here:
-            raise SourceError(
-                f"reference {path}: its statistics were made with the {what} {made}, this audit has {here}; numbers "
-                f"across two are not comparable: use the {what} they were made with, or make them again with "
-                "`ganaudit statistics`"
-            )
-    if plan.precision != "fp32":
-        raise ConfigError(
-            f"precision {plan.precision!r}: both sides must run in one precision, and that of the statistics {path} "
-            "is not this one; use --precision fp32"
-        )
-    if known.extractor is None:
-        return [
-            f"the statistics {path} do not say which extractor and protocol they were made with: the numbers are right "
-            f"only if it was {choice.id} with the same weights, and protocol {plan.protocol}"
-        ]
-    return []
-
-
-def extractor_options(
-    plan: AuditPlan, followed: Protocol, shape: tuple[int, ...], precision: str | None = None
-) -> ExtractorOptions:
-    """Return what the extractor is built with, in the plan's precision or another."""
-    preprocessing = None
-    if followed.resize is not None and followed.normalisation is not None:
-        preprocessing = Preprocessing(followed.resize, followed.normalisation)
-    return ExtractorOptions(
-        shape=shape,
-        weights=plan.extractor.weights,
-        device=plan.device,
-        precision="bf16" if (precision or plan.precision) == "bf16" else "fp32",
-        preprocessing=preprocessing,
-    )
 
 
 def _sample_count(plan: AuditPlan, subject: Subject, reals: int) -> tuple[int, list[str]]:

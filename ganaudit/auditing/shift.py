@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from ganaudit import registry
-from ganaudit.auditing.setting import Setting, extractor_options
+from ganaudit.auditing.extraction import extractor_options
+from ganaudit.auditing.setting import Setting
 from ganaudit.document.model import PrecisionShift
 from ganaudit.evidence.null import rows
 from ganaudit.features.engine import extracted
