@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import statistics
+import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,7 +12,7 @@ import torch
 from scipy.linalg import sqrtm
 from torch import Tensor
 
-from benchmarks.measuring import paired, record
+from benchmarks.measuring import Pair, record, seconds
 from ganaudit.numerics.frechet import frechet_distance
 from ganaudit.numerics.moments import Moments
 
@@ -78,5 +81,19 @@ def frechet_gram(repeats: int = 3) -> list[dict[str, Any]]:
 def _row(work: str, peer: str, ours: Any, theirs: Any, repeats: int, target: float) -> dict[str, Any]:
     expected = theirs()  # also its warm-up
     error = abs(ours() - expected) / expected
-    pair = paired(ours, theirs, repeats, warm=False)
+    times = [(_settled(ours), _settled(theirs)) for _ in range(repeats)]
+    pair = Pair(
+        statistics.median(o for o, _ in times),
+        statistics.median(p for _, p in times),
+        statistics.median(p / o for o, p in times),
+    )
     return record(work, peer, pair, target, error)
+
+
+def _settled(work: Callable[[], float]) -> float:
+    """Return the seconds of ``work``, begun when the threads of the library that ran before have gone to sleep.
+
+    They spin for some 0.03 s after their last work, on the cores that the next library would use.
+    """
+    time.sleep(0.2)
+    return seconds(work)

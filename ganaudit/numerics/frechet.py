@@ -97,33 +97,40 @@ def frechet_bias(covariance: Tensor, n_real: int | None, n_fake: int | None) -> 
 
 @dataclass(frozen=True, slots=True)
 class _Fitted:
-    """One side's Gaussian: by its moments, or by a thin root (D, N) where there are no more samples than features."""
+    """One side's Gaussian: by its moments, or by its centred rows where there are no more of them than features."""
 
     mean: Tensor
     trace: Tensor
     moments: Moments | None
-    thin: Tensor | None
+    rows: Tensor | None
 
     @property
     def rank(self) -> int:
-        return self.moments.rank if self.moments is not None else self.root.shape[1] - 1
+        if self.rows is not None:
+            return len(self.rows) - 1
+        assert self.moments is not None
+        return self.moments.rank
 
     @property
     def root(self) -> Tensor:
-        if self.thin is not None:
-            return self.thin
+        """A with A A^T = the covariance over the square of ``scale``."""
+        if self.rows is not None:
+            return self.rows.T
         assert self.moments is not None
         return self.moments.root.matrix
+
+    @property
+    def scale(self) -> float:
+        return 1.0 if self.rows is None else 1 / math.sqrt(len(self.rows) - 1)
 
 
 def _fitted(side: Tensor | Moments, name: str) -> _Fitted:
     if isinstance(side, Tensor):
         values = matrix(side, name, least=2)
         if len(values) <= values.shape[1]:
-            values = values.double()
-            mean = values.mean(dim=0)
-            thin = (values - mean).mul_(1 / math.sqrt(len(values) - 1))
-            return _Fitted(mean, thin.square().sum(), None, thin.T)
+            mean = values.mean(dim=0, dtype=torch.float64)
+            rows = values - mean  # one pass: the difference is float64, whatever the features are
+            return _Fitted(mean, torch.linalg.vector_norm(rows).square() / (len(rows) - 1), None, rows)
         side = Moments.of(values)
     return _Fitted(side.mean, side.scatter.trace() / side.degrees, side, None)
 
@@ -148,4 +155,4 @@ def _overlap(one: _Fitted, other: _Fitted) -> Tensor:
             if not trusted:
                 total = torch.linalg.svdvals(b.root.matrix.T @ a.root.matrix).sum()
             return total
-    return nuclear_norm(other.root.T @ one.root, rank)
+    return one.scale * other.scale * nuclear_norm(other.root.T @ one.root, rank)

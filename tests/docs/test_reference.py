@@ -18,6 +18,8 @@ from ganaudit import registry
 from ganaudit.cli.main import app
 from ganaudit.config import make_plan
 from ganaudit.document.policy import parse_policy
+from ganaudit.features.declaration import Declaration
+from ganaudit.protocol import protocols
 from ganaudit.training.config import TrainConfig
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -181,7 +183,7 @@ def test_command_parses(page: str, line: str) -> None:
     if given.get("extractor"):
         assert given["extractor"] in registry.names("extractors")
     if verb == "explain" and "write-an-evaluator" not in page:
-        known = [name for kind in registry.KINDS for name in registry.names(kind)]
+        known = [*protocols(), *(name for kind in registry.KINDS for name in registry.names(kind))]
         assert given["id"].partition("/")[0] in known
 
 
@@ -211,6 +213,8 @@ def test_configuration_is_valid(page: str, table: dict) -> None:
         assert {gate.measure for gate in parse_policy(table, page).gate} <= measures
     elif "images" in table:
         TrainConfig.model_validate(table)
+    elif "size" in table:
+        Declaration.model_validate(table)
     else:
         make_plan(table, page, registry.names("evaluators"))
 
