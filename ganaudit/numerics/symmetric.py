@@ -14,7 +14,7 @@ from torch import Tensor
 
 __all__ = ["cholesky", "congruence", "eigenvalues", "nuclear_norm", "root_sum"]
 
-_LARGE = 512
+_LARGE = 256
 _DOUBT = 1e-10
 """The largest share of a sum of roots that rounding may reach before the slower, exact way is taken."""
 

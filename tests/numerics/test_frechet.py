@@ -136,7 +136,7 @@ def test_moments_serve_for_either_side(n, m, d):
 
 
 def test_six_hundred_features_by_the_large_route():
-    # LAPACK's own routines serve from 512 features on.
+    # SciPy's LAPACK serves from 256 features on.
     mixing = torch.linspace(0.1, 2, 600).double()
     real, fake = sampled(1500, 600, 1) * mixing, (sampled(1300, 600, 2) * mixing) @ rotation(600, 3)
     assert frechet_distance(Moments.of(real), Moments.of(fake)) == pytest.approx(reference(real, fake), rel=CLOSED_FORM)
