@@ -18,7 +18,8 @@ from ganaudit.data.reading import ReadOptions
 from ganaudit.data.reference import Reference, check_matches, load_reference
 from ganaudit.document.errors import ConfigError, PluginError, SubjectError, nearest
 from ganaudit.document.policy import problems_of
-from ganaudit.evidence.evidence import Evidence, EvidencePlan, node_names
+from ganaudit.evidence.evidence import Evidence, EvidencePlan
+from ganaudit.evidence.nodes import node_names
 from ganaudit.evidence.ranks import SINGLE, Ranks
 from ganaudit.evidence.store import Store
 from ganaudit.evidence.view import Evaluator

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import torch
 from torch import Tensor
 
@@ -12,8 +10,6 @@ from ganaudit.auditing.extraction import extractor_options
 from ganaudit.auditing.setting import Setting
 from ganaudit.document.model import PrecisionShift
 from ganaudit.evidence.null import rows
-from ganaudit.features.engine import extracted
-from ganaudit.features.extractor import block_of
 from ganaudit.numerics.frechet import frechet_distance
 
 __all__ = ["measured_shift"]
@@ -37,10 +33,9 @@ def measured_shift(setting: Setting) -> PrecisionShift | None:
     count = min(smaller, max(2, min(_EACH, smaller // _SHARE)))
     picked = rows(len(real), count, plan.seed, "shift")
     build = registry.find("extractors", evidence.extractor.id)
-    exact = build(replace(extractor_options(plan, setting.protocol, real.shape, "fp32")))
-    block = block_of(exact, plan.device)
-    images = {"real": real.images(picked), "fake": evidence.fake_images(list(range(count)))}
-    fp32 = {side: extracted(exact.extract, levels, block, plan.device)["features"] for side, levels in images.items()}
+    exact = build(extractor_options(plan, setting.protocol, real.shape, "fp32"))
+    indices = {"real": picked.tolist(), "fake": list(range(count))}
+    fp32 = {side: evidence.features_by(exact, side, indices[side]) for side in indices}
     # The nodes themselves: what the numbers of this audit rest on.
     reduced = {
         "real": evidence.node("features/real")[torch.from_numpy(picked)],

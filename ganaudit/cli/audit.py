@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -107,7 +108,9 @@ def _audited(console: Console, plan: AuditPlan, folder: Path, baseline: Path | N
         # One process speaks and writes; the others have the same document and leave it at that.
         speaks = ranks.rank == 0
         plan = plan.model_copy(update={"device": device_of(plan.device, ranks)})
-        audited = run(plan, progress=console if speaks else None, command=["ganaudit", *sys.argv[1:]], ranks=ranks)
+        command = ["ganaudit", *sys.argv[1:]]
+        shown, report = (console, _prepare_report) if speaks else (None, None)
+        audited = run(plan, progress=shown, command=command, ranks=ranks, once_settled=report)
         return _told(console, audited, policy, against, folder) if speaks else 0
 
 
@@ -139,6 +142,17 @@ def _told(
         verdict_table(console, judgement)
     console.last(code, words)
     return code
+
+
+def _prepare_report() -> None:
+    """Load what draws the report beside the computation; not before the input is known to be good."""
+
+    def prepare() -> None:
+        from ganaudit.report import html
+
+        html.prepare()
+
+    Thread(target=prepare, name="report").start()
 
 
 def _write_report(console: Console, document: AuditDocument, files: dict[str, bytes], folder: Path) -> None:

@@ -1,9 +1,4 @@
-"""Evidence: what evaluators may ask for, computed on first use, once, and kept under a complete key.
-
-Nodes, by name: ``features/SIDE``, ``logits/SIDE``, ``labels/SIDE``, ``moments/SIDE`` and ``scores/SET``; SIDE is
-real, fake, null-real or null-fake, SET is fake, train, calibration or test. Moments are a ``GroupedMoments``; every
-other node is one tensor with a row per sample.
-"""
+"""Evidence: the nodes that evaluators may ask for, computed on first use, once, and kept under a complete key."""
 
 from __future__ import annotations
 
@@ -11,7 +6,7 @@ import math
 import platform
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import torch
@@ -21,6 +16,7 @@ from ganaudit.data.reference import Reference
 from ganaudit.data.samples import Samples
 from ganaudit.document.errors import EvidenceError
 from ganaudit.evidence.filling import Table, filled
+from ganaudit.evidence.nodes import PARTNER, node_names
 from ganaudit.evidence.null import NullDesign, null_design, rows
 from ganaudit.evidence.ranks import SINGLE, Ranks
 from ganaudit.evidence.rows import Column, Rows
@@ -34,18 +30,9 @@ from ganaudit.progress import Progress
 from ganaudit.subjects.digests import weights_digest
 from ganaudit.subjects.subject import Subject
 
-__all__ = ["SCORE_SETS", "SIDES", "Evidence", "EvidencePlan", "node_names"]
+__all__ = ["Evidence", "EvidencePlan"]
 
-SIDES = ("real", "fake", "null-real", "null-fake")
-SCORE_SETS = ("fake", "train", "calibration", "test")
 _VERSION = 2  # raise it when the code below computes other tensors
-_PARTNER = {"real": "fake", "fake": "real", "null-real": "null-fake", "null-fake": "null-real"}
-_KINDS = ("features", "logits", "labels", "moments")
-
-
-def node_names() -> list[str]:
-    """Return the name of every node."""
-    return [f"{kind}/{side}" for kind in _KINDS for side in SIDES] + [f"scores/{s}" for s in SCORE_SETS]
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,11 +160,13 @@ class Evidence:
         self._checked(f"moments/{side}")
         if side == "real" and self.reference.statistics is not None:
             known = self.reference.statistics
-            mean, covariance = torch.from_numpy(known.mean.copy()), torch.from_numpy(known.covariance.copy())
-            return GroupedMoments((Moments.from_statistics(known.n, mean, covariance),))
+            if side not in self._moments:  # one object, so that what is derived from it is derived once
+                mean, covariance = torch.from_numpy(known.mean.copy()), torch.from_numpy(known.covariance.copy())
+                self._moments[side] = GroupedMoments((Moments.from_statistics(known.n, mean, covariance),))
+            return self._moments[side]
         table = self._rows("features", side)
         # Groups of both sides of a comparison are of one size: those of the smaller side.
-        core = min(len(table), self.count(f"moments/{_PARTNER[side]}") or len(table))
+        core = min(len(table), self.count(f"moments/{PARTNER[side]}") or len(table))
         name = f"{id(table)} {core}"  # the null's reals are mostly those of the audit itself
         if name not in self._moments:
             groups = GroupedMoments.groups_for(core, table.tensor.shape[1])
@@ -195,6 +184,19 @@ class Evidence:
         made = torch.stack([blocks[i // self._block * self._block][i % self._block] for i in indices])
         # Shown as they would be written to a file, whatever the protocol hands to the extractor.
         return quantised(made, self.subject.sample.low, self.subject.sample.high, "round")
+
+    def features_by(self, extractor: Extractor, side: str, indices: list[int]) -> Tensor:
+        """Return the features of some samples of "real" or "fake" by another extractor, kept as a node's are."""
+        real = self.reference.split(self.plan.against)
+        source = real.digest if side == "real" else [*self._subject_key, self.plan.seed, self.plan.samples]
+        key = {"node": f"{side} by another", "of": source, "rows": indices, "extractor": extractor.digest}
+        column, block = Column("features", torch.float32, (extractor.dimensions,)), block_of(extractor, self._device)
+        images = self.fake_images if side == "fake" else real.images
+        kept = self._kept(
+            key, [column], len(indices), f"features of {len(indices)} {side} samples by {extractor.id} once more",
+            lambda a, b: extracted(extractor.extract, images(indices[a:b]), block, self._device), block,
+        )  # fmt: skip
+        return kept["features"].tensor
 
     def _checked(self, name: str) -> tuple[str, str]:
         reason = self.missing(name) if name in node_names() else "no node has this name"
@@ -220,7 +222,7 @@ class Evidence:
 
     @property
     def _block(self) -> int:
-        return self.subject.block or (BLOCK if self.subject.device == "cpu" else GPU_BLOCK)
+        return self.subject.block or (BLOCK if self._device == "cpu" else GPU_BLOCK)
 
     @cached_property
     def _subject_key(self) -> list[str]:
@@ -263,7 +265,7 @@ class Evidence:
         """Return the ``n`` rows of ``key``: all that can change row i but the machine, whatever ``n`` is."""
         name = digest_of(key)
         if name not in self._memory:
-            device = self.subject.device
+            device = self._device
             # Another library version, device or thread count may round differently: it makes another key.
             full = {
                 **key,
@@ -297,19 +299,22 @@ class Evidence:
         samples = self._samples(side)
         assert samples is not None
         key = {"node": "activations", "samples": samples.digest, "extractor": self.extractor.digest}
-        label = f"features of {len(samples)} {samples.name}"
-        return self._kept(
-            key,
-            self._feature_columns(samples),
-            len(samples),
-            label,
-            lambda start, stop: self._extract(samples, start, stop, "round"),
-            self._extraction_block,
-        )
+        columns, label = self._feature_columns(samples), f"features of {len(samples)} {samples.name}"
+        if side.startswith("null") and self.null.halves is not None:
+            # The audited reals have been through the extractor already.
+            half = torch.from_numpy(self.null.halves[side == "null-real"])
+            key["of"] = self.reference.split(self.plan.against).digest
+            return self._kept(key, columns, len(half), label, partial(_taken, self._activations("real"), half), 1)
+        compute = partial(self._extract, samples, quantiser="round")
+        return self._kept(key, columns, len(samples), label, compute, self._extraction_block)
+
+    @property
+    def _device(self) -> str:
+        return self.subject.device
 
     @property
     def _extraction_block(self) -> int:
-        return block_of(self.extractor, self.subject.device)
+        return block_of(self.extractor, self._device)
 
     def _extract(self, samples: Samples, start: int, stop: int, quantiser: Quantiser) -> dict[str, Tensor]:
         if samples.kind == "features":
@@ -320,7 +325,7 @@ class Evidence:
             images = quantised(
                 samples.values(slice(start, stop), *samples.value_range), *samples.value_range, quantiser
             )
-        return extracted(self.extractor.extract, images, self._extraction_block, self.subject.device)
+        return extracted(self.extractor.extract, images, self._extraction_block, self._device)
 
     def _scores(self, split: str) -> dict[str, Rows]:
         samples = self.reference.splits[split]
@@ -360,16 +365,13 @@ class Evidence:
             label = f"features of {len(samples)} generated"
             # Another number of samples is another draw from them: its rows begin anew.
             key["samples"] = samples.digest
-            return self._kept(key, columns, len(samples), label, self._of_fake_samples(samples), block)
+            return self._kept(key, columns, len(samples), label, lambda a, b: self._of_fake(samples, a, b), block)
         label = f"generating {plan.samples} samples"
         return self._kept(key, columns, plan.samples, label, self._generate, block)
 
-    def _of_fake_samples(self, samples: Samples) -> Callable[[int, int], dict[str, Tensor]]:
-        def compute(start: int, stop: int) -> dict[str, Tensor]:
-            made = self._extract(samples, start, stop, self.plan.quantiser)
-            return made if self.subject.discriminator is None else made | self._score(samples, start, stop)
-
-        return compute
+    def _of_fake(self, samples: Samples, start: int, stop: int) -> dict[str, Tensor]:
+        made = self._extract(samples, start, stop, self.plan.quantiser)
+        return made if self.subject.discriminator is None else made | self._score(samples, start, stop)
 
     def _generate(self, start: int, stop: int) -> dict[str, Tensor]:
         subject = self.subject
@@ -386,3 +388,7 @@ class Evidence:
     def _generated(self, start: int) -> Tensor:
         z = self.subject.latents(self.plan.seed, start, self._block)
         return self.subject.generate(z, self.subject.labels(self.plan.seed, start, self._block))
+
+
+def _taken(table: dict[str, Rows], rows: Tensor, start: int, stop: int) -> dict[str, Tensor]:
+    return {name: column.tensor[rows[start:stop]] for name, column in table.items()}

@@ -23,6 +23,8 @@ class NullDesign:
     """The reals that stand in for the generated samples."""
     real: Samples | None
     rule: str
+    halves: tuple[np.ndarray, np.ndarray] | None = None
+    """Where both are parts of the audited split: the rows of it that are ``fake`` and those that are ``real``."""
 
 
 def rows(n: int, count: int, seed: int, name: str) -> np.ndarray:
@@ -59,4 +61,5 @@ def null_design(reference: Reference, against: str, n_fake: int, seed: int) -> N
         real.take(first, "half (null)"),
         real.take(second, "other half (null)"),
         f"{len(first)} of the {len(real)} {against} reals against {len(second)} others of them: there is no second set",
+        (first, second),
     )

@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from importlib import resources
 from typing import Any
 
@@ -18,11 +18,11 @@ from ganaudit.document.errors import DocumentError
 from ganaudit.document.files import dumps
 from ganaudit.document.gates import Verdict
 from ganaudit.document.model import AuditDocument, Curve, EvaluatorResult, Gallery, Histogram, Measurement, Table
-from ganaudit.report import charts, words
-from ganaudit.report.sheets import Sheet, contact_sheet, read_samples
+from ganaudit.report import charts, svg, words
+from ganaudit.report.sheets import Sheet, cell_size, contact_sheet, read_samples
 from ganaudit.report.summary import gaps, summarise
 
-__all__ = ["MOST_BYTES", "read_samples", "render_html"]
+__all__ = ["MOST_BYTES", "prepare", "read_samples", "render_html"]
 
 MOST_BYTES = 2_000_000
 
@@ -82,6 +82,12 @@ def render_html(document: AuditDocument, samples: Mapping[str, bytes], *, most_b
     )
 
 
+def prepare() -> None:
+    """Start what a report needs and is slow to start, so that it may start while an audit computes."""
+    _environment(_BUDGETS[0].text).get_template("report.html.j2")
+    svg.prepare()
+
+
 @dataclass(frozen=True, slots=True)
 class _Figure:
     """A chart, or the reason why there is none."""
@@ -128,6 +134,7 @@ class _Page:
         self.document = document
         self.samples = samples
         self.anchors = _anchors(document)
+        self._sheets: dict[object, _GalleryView] = {}
 
     def render(self, budget: _Budget, *, thinned: bool) -> str:
         document = self.document
@@ -170,9 +177,13 @@ class _Page:
         )
 
     def _gallery(self, gallery: Gallery, budget: _Budget) -> _GalleryView:
-        sheet = contact_sheet(gallery, self.samples, budget.samples, budget.pixels)
-        address = Markup("data:image/png;base64,") + base64.b64encode(sheet.png).decode()
-        return _GalleryView(gallery, sheet, address)
+        # Small samples look the same under several budgets, and compressing them takes long.
+        look = (id(gallery), min(budget.samples, len(gallery.items)), cell_size(gallery, budget.pixels))
+        if look not in self._sheets:
+            sheet = contact_sheet(gallery, self.samples, budget.samples, budget.pixels)
+            address = Markup("data:image/png;base64,") + base64.b64encode(sheet.png).decode()
+            self._sheets[look] = _GalleryView(gallery, sheet, address)
+        return self._sheets[look]
 
     @cached_property
     def _figures(self) -> dict[str, list[_Figure]]:
@@ -240,6 +251,7 @@ def _words_of(m: Measurement) -> list[tuple[str, str]]:
     return [(heading, text) for heading, text in found if text]
 
 
+@cache
 def _environment(longest: int) -> jinja2.Environment:
     def finish(value: Any) -> Any:
         # Every string of the document passes here before it is escaped; Markup is our own.

@@ -18,7 +18,7 @@ from PIL import Image, ImageDraw
 from ganaudit.document.model import AuditDocument, Gallery, GalleryItem
 from ganaudit.report.words import plain
 
-__all__ = ["Sheet", "contact_sheet", "galleries", "read_samples"]
+__all__ = ["Sheet", "cell_size", "contact_sheet", "galleries", "read_samples"]
 
 COLUMNS = 8
 _SMALL = 64
@@ -104,7 +104,7 @@ def contact_sheet(gallery: Gallery, samples: Mapping[str, bytes], most: int = 64
     becomes a crossed cell, and a warning says which and why.
     """
     items = gallery.items[:most]
-    size, scale = _cell_size(gallery, largest)
+    size, scale = cell_size(gallery, largest)
     problems: list[tuple[GalleryItem, str]] = []
     columns = max(1, min(COLUMNS, len(items)))
     rows = max(1, -(-len(items) // columns))
@@ -122,7 +122,8 @@ def contact_sheet(gallery: Gallery, samples: Mapping[str, bytes], most: int = 64
     return Sheet(_png(sheet), width, height, len(items), scale, _told(gallery, problems))
 
 
-def _cell_size(gallery: Gallery, largest: int) -> tuple[tuple[int, int], str]:
+def cell_size(gallery: Gallery, largest: int) -> tuple[tuple[int, int], str]:
+    """Return width and height of one sample on a sheet where none is larger than ``largest``, and that in words."""
     width, height = gallery.width, gallery.height
     if not (0 < width <= 16384 and 0 < height <= 16384):
         return (_SMALL, _SMALL), "at an undeclared size"

@@ -7,7 +7,7 @@ import xml.etree.ElementTree as ET
 
 import vl_convert
 
-__all__ = ["ChartError", "inline_svg"]
+__all__ = ["ChartError", "inline_svg", "prepare"]
 
 _SVG = "http://www.w3.org/2000/svg"
 _ELEMENTS = {"svg", "g", "path", "line", "rect", "text", "tspan", "defs", "clipPath", "title", "desc"}
@@ -17,6 +17,11 @@ _REFERENCE = re.compile(r"url\(#([^)]+)\)")
 
 class ChartError(ValueError):
     """The data of a chart cannot be drawn; the message says why."""
+
+
+def prepare() -> None:
+    """Start the renderer: its first chart takes half a second longer than the others."""
+    vl_convert.vegalite_to_svg({"mark": "point", "data": {"values": [{}]}}, allowed_base_urls=[])
 
 
 def inline_svg(specification: str, title: str, description: str, prefix: str) -> str:

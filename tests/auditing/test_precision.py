@@ -23,7 +23,7 @@ def test_an_extractor_that_knows_fp32_only_says_so():
 
 
 @pytest.mark.skipif(not has_bf16("cpu"), reason="this processor has no bf16 instructions")
-def test_the_shift_is_measured_on_the_same_samples(tmp_path):
+def test_the_shift_is_measured_on_the_same_samples(tmp_path, monkeypatch):
     rng = np.random.default_rng(0)
     for name, low in (("fake", 60), ("real", 0)):
         np.save(tmp_path / f"{name}.npy", rng.integers(low, 256, (64, 8, 8, 3), dtype=np.uint8))
@@ -35,7 +35,8 @@ def test_the_shift_is_measured_on_the_same_samples(tmp_path):
     exact = run(plan(**asked)).document
     assert exact.extractor.precision == "fp32"
     assert exact.extractor.shift is None
-    reduced = run(plan(**asked, precision="bf16")).document
+    monkeypatch.setenv("GANAUDIT_CACHE", str(tmp_path / "cache"))
+    reduced = run(plan(**asked, precision="bf16", cache=True)).document
     shift = reduced.extractor.shift
     assert shift is not None
     assert shift.samples == 64 // 8
@@ -45,6 +46,10 @@ def test_the_shift_is_measured_on_the_same_samples(tmp_path):
     assert after == pytest.approx(before, rel=0.05)
     assert after != before
     assert exact.comparability.digest != reduced.comparability.digest
+    # Both precisions are in the store now: a second run extracts nothing.
+    monkeypatch.setattr("ganaudit.evidence.evidence.extracted", None)
+    again = run(plan(**asked, precision="bf16", cache=True)).document
+    assert again.extractor.shift == shift
 
 
 class Halves:

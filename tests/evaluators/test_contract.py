@@ -11,7 +11,7 @@ from torch import Tensor
 from ganaudit import registry
 from ganaudit.document.model import EvaluatorResult
 from ganaudit.document.spec import EvaluatorSpec, Findings, NotAssessable
-from ganaudit.evidence.evidence import node_names
+from ganaudit.evidence.nodes import node_names
 from ganaudit.evidence.view import Evaluator
 from ganaudit.numerics.moments import GroupedMoments
 from ganaudit.numerics.world import ALONE

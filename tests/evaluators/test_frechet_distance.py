@@ -7,7 +7,7 @@ import torch
 from ganaudit.document.model import Curve, EvaluatorResult, Note, Table
 from ganaudit.document.spec import NotAssessable
 from ganaudit.evaluators.frechet_distance import FrechetDistance
-from ganaudit.evidence.evidence import node_names
+from ganaudit.evidence.nodes import node_names
 from ganaudit.numerics.frechet import frechet_bias, frechet_distance
 from ganaudit.numerics.frechet_extrapolation import samples_needed
 from ganaudit.numerics.moments import GroupedMoments, Moments

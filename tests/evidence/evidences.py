@@ -6,7 +6,8 @@ from torch import nn
 
 from ganaudit.data.reference import Reference
 from ganaudit.data.samples import Samples
-from ganaudit.evidence.evidence import Evidence, EvidencePlan, node_names
+from ganaudit.evidence.evidence import Evidence, EvidencePlan
+from ganaudit.evidence.nodes import node_names
 from ganaudit.evidence.ranks import SINGLE
 from ganaudit.evidence.store import Store
 from ganaudit.features.extractor import Activations, ExtractorOptions

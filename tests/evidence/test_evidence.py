@@ -7,7 +7,8 @@ import torch
 from ganaudit.data.reference import Reference
 from ganaudit.data.samples import Samples
 from ganaudit.document.errors import EvidenceError
-from ganaudit.evidence.evidence import SIDES, Evidence, EvidencePlan
+from ganaudit.evidence.evidence import Evidence, EvidencePlan
+from ganaudit.evidence.nodes import SIDES
 from ganaudit.evidence.null import null_design, rows
 from ganaudit.evidence.store import Store
 from ganaudit.evidence.view import View

@@ -1,0 +1,22 @@
+"""The names of evidence.
+
+``features/SIDE``, ``logits/SIDE``, ``labels/SIDE``, ``moments/SIDE`` and ``scores/SET``; SIDE is real, fake, null-real
+or null-fake, SET is fake, train, calibration or test. Moments are a ``GroupedMoments``; every other node is one tensor
+with a row per sample.
+"""
+
+from __future__ import annotations
+
+__all__ = ["KINDS", "PARTNER", "SCORE_SETS", "SIDES", "node_names"]
+
+SIDES = ("real", "fake", "null-real", "null-fake")
+SCORE_SETS = ("fake", "train", "calibration", "test")
+KINDS = ("features", "logits", "labels", "moments")
+
+PARTNER = {"real": "fake", "fake": "real", "null-real": "null-fake", "null-fake": "null-real"}
+"""The side that each is compared with."""
+
+
+def node_names() -> list[str]:
+    """Return the name of every node."""
+    return [f"{kind}/{side}" for kind in KINDS for side in SIDES] + [f"scores/{s}" for s in SCORE_SETS]
