@@ -7,9 +7,9 @@ process of its own: ``python -m benchmarks.neighbours --memory ours`` prints it.
 from __future__ import annotations
 
 import argparse
-import resource
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -109,9 +109,17 @@ def _grown(name: str, n: int) -> float:
     """Return by how many MiB one work lets this process grow."""
     real, fake = features(n, 1), features(n, 2)
     WORKS[name](real[:20], fake[:20])  # what is imported and started once belongs to nobody's matrices
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    # Linux forgets the peak so far on this; making the features has one of its own.
+    Path("/proc/self/clear_refs").write_text("5")
+    before = _status("VmRSS")
     WORKS[name](real, fake)
-    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    return _status("VmHWM") - before
+
+
+def _status(key: str) -> float:
+    """Return a memory figure of this process in MiB."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(f"{key}:"))
 
 
 if __name__ == "__main__":

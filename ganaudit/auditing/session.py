@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -103,17 +103,13 @@ def run(
     progress: Progress | None = None,
     command: Sequence[str] | None = None,
     ranks: Ranks = SINGLE,
-    once_settled: Callable[[], None] | None = None,
 ) -> Audited:
     """Return the finished audit of ``plan``; objects given here stand in for what the plan names.
 
-    Of several ``ranks`` every one runs this and holds the same document at the end. ``once_settled`` is called when
-    the input has been found good, before anything is computed.
+    Of several ``ranks`` every one runs this and holds the same document at the end.
     """
     started, clock = datetime.now(UTC), time.perf_counter()
     setting = settle(plan, subject, reference, progress or Silent(), ranks, extractor)
-    if once_settled is not None:
-        once_settled()
     until = grown(setting, _measured) if plan.until is not None else None
     setting = until.setting if until is not None else setting
     shown, files = galleries(setting)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from pathlib import Path
-from threading import Thread
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,6 +12,7 @@ import typer
 from ganaudit.cli.console import Console, cell
 from ganaudit.cli.gate import verdict_table
 from ganaudit.document.errors import ConfigError
+from ganaudit.locations import cache_dir
 
 if TYPE_CHECKING:
     from ganaudit.auditing import Audited, Setting
@@ -108,14 +108,18 @@ def _audited(console: Console, plan: AuditPlan, folder: Path, baseline: Path | N
         # One process speaks and writes; the others have the same document and leave it at that.
         speaks = ranks.rank == 0
         plan = plan.model_copy(update={"device": device_of(plan.device, ranks)})
-        command = ["ganaudit", *sys.argv[1:]]
-        shown, report = (console, _prepare_report) if speaks else (None, None)
-        audited = run(plan, progress=shown, command=command, ranks=ranks, once_settled=report)
-        return _told(console, audited, policy, against, folder) if speaks else 0
+        audited = run(plan, progress=console if speaks else None, command=["ganaudit", *sys.argv[1:]], ranks=ranks)
+        charts = cache_dir() / "charts" if plan.cache else None
+        return _told(console, audited, policy, against, folder, charts) if speaks else 0
 
 
 def _told(
-    console: Console, audited: Audited, policy: Policy | None, against: AuditDocument | None, folder: Path
+    console: Console,
+    audited: Audited,
+    policy: Policy | None,
+    against: AuditDocument | None,
+    folder: Path,
+    charts: Path | None,
 ) -> int:
     """Judge the audit, write its files and say how it went; return the exit code."""
     from ganaudit.auditing.session import write
@@ -133,7 +137,7 @@ def _told(
     finally:
         # A misspelt gate must not lose the finished audit.
         write(replace(audited, document=document), folder)
-    _write_report(console, document, audited.files, folder)
+    _write_report(console, document, audited.files, folder, charts)
     code, words = exit_of(document, judgement)
     if console.as_json:
         console.data(document.model_dump(mode="json", by_alias=True))
@@ -144,23 +148,15 @@ def _told(
     return code
 
 
-def _prepare_report() -> None:
-    """Load what draws the report beside the computation; not before the input is known to be good."""
-
-    def prepare() -> None:
-        from ganaudit.report import html
-
-        html.prepare()
-
-    Thread(target=prepare, name="report").start()
-
-
-def _write_report(console: Console, document: AuditDocument, files: dict[str, bytes], folder: Path) -> None:
+def _write_report(
+    console: Console, document: AuditDocument, files: dict[str, bytes], folder: Path, charts: Path | None
+) -> None:
     from ganaudit.document.files import write_atomically
+    from ganaudit.report.drawings import Drawings
     from ganaudit.report.html import render_html
 
     path = folder / "report.html"
-    write_atomically(path, render_html(document, files).encode())
+    write_atomically(path, render_html(document, files, drawings=Drawings(charts)).encode())
     console.text(f"report: {path}")
 
 

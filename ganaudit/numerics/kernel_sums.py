@@ -14,8 +14,8 @@ from ganaudit.numerics.world import World
 
 __all__ = ["BLOCK", "Marks", "Sums", "swept"]
 
-BLOCK = 1024
-"""Rows of a tile: with 2048 features a thread holds about 60 MiB."""
+BLOCK = 512
+"""Rows of a tile: with 2048 features a thread holds about 20 MiB."""
 
 _ROW = {"real": 0, "fake": 1, "across": 2}
 
@@ -113,7 +113,9 @@ def _with_marks(part: _Part, values: Tensor, marks: Marks) -> _Part:
         values = values[:, j.to(values.device)]
     first, second = (side[places].to(values.device).double() for side, places in ((left, rows), (right, columns)))
     forms = ((values @ second) * first).sum(dim=0)
-    marked = (rows, values.sum(dim=1), columns, values.sum(dim=0))
+    all_marked = i is None and j is None
+    by_row, by_column = (part.by_row, part.by_column) if all_marked else (values.sum(dim=1), values.sum(dim=0))
+    marked = (rows, by_row, columns, by_column)
     return _Part(tile, part.by_row, part.by_column, part.square, part.diagonal, forms, marked)
 
 

@@ -18,13 +18,16 @@ from ganaudit.document.errors import DocumentError
 from ganaudit.document.files import dumps
 from ganaudit.document.gates import Verdict
 from ganaudit.document.model import AuditDocument, Curve, EvaluatorResult, Gallery, Histogram, Measurement, Table
-from ganaudit.report import charts, svg, words
+from ganaudit.report import words
+from ganaudit.report.drawings import Drawings
 from ganaudit.report.sheets import Sheet, cell_size, contact_sheet, read_samples
 from ganaudit.report.summary import gaps, summarise
+from ganaudit.report.svg import ChartError
 
-__all__ = ["MOST_BYTES", "prepare", "read_samples", "render_html"]
+__all__ = ["MOST_BYTES", "read_samples", "render_html"]
 
 MOST_BYTES = 2_000_000
+_DRAWN_ANEW = Drawings()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +68,20 @@ _MARKS = {
 }
 
 
-def render_html(document: AuditDocument, samples: Mapping[str, bytes], *, most_bytes: int = MOST_BYTES) -> str:
+def render_html(
+    document: AuditDocument,
+    samples: Mapping[str, bytes],
+    *,
+    most_bytes: int = MOST_BYTES,
+    drawings: Drawings = _DRAWN_ANEW,
+) -> str:
     """Return the report as one HTML page; ``samples`` holds the gallery files as ``read_samples`` returns them.
 
-    A page that would exceed ``most_bytes`` shows smaller and fewer samples, then fewer table rows, and says so.
+    ``drawings`` may keep charts, which take most of the time of a page. A page that would exceed ``most_bytes`` shows
+    smaller and fewer samples, then fewer table rows, and says so.
     Raises DocumentError when the document is too large even without pictures.
     """
-    page = _Page(document, samples)
+    page = _Page(document, samples, drawings)
     for budget in _BUDGETS:
         text = page.render(budget, thinned=budget is not _BUDGETS[0])
         if len(text.encode()) <= most_bytes:
@@ -80,12 +90,6 @@ def render_html(document: AuditDocument, samples: Mapping[str, bytes], *, most_b
         f"the report of this document would exceed {most_bytes} bytes even without samples and charts; "
         "it has too many results or too long texts; read document.json itself"
     )
-
-
-def prepare() -> None:
-    """Start what a report needs and is slow to start, so that it may start while an audit computes."""
-    _environment(_BUDGETS[0].text).get_template("report.html.j2")
-    svg.prepare()
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,9 +134,10 @@ class _Section:
 class _Page:
     """A document on its way to a page; what is costly is made once for all budgets."""
 
-    def __init__(self, document: AuditDocument, samples: Mapping[str, bytes]) -> None:
+    def __init__(self, document: AuditDocument, samples: Mapping[str, bytes], drawings: Drawings) -> None:
         self.document = document
         self.samples = samples
+        self.drawings = drawings
         self.anchors = _anchors(document)
         self._sheets: dict[object, _GalleryView] = {}
 
@@ -187,7 +192,7 @@ class _Page:
 
     @cached_property
     def _figures(self) -> dict[str, list[_Figure]]:
-        return {r.evaluator: _draw(r, self.anchors[r.evaluator]) for r in self.document.results}
+        return {r.evaluator: _draw(r, self.anchors[r.evaluator], self.drawings) for r in self.document.results}
 
 
 def _anchors(document: AuditDocument) -> dict[str, str]:
@@ -207,15 +212,13 @@ def _gates_by_measure(document: AuditDocument) -> dict[str, list[Verdict]]:
     return gates
 
 
-def _draw(result: EvaluatorResult, anchor: str) -> list[_Figure]:
+def _draw(result: EvaluatorResult, anchor: str, drawings: Drawings) -> list[_Figure]:
     figures = []
     for i, detail in enumerate(result.details):
-        if isinstance(detail, Curve):
-            figures.append(_figure(detail.title, partial(charts.curve, detail, f"{anchor}-chart-{i}")))
-        elif isinstance(detail, Histogram):
-            figures.append(_figure(detail.title, partial(charts.histogram, detail, f"{anchor}-chart-{i}")))
+        if isinstance(detail, Curve | Histogram):
+            figures.append(_figure(detail.title, partial(drawings.detail, detail, f"{anchor}-chart-{i}")))
     if not figures and any(m.value is not None and (m.interval or m.null) for m in result.measurements):
-        draw = partial(charts.measurements, result.measurements, f"{anchor}-chart")
+        draw = partial(drawings.measurements, result.measurements, f"{anchor}-chart")
         figures.append(_figure("The numbers with their intervals, and real against real", draw))
     return figures
 
@@ -223,7 +226,7 @@ def _draw(result: EvaluatorResult, anchor: str) -> list[_Figure]:
 def _figure(title: str, draw: Callable[[], str]) -> _Figure:
     try:
         return _Figure(title, Markup(draw()))  # noqa: S704  svg.py wrote it as XML and let no script or address pass
-    except charts.ChartError as error:
+    except ChartError as error:
         return _Figure(title, None, str(error))
 
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 import re
 import xml.etree.ElementTree as ET
 
-import vl_convert
-
-__all__ = ["ChartError", "inline_svg", "prepare"]
+__all__ = ["ChartError", "inline_svg", "is_clean"]
 
 _SVG = "http://www.w3.org/2000/svg"
 _ELEMENTS = {"svg", "g", "path", "line", "rect", "text", "tspan", "defs", "clipPath", "title", "desc"}
@@ -19,16 +17,13 @@ class ChartError(ValueError):
     """The data of a chart cannot be drawn; the message says why."""
 
 
-def prepare() -> None:
-    """Start the renderer: its first chart takes half a second longer than the others."""
-    vl_convert.vegalite_to_svg({"mark": "point", "data": {"values": [{}]}}, allowed_base_urls=[])
-
-
 def inline_svg(specification: str, title: str, description: str, prefix: str) -> str:
     """Return the chart as an ``<svg>`` element with title and description; every id in it starts with ``prefix``.
 
     Width and height are left to the page's style sheet. Raises ChartError when the chart cannot be drawn.
     """
+    import vl_convert  # a fifth of a second, and half a second for its first chart: not for drawings that are kept
+
     try:
         drawn = vl_convert.vegalite_to_svg(specification, allowed_base_urls=[])
         root = ET.fromstring(drawn)  # noqa: S314  written by vl-convert a moment ago: no entities, no doctype
@@ -44,13 +39,32 @@ def inline_svg(specification: str, title: str, description: str, prefix: str) ->
     return ET.tostring(root, encoding="unicode")
 
 
-def _strict(element: ET.Element, ids: dict[str, str]) -> None:
+def is_clean(drawing: str) -> bool:
+    """Return whether ``drawing`` is an ``<svg>`` element with nothing in it that a static page does not allow."""
+    if "<!" in drawing or "<?" in drawing:
+        return False
+    try:
+        root = ET.fromstring(drawing)  # noqa: S314  no doctype, so no entities
+        for element in root.iter():
+            _check(element)
+    except (ChartError, ET.ParseError):
+        return False
+    addresses = [v for e in root.iter() for k, v in e.attrib.items() if "url(" in v and not k.startswith("aria-")]
+    return root.tag == f"{{{_SVG}}}svg" and all(_REFERENCE.fullmatch(value) for value in addresses)
+
+
+def _check(element: ET.Element) -> None:
     tag = element.tag.removeprefix(f"{{{_SVG}}}")
     if tag not in _ELEMENTS:
         raise ChartError(f"the chart came out with a <{tag}> element, which a static page does not allow")
-    for key, value in list(element.attrib.items()):
+    for key in element.attrib:
         if key == "style" or key.endswith("href") or key.startswith("on"):
             raise ChartError(f"the chart came out with a {key} attribute, which a static page does not allow")
+
+
+def _strict(element: ET.Element, ids: dict[str, str]) -> None:
+    _check(element)
+    for key, value in list(element.attrib.items()):
         if key in _DROPPED:
             del element.attrib[key]
         elif key == "id":

@@ -75,3 +75,31 @@ def test_an_extractor_may_be_handed_over():
         audit("digits", extractor=torch.nn.Linear(2, 2), cache=False)
     with pytest.raises(ConfigError, match="cannot be applied to it"):
         audit("digits", extractor=Halves(), protocol="clean-fid", cache=False)
+
+
+class Counting(Halves):
+    """Counts the images it is shown."""
+
+    def __init__(self):
+        self.seen = 0
+
+    def extract(self, images):
+        self.seen += len(images)
+        return super().extract(images)
+
+
+def test_every_sample_goes_through_the_extractor_once(tmp_path):
+    # One split of reals: its null compares halves of the reals, which have been extracted already.
+    rng = np.random.default_rng(0)
+    for name in ("fake", "real"):
+        np.save(tmp_path / f"{name}.npy", rng.integers(0, 256, (64, 8, 8, 3), dtype=np.uint8))
+    counting = Counting()
+    document = audit(
+        str(tmp_path / "fake.npy"),
+        {"test": str(tmp_path / "real.npy")},
+        extractor=counting,
+        evaluators={"frechet-distance": {}, "precision-recall": {}},
+        cache=False,
+    )
+    assert document.measurement("frechet-distance/fd").null.n == 32
+    assert counting.seen == 128
