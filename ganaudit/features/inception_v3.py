@@ -71,7 +71,7 @@ class InceptionV3:
             _network(weights, path)  # raises, and says what does not fit
         layer = "" if self.dimensions == 2048 else f" layer {self.dimensions}"
         told = "" if options.precision == "fp32" else f" {options.precision}"
-        self.digest = f"inception-v3/2{layer}{told} sha256:{sha256} {self._preprocess}"
+        self.digest = f"inception-v3/3{layer}{told} sha256:{sha256} {self._preprocess}"
         standard = sha256.startswith(_SHA256_PREFIX)
         grey = " Grey images are repeated to three channels." if options.shape[0] == 1 else ""
         self.caution = grey.strip() if standard else (

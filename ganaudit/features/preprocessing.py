@@ -22,7 +22,9 @@ RESIZES: tuple[str, ...] = get_args(Resize)
 NORMALISATIONS: tuple[str, ...] = get_args(Normalisation)
 
 _PRODUCT_UP_TO = 320
-"""Length of a side up to which resizing by a matrix product is faster than gathering two rows each."""
+"""Length of a side up to which resizing rows by a matrix product is faster than gathering two rows each."""
+_COLUMNS_BY_PRODUCT = 200
+"""Columns times channels up to which the same holds across."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,17 +83,25 @@ def _tf1_bilinear(x: Tensor, size: int) -> Tensor:
     """Resize rows, then columns; both are linear maps with two weights for each output place."""
     batch, channels, height, width = x.shape
     rows = x.permute(0, 2, 3, 1).reshape(batch, height, width * channels)
-    rows = _mixed(rows, height, size).reshape(batch * size, width, channels)
-    return _mixed(rows, width, size).reshape(batch, size, size, channels).permute(0, 3, 1, 2)
+    rows = _mixed(rows, height, size)
+    if width * channels <= _COLUMNS_BY_PRODUCT:
+        # All channels of a row in one product: a matrix with three columns would be a poor one.
+        columns = rows.reshape(batch * size, width * channels) @ _tf1_columns(width, channels, size, x.device)
+    else:
+        columns = _interpolated(rows.reshape(batch * size, width, channels), width, size)
+    return columns.reshape(batch, size, size, channels).permute(0, 3, 1, 2)
 
 
 def _mixed(x: Tensor, length: int, size: int) -> Tensor:
     """Return ``x`` (B, length, K) at the ``size`` places, (B, size, K)."""
     if length <= _PRODUCT_UP_TO:
         return torch.matmul(_tf1_matrix(length, size, x.device), x)
+    return _interpolated(x, length, size)
+
+
+def _interpolated(x: Tensor, length: int, size: int) -> Tensor:
     low, high, share = _tf1_places(length, size, x.device)
-    first = x.index_select(1, low)
-    return torch.lerp(first, x.index_select(1, high), share[:, None])
+    return torch.lerp(x.index_select(1, low), x.index_select(1, high), share[:, None])
 
 
 @lru_cache(maxsize=32)
@@ -112,3 +122,9 @@ def _tf1_matrix(length: int, size: int, device: torch.device) -> Tensor:
     matrix[row, low] += 1 - share
     matrix[row, high] += share
     return matrix.to(device)
+
+
+@lru_cache(maxsize=32)
+def _tf1_columns(length: int, channels: int, size: int, device: torch.device) -> Tensor:
+    """Return the matrix (length · channels, size · channels) that resizes a row of interleaved channels."""
+    return torch.kron(_tf1_matrix(length, size, torch.device("cpu")), torch.eye(channels)).T.to(device)
