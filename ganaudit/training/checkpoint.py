@@ -1,8 +1,14 @@
-"""Checkpoints: tensors as safetensors, counters in their metadata; atomic, never pickled."""
+"""Checkpoints: tensors as safetensors with their digest, counters in the metadata; atomic, never pickled.
+
+The last two are kept. A newest one that cannot be read, or whose bytes are not those it was written with, is passed
+over for the one before, and the run says so.
+"""
 
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,14 +20,16 @@ from torch import Tensor
 
 from ganaudit.document.errors import ConfigError
 from ganaudit.document.files import write_atomically
+from ganaudit.subjects.digests import json_digest, weights_digest
 from ganaudit.training.config import TrainConfig
-from ganaudit.training.loop import State
+from ganaudit.training.state import State, laid_out_as
 
-__all__ = ["FILE", "Counters", "load_checkpoint", "save_checkpoint"]
+__all__ = ["Counters", "checkpoints", "load_checkpoint", "save_checkpoint"]
 
-FILE = "checkpoint.safetensors"
-# What may differ between the run that wrote a checkpoint and the one that goes on from it.
-_FREE = ("device", "checkpoint")
+_NAME = re.compile(r"checkpoint-(\d{12})\.safetensors")
+_KEPT = 2
+_HARMLESS = ("device", "deterministic", "checkpoint", "log", "health", "audit")
+"""Sections of a configuration that change no number of the training, or only its last digits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,71 +40,119 @@ class Counters:
     seconds: float = 0.0
 
 
-def save_checkpoint(folder: Path, config: TrainConfig, state: State, counters: Counters) -> None:
-    """Write networks, average and both optimisers with the counters, replacing the checkpoint before."""
-    tensors: dict[str, Tensor] = {}
-    for role, module in _modules(state).items():
+def checkpoints(folder: Path) -> list[Path]:
+    """Return the checkpoints in ``folder``, the newest first."""
+    found = [path for path in folder.iterdir() if _NAME.fullmatch(path.name)] if folder.is_dir() else []
+    return sorted(found, key=lambda path: path.name, reverse=True)
+
+
+def save_checkpoint(folder: Path, config: TrainConfig, state: State, counters: Counters) -> Path:
+    """Write everything that the run goes on from, and let all but the last two checkpoints go.
+
+    Raises OutputError when it cannot be written; the checkpoints before stay as they are.
+    """
+    tensors = {name: t.detach().cpu().contiguous() for name, t in _tensors(state).items()}
+    metadata = {
+        "config": config.model_dump_json(),
+        "counters": json.dumps({"steps": counters.steps, "seconds": counters.seconds, "best": state.best}),
+        "torch": torch.__version__,
+    }
+    metadata["digest"] = _digest(metadata, tensors)
+    path = folder / f"checkpoint-{counters.steps:012d}.safetensors"
+    write_atomically(path, save(tensors, metadata=metadata))
+    for old in checkpoints(folder)[_KEPT:]:
+        old.unlink(missing_ok=True)
+    return path
+
+
+def load_checkpoint(
+    folder: Path, config: TrainConfig, state: State, allow_change: bool, told: Callable[[str], None]
+) -> Counters:
+    """Put the newest good checkpoint of ``folder`` into ``state`` and return its counters.
+
+    ``told`` hears of checkpoints that were passed over. Raises ConfigError when there is none that can be read, or it
+    was written under another configuration.
+    """
+    found = checkpoints(folder)
+    if not found:
+        raise ConfigError(f"--resume: {folder}: holds no checkpoint; leave --resume out to begin anew")
+    problems = []
+    for path in found:
+        try:
+            metadata, tensors = _read(path)
+        except (SafetensorError, OSError, ValueError) as error:
+            problems.append(f"{path.name}: {error}")
+            told(f"{path} cannot be used ({error}); going back to the one before")
+            continue
+        _check_config(path, json.loads(metadata["config"]), config, allow_change)
+        _restore(state, tensors)
+        counters = json.loads(metadata["counters"])
+        state.best = counters["best"]
+        return Counters(steps=counters["steps"], seconds=counters["seconds"])
+    raise ConfigError(
+        [f"--resume: no checkpoint in {folder} can be used; leave --resume out and name another --out", *problems]
+    )
+
+
+def _tensors(state: State) -> dict[str, Tensor]:
+    tensors = {f"register/{name}": value for name, value in state.registers.items()}
+    for role, module in state.modules():
         tensors |= {f"{role}/{name}": value for name, value in module.state_dict().items()}
-    for role, optimiser in _optimisers(state).items():
+    for role, optimiser in state.optimisers():
         for index, entries in optimiser.state_dict()["state"].items():
             tensors |= {f"{role}/{index}/{name}": value for name, value in entries.items()}
-    metadata = {
-        "config": config.model_dump_json(exclude=set(_FREE)),
-        "counters": json.dumps({"steps": counters.steps, "seconds": counters.seconds}),
-    }
-    content = save({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, metadata=metadata)
-    write_atomically(folder / FILE, content)
+    return tensors
 
 
-def load_checkpoint(folder: Path, config: TrainConfig, state: State) -> Counters:
-    """Put the checkpoint of ``folder`` into ``state`` and return its counters.
+def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
+    with safe_open(str(path), framework="pt") as file:
+        metadata: dict[str, str] = file.metadata() or {}
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+    if not {"config", "counters", "digest"} <= set(metadata):
+        raise ValueError("it does not say what it was written with")
+    if _digest(metadata, tensors) != metadata["digest"]:
+        raise ValueError("its content is not what was written: the digests differ")
+    return metadata, tensors
 
-    Raises ConfigError when there is none, it cannot be read, or it was written under another configuration.
-    """
-    path = folder / FILE
-    if not path.is_file():
-        raise ConfigError(f"--resume: {path}: no such file; leave --resume out to begin anew")
-    try:
-        with safe_open(str(path), framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
-    except (SafetensorError, OSError) as error:
-        raise ConfigError(f"--resume: {path} cannot be read: {error}; leave --resume out to begin anew") from None
-    _check_config(path, json.loads(metadata.get("config", "{}")), config)
-    for role, module in _modules(state).items():
+
+def _digest(metadata: dict[str, str], tensors: dict[str, Tensor]) -> str:
+    said = {key: metadata[key] for key in ("config", "counters")}
+    return json_digest({**said, "tensors": weights_digest(tensors)})
+
+
+def _restore(state: State, tensors: dict[str, Tensor]) -> None:
+    for name, register in state.registers.items():
+        register.copy_(tensors[f"register/{name}"])
+    for role, module in state.modules():
         module.load_state_dict(_below(tensors, role))
-    for role, optimiser in _optimisers(state).items():
-        _restore(optimiser, _below(tensors, role))
-    counters = json.loads(metadata["counters"])
-    return Counters(steps=counters["steps"], seconds=counters["seconds"])
-
-
-def _modules(state: State) -> dict[str, torch.nn.Module]:
-    return {"generator": state.generator, "discriminator": state.discriminator, "average": state.average}
-
-
-def _optimisers(state: State) -> dict[str, torch.optim.Adam]:
-    return {
-        "generator_optimiser": state.generator_optimiser,
-        "discriminator_optimiser": state.discriminator_optimiser,
-    }
+    for role, optimiser in state.optimisers():
+        entries: dict[int, dict[str, Tensor]] = {}
+        for name, tensor in _below(tensors, role).items():
+            index, _, key = name.partition("/")
+            entries.setdefault(int(index), {})[key] = tensor
+        optimiser.load_state_dict({"state": entries, "param_groups": optimiser.state_dict()["param_groups"]})
+        for parameter, kept in optimiser.state.items():
+            kept.update({k: laid_out_as(t, parameter) for k, t in kept.items() if t.shape == parameter.shape})
 
 
 def _below(tensors: dict[str, Tensor], role: str) -> dict[str, Tensor]:
     return {name.removeprefix(f"{role}/"): t for name, t in tensors.items() if name.startswith(f"{role}/")}
 
 
-def _restore(optimiser: torch.optim.Adam, tensors: dict[str, Tensor]) -> None:
-    entries: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in tensors.items():
-        index, _, key = name.partition("/")
-        entries.setdefault(int(index), {})[key] = tensor
-    optimiser.load_state_dict({"state": entries, "param_groups": optimiser.state_dict()["param_groups"]})
+def _check_config(path: Path, written: dict[str, Any], config: TrainConfig, allow_change: bool) -> None:
+    ours = config.model_dump(mode="json")
+    changed = [key for key in sorted({*ours, *written}) if ours.get(key) != written.get(key)]
+    harmful = [key for key in changed if key not in _HARMLESS]
+    if not changed or (allow_change and not harmful):
+        return
+    told = "; ".join(f"{key}: {written.get(key)!r} then, {ours.get(key)!r} now" for key in changed)
+    way = (
+        f"{_named(harmful)} would make it another run: set it back, or begin anew without --resume"
+        if harmful
+        else "none of it changes what is learned: --allow-change goes on with it"
+    )
+    raise ConfigError(f"--resume: {path} was written under another configuration: {told}; {way}")
 
 
-def _check_config(path: Path, written: dict[str, Any], config: TrainConfig) -> None:
-    ours = config.model_dump(mode="json", exclude=set(_FREE))
-    differing = [key for key in ours if ours[key] != written.get(key)]
-    if differing:
-        told = "; ".join(f"{key}: {written.get(key)!r} then, {ours[key]!r} now" for key in differing)
-        raise ConfigError(f"--resume: {path} was written under another configuration: {told}")
+def _named(keys: Sequence[str]) -> str:
+    return ", ".join(keys)

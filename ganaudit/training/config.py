@@ -7,19 +7,25 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ganaudit.document.errors import ConfigError
 from ganaudit.document.policy import problems_of
 
 __all__ = [
+    "AuditConfig",
     "AugmentationConfig",
     "AverageConfig",
+    "DataConfig",
     "NetworkConfig",
     "OptimiserConfig",
-    "PenaltyConfig",
+    "RegulariserConfig",
     "TrainConfig",
     "load_config",
+]
+
+Objective = Literal[
+    "non-saturating", "saturating", "softmax", "least-squares", "hinge", "wasserstein", "relativistic-pairing"
 ]
 
 
@@ -28,39 +34,79 @@ class _Section(BaseModel):
 
 
 class NetworkConfig(_Section):
-    """A registered network and its options; size and channels come from the data."""
+    """A registered network and its options; size, channels and classes come from the data."""
 
     network: str
     options: dict[str, int | float | bool | str] = Field(default_factory=dict)
 
 
-class PenaltyConfig(_Section):
-    """Zero-centred gradient penalties on the discriminator: R1 at reals, R2 at generated samples.
+class DataConfig(_Section):
+    """How samples that are not a built-in set are read."""
 
-    Each is coefficient / 2 times the batch mean of the squared norm of the score's gradient.
-    """
+    resize: tuple[int, int] | None = None
+    """Width and height every image is resized to, antialiased bicubic."""
+    labels: Path | None = None
+    """A CSV file with the columns file and label; without it labels are the names of subfolders."""
+    held_out: float = Field(default=0.1, ge=0, le=0.5)
+    """Share of a path that is never trained on, by a fixed rule on row numbers: a look at health needs unseen reals."""
 
-    r1: float = Field(default=1.0, ge=0)
-    r2: float = Field(default=1.0, ge=0)
+
+class RegulariserConfig(_Section):
+    """What is added to the losses. A gradient penalty is coefficient / 2 times a batch mean of squares."""
+
+    r1: float = Field(default=0.0, ge=0)
+    """At reals: coefficient / 2 · mean |grad D|²."""
+    r2: float = Field(default=0.0, ge=0)
+    """At generated samples: coefficient / 2 · mean |grad D|²."""
+    wgan_gp: float = Field(default=0.0, ge=0)
+    """At points between reals and generated samples: coefficient / 2 · mean (|grad D| - 1)²; the paper's 10 is 20."""
+    dragan: float = Field(default=0.0, ge=0)
+    """At perturbed reals: coefficient / 2 · mean (|grad D| - 1)²; the paper's 10 is 20."""
+    consistency: float = Field(default=0.0, ge=0)
+    """coefficient / 2 · mean (D(x) - D(augmented x))² of reals, and of generated (bCR); the paper's 10 is 20."""
+    lecam: float = Field(default=0.0, ge=0)
+    """coefficient / 2 · squared distance of scores from the running mean of the other side (LeCam); its 0.3 is 0.6."""
+    path_length: float = Field(default=0.0, ge=0)
+    """Of the generator: coefficient / 2 · mean (path length - its running mean)²; StyleGAN2's 2 is 4."""
     end: float = Field(default=1.0, ge=0, le=1)
-    """Share of the coefficients that is left at the end; they fall along half a cosine."""
-    every: int = Field(default=1, ge=1)
-    """Computed in one of so many steps, with the coefficient multiplied by as much."""
+    """Share of all coefficients that is left at the end; they fall along half a cosine."""
+    discriminator_every: int = Field(default=1, ge=1)
+    """Gradient penalties in one of so many steps, as a step of their own with the coefficient times as much."""
+    generator_every: int = Field(default=4, ge=1)
+    """The same for the path length."""
+
+    @property
+    def penalties(self) -> dict[str, float]:
+        """Return the gradient penalties of the discriminator that are asked for, with their coefficients."""
+        found = {"r1": self.r1, "r2": self.r2, "wgan_gp": self.wgan_gp, "dragan": self.dragan}
+        return {name: coefficient for name, coefficient in found.items() if coefficient > 0}
 
 
 class AugmentationConfig(_Section):
-    """What is done to all that the discriminator sees, real and generated alike."""
+    """Two different things: what is done to the data set, and to all that the discriminator sees."""
 
-    shift: float = Field(default=0.0, ge=0, lt=1)
-    """Probability that a sample is shifted; below 1, so that the unshifted data can be told from the shifted."""
-    pixels: int = Field(default=1, ge=1)
-    """The largest shift, in pixels each way."""
+    data: tuple[str, ...] = ()
+    """Operations on the reals alone: they become part of the law that is learned, and each acts half the time."""
+    seen: tuple[str, ...] = ()
+    """Operations on reals and generated samples alike, before the discriminator: the generator need not copy them."""
+    probability: float = Field(default=0.5, ge=0, lt=1)
+    """Of each operation in ``seen``; below 1, so that the data can be told from what is done to them."""
+    adaptive: bool = False
+    """Whether the probability follows the discriminator's overfitting, from 0 on (ADA)."""
+    target: float = Field(default=0.6, gt=0, lt=1)
+    """Mean sign of the scores of reals that adaptive augmentation steers to."""
+    speed: int = Field(default=500_000, ge=1)
+    """Real images in which the adaptive probability can go from 0 to 1."""
+    options: dict[str, dict[str, int | float]] = Field(default_factory=dict)
+    """Options of operations by their names, such as translation = { share = 0.0625 }."""
 
 
 class OptimiserConfig(_Section):
     """Adam for both networks."""
 
     rate: float = Field(default=1e-3, gt=0)
+    generator_rate: float | None = Field(default=None, gt=0)
+    """The generator's own rate; none: the same."""
     end: float = Field(default=0.05, ge=0, le=1)
     """Share of the rate that is left at the end; it falls along half a cosine."""
     warmup: int = Field(default=0, ge=0)
@@ -76,34 +122,102 @@ class AverageConfig(_Section):
     """Step t of the run enters with weight t^power: the memory grows with the run."""
 
 
+class AuditConfig(_Section):
+    """The cheap audits while training."""
+
+    every: int = Field(default=0, ge=0)
+    """Real images between two of them; 0: none."""
+    measure: str = "frechet-distance/fd"
+    """EVALUATOR/KEY by which the best snapshot is kept: lower or higher is better as the measure says."""
+    samples: int = Field(default=1000, ge=16)
+    extractor: str | None = None
+    """Feature extractor; none: that of the data set, else the audit's own choice."""
+    share: float = Field(default=0.03, gt=0, le=1)
+    """Share of the time that audits may take; one that would exceed it is put off."""
+
+
 class TrainConfig(_Section):
     """One training run."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     data: str = "digits"
-    """A built-in set; its train split is all that is seen."""
-    scale: int = Field(default=2, ge=1)
-    """Scale factor k: samples are 8k pixels wide and high."""
+    """A built-in set, whose train split is all that is seen, or a folder, archive or array of samples."""
+    reading: DataConfig = DataConfig()
+    scale: int = Field(default=1, ge=1)
+    """Scale factor k of a built-in set: digits are 8k, shapes 32k, glyphs 16k pixels wide and high."""
+    conditional: bool = False
+    """Whether both networks are told the class."""
     images: int = Field(ge=1)
-    """Real images shown to the discriminator, the measure of progress."""
+    """Real samples shown to the discriminator, the measure of progress."""
     batch: int = Field(default=64, ge=2)
+    accumulate: int = Field(default=1, ge=1)
+    """Parts that a batch is cut into, one after the other; their gradients are added."""
     seed: int = Field(default=0, ge=0, lt=2**63)
     device: str = Field(default="cpu", pattern=r"^(cpu|cuda(:\d+)?)$")
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """bf16: networks compute in bfloat16; scores, losses, penalties, averages and optimisers stay in float32."""
+    deterministic: bool = True
+    """On CUDA: only kernels that give the same bits every time."""
     latent: int = Field(default=64, ge=1)
     generator: NetworkConfig
     discriminator: NetworkConfig
-    objective: Literal["relativistic-pairing"] = "relativistic-pairing"
-    penalty: PenaltyConfig = PenaltyConfig()
+    objective: Objective = "relativistic-pairing"
+    regularisers: RegulariserConfig = RegulariserConfig()
     augmentation: AugmentationConfig = AugmentationConfig()
     optimiser: OptimiserConfig = OptimiserConfig()
     average: AverageConfig = AverageConfig()
+    audit: AuditConfig = AuditConfig()
     checkpoint: int = Field(default=100_000, ge=1)
-    """Images between two checkpoints."""
+    """Images between two checkpoints; the last two are kept."""
+    log: int = Field(default=3_200, ge=1)
+    """Images between two lines of the log."""
+    health: int = Field(default=50_000, ge=1)
+    """Images between two looks at the health of the run."""
 
     @property
     def steps(self) -> int:
         """Steps of the whole run; the last one may go past ``images``."""
         return -(-self.images // self.batch)
+
+    @model_validator(mode="after")
+    def _possible(self) -> TrainConfig:
+        problems = list(_impossible(self))
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+
+def _impossible(config: TrainConfig) -> list[str]:
+    """Return why a configuration cannot be trained, as far as it shows without networks and data."""
+    seen, regularisers = config.augmentation.seen, config.regularisers
+    rules = [
+        (
+            config.augmentation.adaptive and not seen,
+            "augmentation.adaptive: there is nothing to adapt; name operations in augmentation.seen",
+        ),
+        (
+            config.augmentation.adaptive and config.objective in ("wasserstein", "relativistic-pairing"),
+            f"augmentation.adaptive: reads on which side of the boundary scores of reals lie; objective "
+            f"{config.objective!r} has none: give a probability, or choose another objective",
+        ),
+        (
+            regularisers.consistency > 0 and not seen,
+            "regularisers.consistency: compares samples with their augmentation; name operations in augmentation.seen",
+        ),
+        (
+            config.objective == "softmax" and not config.conditional,
+            "objective 'softmax': tells classes apart, so it needs labels; set conditional = true",
+        ),
+        (
+            config.objective == "softmax" and regularisers.lecam > 0,
+            "regularisers.lecam: is defined for one score, objective 'softmax' has one for each class",
+        ),
+        (
+            config.batch % config.accumulate != 0,
+            f"accumulate: a batch of {config.batch} cannot be cut into {config.accumulate} equal parts",
+        ),
+    ]
+    return [told for is_so, told in rules if is_so]
 
 
 def load_config(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:
@@ -143,10 +257,12 @@ def _lay_over(data: dict[str, Any], text: str) -> None:
 
 _KNOWN = {
     "": list(TrainConfig.model_fields),
+    "reading": list(DataConfig.model_fields),
     "generator": list(NetworkConfig.model_fields),
     "discriminator": list(NetworkConfig.model_fields),
-    "penalty": list(PenaltyConfig.model_fields),
+    "regularisers": list(RegulariserConfig.model_fields),
     "augmentation": list(AugmentationConfig.model_fields),
     "optimiser": list(OptimiserConfig.model_fields),
     "average": list(AverageConfig.model_fields),
+    "audit": list(AuditConfig.model_fields),
 }

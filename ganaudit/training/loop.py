@@ -1,4 +1,8 @@
-"""The training loop: one step is a discriminator phase, a generator phase and the average."""
+"""One step: discriminator, its regularisers, generator, its regulariser, and the average.
+
+Progress is counted in real samples. Gradients are taken with respect to one network's own parameters at a time;
+``requires_grad`` is never toggled, so no compiled or recorded program can be wrong about it.
+"""
 
 from __future__ import annotations
 
@@ -8,39 +12,31 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from ganaudit.training.augmentation import draw_shifts, shifted
+from ganaudit.evidence.ranks import Ranks
+from ganaudit.training.augmentation import Pipeline, adjusted
 from ganaudit.training.average import average_into, power_decay
 from ganaudit.training.config import TrainConfig
-from ganaudit.training.objectives import relativistic_discriminator_loss, relativistic_generator_loss
-from ganaudit.training.order import image_rows, noise
-from ganaudit.training.regularisers import gradient_norms, zero_centred_penalty
+from ganaudit.training.data import TrainingData
+from ganaudit.training.draws import between, image_rows, label_rows, latents, normal_noise
+from ganaudit.training.exchange import mean_over
+from ganaudit.training.losses import Batch, Losses, Terms
+from ganaudit.training.regularisers import lazy
+from ganaudit.training.state import State, laid_out_as, trained_parameters
 
-__all__ = ["State", "Step", "falling", "step"]
+__all__ = ["Loop", "Shown", "falling"]
 
-
-_DISCRIMINATOR_STREAM, _GENERATOR_STREAM = 3, 4  # of augmentation draws; 0 to 2 are latents, labels and noise
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class State:
-    """Everything that changes while training; noise and order follow from the step alone."""
-
-    generator: nn.Module
-    discriminator: nn.Module
-    average: nn.Module
-    """The averaged generator, the one that is kept."""
-    generator_optimiser: torch.optim.Adam
-    discriminator_optimiser: torch.optim.Adam
+_SEEN, _SEEN_AGAIN, _DATA, _MIX, _PERTURB, _PATH, _CONSISTENT = 3, 4, 5, 7, 10, 8, 9  # streams of draws
+_CONTROL_EVERY = 4  # steps between two changes of the probability of augmentation
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """What one step showed; kept on the device until somebody asks, so that no step waits for it."""
+class Shown:
+    """What a step showed; kept on the device until somebody asks, so that no step waits for it."""
 
-    discriminator_loss: Tensor
-    generator_loss: Tensor
-    gap: Tensor
-    """Mean score of reals minus mean score of generated samples."""
+    values: dict[str, Tensor]
+    """``discriminator``, ``generator``: losses without regularisers; ``real``, ``fake``: mean scores; ``sign``."""
+    shares: dict[str, Tensor]
+    """Norm of each term's gradient, by network and term; only of steps that were asked to tell."""
 
 
 def falling(progress: float, end: float) -> float:
@@ -48,70 +44,212 @@ def falling(progress: float, end: float) -> float:
     return end + (1.0 - end) * 0.5 * (1.0 + math.cos(math.pi * min(1.0, progress)))
 
 
-def step(config: TrainConfig, state: State, images: Tensor, number: int) -> Step:
-    """Do step ``number`` (from 0) on ``images``, the whole data set in [-1, 1], (N, C, H, W), and return its losses.
+class Loop:
+    """The steps of one run, over one process's share of each batch."""
 
-    Gradients are taken with respect to one network's parameters at a time; ``requires_grad`` is never toggled.
-    """
-    start = number * config.batch
-    progress = number / config.steps
-    _set_rates(config, state, start, progress)
-    rows = image_rows(len(images), start, config.batch, config.seed)
-    real = images[rows.to(images.device)]
-    fake = state.generator(noise(start, config.batch, config.latent, config.seed).to(images.device))
-    discriminator_loss, gap = _discriminator_phase(config, state, real, fake.detach(), number, progress)
-    generator_loss = _generator_phase(config, state, real, fake, number)
-    average_into(state.average, state.generator, power_decay(number, config.average.power))
-    return Step(discriminator_loss, generator_loss, gap)
+    def __init__(
+        self,
+        config: TrainConfig,
+        state: State,
+        data: TrainingData,
+        pipeline: Pipeline | None,
+        data_pipeline: Pipeline | None,
+        ranks: Ranks,
+    ) -> None:
+        self.config, self.state, self.data, self.ranks = config, state, data, ranks
+        self.pipeline, self.data_pipeline = pipeline, data_pipeline
+        self.losses = Losses(config, pipeline, data.deviation, state.registers)
+        share = config.batch // ranks.size
+        self._parts = config.accumulate
+        self._rows = share // self._parts
 
+    def step(self, number: int, tells: bool = False) -> Shown:
+        """Do step ``number`` (from 0) and return what it showed; with ``tells`` also the share of each term."""
+        plan = self.config.regularisers
+        progress = number / self.config.steps
+        left = falling(progress, plan.end)
+        batches = [self._batch(number, part) for part in range(self._parts)]
+        fakes = [self._generated(batch, keeps=self._parts == 1) for batch in batches]
+        values, shares = self._discriminator_phase(number, batches, fakes, left, progress, tells)
+        generator_values, generator_shares = self._generator_phase(number, batches, fakes, left, progress, tells)
+        average_into(self.state.average, self.state.generator, power_decay(number, self.config.average.power))
+        if self.config.augmentation.adaptive and (number + 1) % _CONTROL_EVERY == 0:
+            self._control()
+        return Shown(values | generator_values, shares | generator_shares)
 
-def _set_rates(config: TrainConfig, state: State, start: int, progress: float) -> None:
-    plan = config.optimiser
-    rise = min(1.0, (start + config.batch) / plan.warmup) if plan.warmup else 1.0
-    for optimiser in (state.generator_optimiser, state.discriminator_optimiser):
+    def _discriminator_phase(
+        self, number: int, batches: list[Batch], fakes: list[Tensor], left: float, progress: float, tells: bool
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        plan, state, network = self.config.regularisers, self.state, self.state.discriminator
+        merged = bool(plan.penalties) and plan.discriminator_every == 1
+        descent = _Descent(network, tells, "discriminator")
+        shown: list[dict[str, Tensor]] = []
+        for batch, fake in zip(batches, fakes, strict=True):
+            terms, seen = self.losses.discriminator(network, batch, fake.detach(), left, merged)
+            descent.add(terms, len(batches))
+            shown.append(seen | {"discriminator": terms["adversarial"].detach()})
+        values = self._mean(shown)
+        self._descend(descent, state.discriminator_optimiser, self._rate(number, progress, False))
+        self._remember(values)
+        if plan.penalties and not merged and number % plan.discriminator_every == 0:
+            every = plan.discriminator_every
+            regular = _Descent(network, tells, "discriminator")
+            for batch, fake in zip(batches, fakes, strict=True):
+                terms = self.losses.penalties(network, batch, fake.detach(), left * every)
+                regular.add(terms, len(batches))
+            rate = self._rate(number, progress, False)
+            self._descend(regular, state.discriminator_optimiser, rate, every)
+            descent.norms.update(regular.norms)
+        critic = getattr(state.generator, "critic", None)
+        if critic is not None:
+            with torch.no_grad():
+                own = [*critic.parameters(), *critic.buffers()]
+                torch._foreach_copy_(own, [*network.parameters(), *network.buffers()])
+        return values, descent.norms
+
+    def _generator_phase(
+        self, number: int, batches: list[Batch], fakes: list[Tensor], left: float, progress: float, tells: bool
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        plan, state = self.config.regularisers, self.state
+        descent = _Descent(state.generator, tells, "generator")
+        shown = []
+        for batch, kept in zip(batches, fakes, strict=True):
+            fake = kept if self._parts == 1 else self._generated(batch, keeps=True)
+            terms = self.losses.generator(state.discriminator, batch, fake)
+            descent.add(terms, len(batches))
+            shown.append({"generator": terms["adversarial"].detach()})
+        values = self._mean(shown)
+        self._descend(descent, state.generator_optimiser, self._rate(number, progress, True))
+        if plan.path_length > 0 and number % plan.generator_every == 0:
+            every = plan.generator_every
+            regular, means = _Descent(state.generator, tells, "generator"), []
+            for batch in batches:
+                terms, mean = self.losses.path_length(state.generator, batch, left * every)
+                regular.add(terms, len(batches))
+                means.append({"path": mean})
+            state.registers["path_mean"].copy_(self._mean(means)["path"])
+            self._descend(regular, state.generator_optimiser, self._rate(number, progress, True), every)
+            descent.norms.update(regular.norms)
+        return values, descent.norms
+
+    def _descend(self, descent: _Descent, optimiser: torch.optim.Adam, rate: float, every: int = 1) -> None:
+        """Do one optimiser step on the mean gradient over all processes; ``every`` corrects a lazy one's pace."""
+        gradients = mean_over(self.ranks, descent.gradients)
+        broken = torch.stack([(~g.isfinite()).sum() for g in gradients]).sum()
+        self.state.registers["broken"] += broken
+        for parameter, gradient in zip(descent.parameters, gradients, strict=True):
+            parameter.grad = laid_out_as(gradient, parameter)
+        plan = self.config.optimiser
+        paced, betas = rate, (plan.beta1, plan.beta2)
+        if every > 1:
+            paced, betas = lazy(rate, betas, every)
         for group in optimiser.param_groups:
-            group["lr"] = plan.rate * falling(progress, plan.end) * rise
+            group["lr"], group["betas"] = paced, betas
+        optimiser.step()
+
+    def _rate(self, number: int, progress: float, is_generator: bool) -> float:
+        plan = self.config.optimiser
+        start = number * self.config.batch
+        rise = min(1.0, (start + self.config.batch) / plan.warmup) if plan.warmup else 1.0
+        rate = (plan.generator_rate or plan.rate) if is_generator else plan.rate
+        return rate * falling(progress, plan.end) * rise
+
+    def _mean(self, shown: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+        """Return the mean over the parts and the processes of what each showed."""
+        keys = sorted(shown[0])
+        stacked = [torch.stack([part[key].float() for part in shown]).mean() for key in keys]
+        return dict(zip(keys, mean_over(self.ranks, stacked), strict=True))
+
+    def _remember(self, values: dict[str, Tensor]) -> None:
+        registers = self.state.registers
+        registers["sign_sum"] += values["sign"]
+        registers["sign_count"] += 1
+        for name in ("lecam_real", "lecam_fake"):
+            if name in values:
+                registers[name].copy_(values[name])
+
+    def _control(self) -> None:
+        """Move the probability of augmentation by what the signs of scores of reals show."""
+        plan, registers = self.config.augmentation, self.state.registers
+        sign = registers["sign_sum"] / registers["sign_count"]
+        images = _CONTROL_EVERY * self.config.batch
+        registers["probability"].copy_(adjusted(registers["probability"], sign, plan.target, images, plan.speed))
+        registers["sign_sum"].zero_()
+        registers["sign_count"].zero_()
+
+    def _generated(self, batch: Batch, keeps: bool) -> Tensor:
+        with torch.set_grad_enabled(keeps):
+            return self.losses.generated(self.state.generator, batch)
+
+    def _batch(self, number: int, part: int) -> Batch:
+        """Return this process's part of the batch of a step."""
+        config, data = self.config, self.data
+        share = config.batch // self.ranks.size
+        start = number * config.batch + self.ranks.rank * share + part * self._rows
+        count, seed, device = self._rows, config.seed, data.device
+        rows = image_rows(len(data), start, count, seed)
+        real = data.batch(rows)
+        if self.data_pipeline is not None:
+            drawn = between(seed, _DATA, start, count, self.data_pipeline.draws).to(device)
+            real = self.data_pipeline.apply(real, drawn, 0.5)
+        labels = fake_labels = None
+        if data.labels is not None:
+            labels = data.labels[rows].to(device)
+            fake_labels = data.labels[label_rows(len(data), start, count, seed)].to(device)
+        z = latents(start, count, config.latent, seed).to(device, non_blocking=True)
+        return Batch(real, labels, z, fake_labels, self._draws(number, start, count, real.shape))
+
+    def _draws(self, number: int, start: int, count: int, shape: torch.Size) -> dict[str, Tensor]:
+        config, plan = self.config, self.config.regularisers
+        found: dict[str, Tensor] = {}
+        if self.pipeline is not None:
+            size = self.pipeline.draws
+            streams = {"discriminator": _SEEN, "generator": _SEEN_AGAIN}
+            streams |= {"consistency": _CONSISTENT} if plan.consistency > 0 else {}
+            for name, stream in streams.items():
+                # A position's draws for its real sample and for its generated one.
+                both = between(config.seed, stream, start, count, 2 * size)
+                found[name] = torch.cat([both[:, :size], both[:, size:]])
+        if plan.wgan_gp > 0 or plan.dragan > 0:
+            found["mix"] = between(config.seed, _MIX, start, count, 1)[:, 0]
+        if plan.dragan > 0:
+            found["perturb"] = between(config.seed, _PERTURB, start, count, math.prod(shape[1:])).reshape(shape)
+        if plan.path_length > 0 and number % plan.generator_every == 0:
+            found["path"] = normal_noise(config.seed, _PATH, start, tuple(shape))
+        return {name: drawn.to(self.data.device, non_blocking=True) for name, drawn in found.items()}
 
 
-def _discriminator_phase(
-    config: TrainConfig, state: State, real: Tensor, fake: Tensor, number: int, progress: float
-) -> tuple[Tensor, Tensor]:
-    penalty, discriminator = config.penalty, state.discriminator
-    penalised = number % penalty.every == 0 and (penalty.r1 > 0 or penalty.r2 > 0)
-    # One pass over both halves costs less than two; the networks have no batch statistics that could mix them.
-    both = _seen(config, torch.cat([real, fake]), number, _DISCRIMINATOR_STREAM).detach().requires_grad_(penalised)
-    scores = discriminator(both)
-    real_scores, fake_scores = scores[: len(real)], scores[len(real) :]
-    loss = relativistic_discriminator_loss(real_scores, fake_scores)
-    shown = loss.detach()
-    if penalised:
-        left = falling(progress, penalty.end) * penalty.every
-        norms = gradient_norms(scores, both)
-        loss = loss + zero_centred_penalty(norms[: len(real)], penalty.r1 * left)
-        loss = loss + zero_centred_penalty(norms[len(real) :], penalty.r2 * left)
-    _descend(state.discriminator_optimiser, discriminator, loss)
-    return shown, (real_scores.mean() - fake_scores.mean()).detach()
+class _Descent:
+    """The gradient of a loss that comes in parts and terms."""
 
+    def __init__(self, network: nn.Module, tells: bool, name: str) -> None:
+        self.parameters = trained_parameters(network)
+        self.gradients: list[Tensor] = []
+        self.norms: dict[str, Tensor] = {}
+        self._tells, self._name = tells, name
 
-def _generator_phase(config: TrainConfig, state: State, real: Tensor, fake: Tensor, number: int) -> Tensor:
-    both = _seen(config, torch.cat([real, fake]), number, _GENERATOR_STREAM)
-    with torch.no_grad():
-        real_scores = state.discriminator(both[: len(real)])
-    loss = relativistic_generator_loss(real_scores, state.discriminator(both[len(real) :]))
-    _descend(state.generator_optimiser, state.generator, loss)
-    return loss.detach()
+    def add(self, terms: Terms, parts: int) -> None:
+        """Add the gradient of one of ``parts`` parts; one call for all terms unless each is to be told."""
+        if not self._tells:
+            self._add(self._gradients(sum(terms.values(), torch.zeros(())), False), parts)
+            return
+        last = list(terms)[-1]
+        for name, term in terms.items():
+            gradients = self._gradients(term, name != last)
+            norm = torch.stack(torch._foreach_norm(gradients)).norm() / parts
+            key = f"{self._name}/{name}"
+            self.norms[key] = self.norms[key] + norm if key in self.norms else norm
+            self._add(gradients, parts)
 
+    def _gradients(self, loss: Tensor, retain: bool) -> list[Tensor]:
+        # A penalty leaves the last bias alone: it has no gradient there, which is 0.
+        found = torch.autograd.grad(loss, self.parameters, retain_graph=retain, allow_unused=True)
+        return [torch.zeros_like(p) if g is None else g for p, g in zip(self.parameters, found, strict=True)]
 
-def _seen(config: TrainConfig, both: Tensor, number: int, stream: int) -> Tensor:
-    """Return reals and generated samples as the discriminator sees them in one phase."""
-    plan = config.augmentation
-    if plan.shift == 0:
-        return both
-    return shifted(both, draw_shifts(number * len(both), len(both), plan.shift, plan.pixels, config.seed, stream))
-
-
-def _descend(optimiser: torch.optim.Adam, network: nn.Module, loss: Tensor) -> None:
-    parameters = list(network.parameters())
-    for parameter, gradient in zip(parameters, torch.autograd.grad(loss, parameters), strict=True):
-        parameter.grad = gradient
-    optimiser.step()
+    def _add(self, gradients: list[Tensor], parts: int) -> None:
+        if parts > 1:
+            torch._foreach_div_(gradients, float(parts))
+        if self.gradients:
+            torch._foreach_add_(self.gradients, gradients)
+        else:
+            self.gradients = gradients

@@ -2,34 +2,41 @@
 
 from __future__ import annotations
 
-import copy
-import inspect
+import signal
+import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-import ganaudit
-from ganaudit import registry
 from ganaudit.data.reference import Reference
-from ganaudit.document.errors import ConfigError, nearest
-from ganaudit.numerics.randomness import child_seed
+from ganaudit.document.errors import ConfigError
+from ganaudit.document.files import write_atomically
+from ganaudit.evidence.ranks import SINGLE, Ranks
 from ganaudit.progress import Progress, Silent, Task
-from ganaudit.subjects.digests import json_digest
-from ganaudit.subjects.directory import write_directory
-from ganaudit.subjects.subject import LatentSpec, SampleSpec
-from ganaudit.training.checkpoint import FILE, Counters, load_checkpoint, save_checkpoint
-from ganaudit.training.config import NetworkConfig, TrainConfig
+from ganaudit.training.build import made, pipelines
+from ganaudit.training.checkpoint import Counters, checkpoints, load_checkpoint, save_checkpoint
+from ganaudit.training.config import TrainConfig
+from ganaudit.training.data import TrainingData, training_data
 from ganaudit.training.denormals import flushed_denormals
-from ganaudit.training.loop import State, Step, step
+from ganaudit.training.draws import image_rows, label_rows, latents
+from ganaudit.training.exchange import any_of
+from ganaudit.training.export import Log, grid, write_subject
+from ganaudit.training.health import Alarm, Look, Verdict, look, verdict
+from ganaudit.training.loop import Loop, Shown
+from ganaudit.training.objectives import OBJECTIVES
+from ganaudit.training.state import State
+from ganaudit.training.trial import Trial, Trials
 
-__all__ = ["Trained", "train"]
+__all__ = ["Run", "Trained", "train"]
 
-_NOTE_EVERY = 50
+_LOOKED_AT = 256
+_SHOWN = 64
+_LOOK_SEED = 1  # added to the run's seed: the latents of looks are none of the training
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,164 +44,273 @@ class Trained:
     """How a run ended."""
 
     images: int
-    """Real images shown in all."""
+    """Real samples shown in all."""
     seconds: float
     """Time spent in steps, over all sittings."""
     finished: bool
-    """False when it stopped at a checkpoint before its end."""
+    """False when it stopped before its end: at ``stop_after``, by a signal, or at an alarm."""
+    stopped: str
+    """Why it stopped, in a few words."""
+    verdict: Verdict
 
 
 def train(
     config: TrainConfig,
     folder: Path,
+    reference: Reference,
     *,
     resume: bool = False,
+    allow_change: bool = False,
     stop_after: int | None = None,
+    stop_on: Sequence[Alarm] = (),
+    trial: Trial | None = None,
     progress: Progress | None = None,
+    told: Callable[[str], None] = lambda _: None,
+    ranks: Ranks = SINGLE,
 ) -> Trained:
-    """Train, checkpoint as it goes, and write the subject directory at the end.
+    """Train on ``reference``, checkpoint on the way, and write the subject directory at the end.
 
-    ``stop_after`` images it checkpoints and ends as an interruption would; an interruption checkpoints and is raised
-    again. Raises ConfigError for unknown names, options a network refuses or a device that is not there.
+    ``stop_after`` samples it checkpoints and ends as an interruption would; ``stop_on`` names alarms that end it early;
+    ``trial`` audits the averaged generator on the way. SIGINT and SIGTERM end it after the step they come in, with a
+    checkpoint. Raises ConfigError for what cannot be trained, for a run that has broken down, and OutputError when the
+    disk is full: the last good checkpoint stays.
     """
-    reference = _data(config)
-    real = reference.splits["train"]
-    images = real.values(slice(None), -1.0, 1.0).to(_device(config.device))
-    state = _state(config, real.shape)
     if not resume:
         _check_empty(folder)
-    counters = load_checkpoint(folder, config, state) if resume else Counters()
+    run = Run(config, folder, reference, trial, told, ranks)
+    counters = load_checkpoint(folder, config, run.state, allow_change, told) if resume else Counters()
     last = config.steps if stop_after is None else min(config.steps, -(-stop_after // config.batch))
-    with flushed_denormals(), (progress or Silent()).task(f"training {config.name}", config.images, "images") as task:
-        task.advance(min(counters.steps * config.batch, config.images))
-        counters = _steps(config, state, images, counters, last, folder, task)
-    finished = counters.steps >= config.steps
-    if finished:
-        _export(config, folder, state, reference, counters)
-    return Trained(counters.steps * config.batch, counters.seconds, finished)
+    with (
+        flushed_denormals(),
+        _signals() as caught,
+        (progress or Silent()).task(f"training {config.name}", config.images, "images") as task,
+    ):
+        return run.go(counters, last, stop_on, task, caught)
+
+
+@dataclass(slots=True)
+class _Caught:
+    """The signal that came in, if any."""
+
+    name: str = ""
+
+
+@contextmanager
+def _signals() -> Iterator[_Caught]:
+    """Catch SIGINT and SIGTERM: a step is whole or not begun, so the run ends between two."""
+    caught = _Caught()
+    if threading.current_thread() is not threading.main_thread():
+        yield caught
+        return
+
+    def catch(number: int, _: object) -> None:
+        caught.name = signal.Signals(number).name
+
+    before = {number: signal.signal(number, catch) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield caught
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _check_empty(folder: Path) -> None:
     """Refuse to begin anew where an earlier run lies: a model is not lost by repeating a command."""
-    for name in (FILE, "subject.toml"):
-        if (folder / name).exists():
+    for path in (*checkpoints(folder)[:1], folder / "subject.toml"):
+        if path.exists():
             raise ConfigError(
-                f"{folder / name}: an earlier run lies there; --resume goes on with it, --out names another folder"
+                f"{path}: an earlier run lies there; --resume goes on with it, --out names another folder"
             )
 
 
-def _steps(
-    config: TrainConfig, state: State, images: Tensor, counters: Counters, last: int, folder: Path, task: Task
-) -> Counters:
-    done, begun, before = counters.steps, time.perf_counter(), counters.seconds
+@dataclass(slots=True, eq=False)
+class Run:
+    """One run with everything it needs."""
 
-    def now() -> Counters:
-        return Counters(done, before + time.perf_counter() - begun)
+    config: TrainConfig
+    folder: Path
+    reference: Reference
+    trial: Trial | None = None
+    told: Callable[[str], None] = lambda _: None
+    ranks: Ranks = SINGLE
+    data: TrainingData = field(init=False)
+    state: State = field(init=False)
+    loop: Loop = field(init=False)
+    looks: list[Look] = field(init=False, default_factory=list)
+    trials: Trials = field(init=False)
+    _penalty: float | None = field(init=False, default=None)
 
-    saved = done
-    every = max(1, config.checkpoint // config.batch)
-    try:
-        while done < last:
-            shown = step(config, state, images, done)
+    def __post_init__(self) -> None:
+        config = self.config
+        device = device_of(config.device)
+        _check_shares(config, self.ranks)
+        self.data = training_data(self.reference, config.conditional, config.batch, device)
+        generator, discriminator = made(config, self.data.shape, self.data.classes)
+        generator, discriminator = generator.to(device), discriminator.to(device)
+        if len(self.data.shape) == 3:
+            # Convolutions run faster on interleaved channels.
+            generator = generator.to(memory_format=torch.channels_last)
+            discriminator = discriminator.to(memory_format=torch.channels_last)
+        self.state = State.fresh(config, generator.train(), discriminator.train(), device)
+        pipeline, data_pipeline = pipelines(config.augmentation, self.data.shape)
+        self.loop = Loop(config, self.state, self.data, pipeline, data_pipeline, self.ranks)
+        self.trials = Trials(config, self.folder, self.trial)
+
+    def go(self, counters: Counters, last: int, stop_on: Sequence[Alarm], task: Task, caught: _Caught) -> Trained:
+        """Do steps until ``last``, an alarm or a signal; then save, and export when all are done."""
+        config, batch = self.config, self.config.batch
+        done, begun, stopped = counters.steps, time.perf_counter(), ""
+        log = Log(self.folder, done * batch) if self.ranks.rank == 0 else None
+        task.advance(min(done * batch, config.images))
+
+        def now() -> Counters:
+            return Counters(done, counters.seconds + time.perf_counter() - begun)
+
+        saved = done
+        while done < last and not stopped:
+            tells = _passes(done + 1, batch, config.log)
+            shown = self.loop.step(done, tells)
             done += 1
-            task.advance(config.batch)
-            if done % _NOTE_EVERY == 0:
-                _note(task, shown)
-            if done - saved >= every and done < last:
-                save_checkpoint(folder, config, state, now())
+            task.advance(batch)
+            if tells:
+                self._note(task, log, done * batch, shown, now().seconds)
+            if _passes(done, batch, config.health) or done == config.steps:
+                stopped = self._looked(log, done * batch, stop_on)
+            self.trials.maybe(done * batch, now().seconds, self.state, self.data, log)
+            if any_of(self.ranks, bool(caught.name)):
+                stopped = stopped or caught.name or "a signal to another process"
+            if done < last and not stopped and (done - saved) * batch >= config.checkpoint:
+                self._save(now())
                 saved = done
+        self._save(now())
+        finished = done >= config.steps
+        judged = verdict(self.looks)
+        if finished and self.ranks.rank == 0:
+            self._export(now(), judged)
+        reason = stopped or ("" if finished else "stopped as asked")
+        return Trained(done * batch, now().seconds, finished, reason, judged)
+
+    def _save(self, counters: Counters) -> None:
+        if self.ranks.rank != 0:
+            return
+        if float(self.state.registers["broken"]):
+            raise ConfigError(
+                "training broke down: gradients were not finite; the last good checkpoint stays. Lower optimiser.rate, "
+                'raise the penalties, or use precision = "fp32"'
+            )
+        save_checkpoint(self.folder, self.config, self.state, counters)
+
+    def _note(self, task: Task, log: Log | None, images: int, shown: Shown, seconds: float) -> None:
+        values = {name: float(value) for name, value in shown.values.items()}
+        shares = _shares({name: float(norm) for name, norm in shown.shares.items()})
+        penalties = [
+            share for name, share in shares.items() if name.split("/")[1] in self.config.regularisers.penalties
+        ]
+        self._penalty = sum(penalties) if penalties else None
+        gap = values["real"] - values["fake"]
+        task.note(f"D {values['discriminator']:.3f} G {values['generator']:.3f} gap {gap:+.2f}")
+        if log is not None:
+            extra = {"probability": float(self.state.registers["probability"])} if self.config.augmentation.seen else {}
+            log.write(images=images, seconds=round(seconds, 3), **values, shares=shares, **extra)
+
+    def _looked(self, log: Log | None, images: int, stop_on: Sequence[Alarm]) -> str:
+        """Look at the health of the run; return why it must stop, or an empty text."""
+        found = self._look(images)
+        self.looks.append(found)
+        if log is not None:
+            log.write(images=images, look=_plain(found))
+            write_atomically(self.folder / "samples" / f"{images:09d}.png", grid(self.samples(_SHOWN)))
+        for alarm in found.alarms:
+            self.told(f"{images} images: signs of {alarm}")
+        ending = [alarm for alarm in found.alarms if alarm in stop_on]
+        return f"signs of {ending[0]}" if ending else ""
+
+    def _look(self, images: int) -> Look:
+        count = min(_LOOKED_AT, len(self.data))
+        rows = image_rows(len(self.data), 0, count, self.config.seed)
+        real, fake = self.data.batch(rows), self.samples(count)
+        labels = None if self.data.labels is None else self.data.labels[rows].to(real.device)
+        held = None
+        if self.data.held_out is not None and self.data.held_out.shape == self.data.shape:
+            few = slice(0, min(_LOOKED_AT, len(self.data.held_out)))
+            told = self.data.held_out.labels
+            held_labels = None if labels is None or told is None else torch.from_numpy(told[few].copy()).to(real.device)
+            if labels is None or held_labels is not None:
+                held = self._scores(self.data.held_out.values(few, -1.0, 1.0).to(real.device), held_labels)
+        scores = (self._scores(real, labels), self._scores(fake, self._told_labels(count)), held)
+        broken = int(self.state.registers["broken"])
+        has_boundary = OBJECTIVES[self.config.objective].boundary is not None
+        return look(images, fake, real, scores, broken, self._penalty, has_boundary)
+
+    def samples(self, count: int) -> Tensor:
+        """Return ``count`` samples of the averaged generator from latents that are the same at every look."""
+        z = latents(0, count, self.config.latent, self.config.seed + _LOOK_SEED).to(self.data.device)
+        return _evaluated(self.state.average, z, self._told_labels(count))
+
+    def _told_labels(self, count: int) -> Tensor | None:
+        if self.data.labels is None:
+            return None
+        rows = label_rows(len(self.data), 0, count, self.config.seed + _LOOK_SEED)
+        return self.data.labels[rows].to(self.data.device)
+
+    def _scores(self, x: Tensor, labels: Tensor | None) -> Tensor:
+        network = self.state.discriminator
+        network.eval()
+        try:
+            with torch.no_grad():
+                heads = network.responses(x, labels)  # type: ignore[operator]
+                objective = OBJECTIVES[self.config.objective]
+                return objective.score(heads[0]).float() - (objective.boundary or 0.0)
+        finally:
+            network.train()
+
+    def _export(self, counters: Counters, judged: Verdict) -> None:
+        self.trials.choose(self.state)
+        write_atomically(self.folder / "samples.png", grid(self.samples(_SHOWN)))
+        write_subject(self.folder, self.config, self.state, self.data, counters, judged)
+
+
+def _evaluated(network: nn.Module, z: Tensor, labels: Tensor | None) -> Tensor:
+    network.eval()
+    try:
+        with torch.no_grad():
+            made: Tensor = network(z, labels)
+            return made
     finally:
-        # Also after an interruption: a step is whole or not begun, so what was reached can be gone on from.
-        save_checkpoint(folder, config, state, now())
-    return now()
+        network.train()
 
 
-def _note(task: Task, shown: Step) -> None:
-    losses = [float(v) for v in (shown.discriminator_loss, shown.generator_loss, shown.gap)]
-    if any(v != v for v in losses):
-        raise ConfigError(
-            "training diverged: a loss is not a number; lower optimiser.rate or raise penalty.r1 and penalty.r2"
-        )
-    task.note(f"D {losses[0]:.3f} G {losses[1]:.3f} gap {losses[2]:+.2f}")
+def _passes(done: int, batch: int, every: int) -> bool:
+    """Return whether the last step went past a multiple of ``every`` images."""
+    return done > 0 and done * batch // every > (done - 1) * batch // every
 
 
-def _device(name: str) -> torch.device:
+def _shares(norms: dict[str, float]) -> dict[str, float]:
+    """Return each term's share of the sum of norms of its network."""
+    total: dict[str, float] = {}
+    for name, norm in norms.items():
+        network = name.split("/")[0]
+        total[network] = total.get(network, 0.0) + norm
+    return {name: norm / total[name.split("/")[0]] if norm > 0 else 0.0 for name, norm in norms.items()}
+
+
+def _plain(found: Look) -> dict[str, object]:
+    from dataclasses import asdict
+
+    return {**asdict(found), "alarms": list(found.alarms)}
+
+
+def device_of(name: str) -> torch.device:
+    """Return the device; raises ConfigError when it is not there."""
     if name != "cpu" and not torch.cuda.is_available():
         raise ConfigError(f"device {name!r}: no CUDA device is at hand; use --device cpu")
+    if ":" in name and int(name.split(":")[1]) >= torch.cuda.device_count():
+        raise ConfigError(f"device {name!r}: {torch.cuda.device_count()} CUDA devices are at hand, counted from 0")
     return torch.device(name)
 
 
-def _data(config: TrainConfig) -> Reference:
-    known = registry.names("datasets")
-    if config.data not in known:
-        raise ConfigError(f"data {config.data!r}: no built-in set has this name; {nearest(config.data, known)}")
-    side = 8 * config.scale
-    reference: Reference = registry.find("datasets", config.data)(size=(side, side))
-    return reference
-
-
-def _state(config: TrainConfig, shape: tuple[int, ...]) -> State:
-    device = _device(config.device)
-    with torch.random.fork_rng(devices=[]):
-        # Weights are drawn on the CPU from the run's seed, whatever drew random numbers before.
-        torch.manual_seed(child_seed(config.seed, "weights") % 2**63)
-        generator = _network(config.generator, shape, latent=config.latent).to(device)
-        discriminator = _network(config.discriminator, shape).to(device)
-    plan = config.optimiser
-    adam: Callable[[nn.Module], torch.optim.Adam] = lambda network: torch.optim.Adam(  # noqa: E731
-        network.parameters(), lr=plan.rate, betas=(plan.beta1, plan.beta2), eps=1e-8, fused=True
-    )
-    return State(generator, discriminator, copy.deepcopy(generator), adam(generator), adam(discriminator))
-
-
-def _network(plan: NetworkConfig, shape: tuple[int, ...], **sizes: int) -> nn.Module:
-    build = registry.find("networks", plan.network)
-    allowed = [name for name in inspect.signature(build).parameters if name not in ("size", "channels", "latent")]
-    unknown = [name for name in plan.options if name not in allowed]
-    if unknown:
+def _check_shares(config: TrainConfig, ranks: Ranks) -> None:
+    if config.batch % (ranks.size * config.accumulate):
         raise ConfigError(
-            [f"network {plan.network!r}: option {name!r}: unknown; {nearest(name, allowed)}" for name in unknown]
+            f"batch: {config.batch} cannot be shared out to {ranks.size} processes in {config.accumulate} parts each"
         )
-    try:
-        network: nn.Module = build(**_options(plan, shape, **sizes))
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"network {plan.network!r}: refuses {plan.options}: {error}") from None
-    return network
-
-
-def _options(plan: NetworkConfig, shape: tuple[int, ...], **sizes: int) -> dict[str, Any]:
-    channels, height, _ = shape
-    return {"size": height, "channels": channels, **sizes, **plan.options}
-
-
-def _augmentation(config: TrainConfig) -> str:
-    plan = config.augmentation
-    if plan.shift == 0:
-        return "none"
-    return f"shifts of up to {plan.pixels} pixels with probability {plan.shift:g}, of all the discriminator sees"
-
-
-def _export(config: TrainConfig, folder: Path, state: State, reference: Reference, counters: Counters) -> None:
-    shape = reference.splits["train"].shape
-    networks = {
-        "generator": (config.generator, _options(config.generator, shape, latent=config.latent), state.average),
-        "discriminator": (config.discriminator, _options(config.discriminator, shape), state.discriminator),
-    }
-    write_directory(
-        folder,
-        config.name,
-        LatentSpec(config.latent),
-        SampleSpec(shape, -1.0, 1.0),
-        {role: (plan.network, options, module.state_dict()) for role, (plan, options, module) in networks.items()},
-        training={
-            "data": config.data,
-            "split": "train",
-            "split_digest": reference.splits["train"].digest,
-            "images": counters.steps * config.batch,
-            "seed": config.seed,
-            "weights": "moving average of the generator; discriminator as it stood at the end",
-            "augmentation": _augmentation(config),
-            "config_digest": json_digest(config.model_dump(mode="json", exclude={"device", "checkpoint"})),
-            "ganaudit": ganaudit.__version__,
-        },
-    )

@@ -157,13 +157,12 @@ def test_a_constant_generator_is_a_finding(ganaudit: Run, tmp_path: Path) -> Non
 
 
 def test_weights_that_are_not_the_ones_described(ganaudit: Run, tmp_path: Path) -> None:
-    from ganaudit.training.config import TrainConfig
     from ganaudit.training.run import train
 
-    from ..training.test_training import TINY
+    from ..training.recipes import data_of, tiny
 
-    folder = tmp_path / "subject"
-    train(TrainConfig.model_validate({**TINY, "images": 32}), folder)
+    folder, config = tmp_path / "subject", tiny(images=32)
+    train(config, folder, data_of(config))
     weights = folder / "generator.safetensors"
     content = bytearray(weights.read_bytes())
     content[-1] ^= 1

@@ -1,0 +1,127 @@
+"""What a run leaves: the subject directory, grids of samples and the log."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+import ganaudit
+from ganaudit.document.files import write_atomically
+from ganaudit.numerics.quantise import to_uint8
+from ganaudit.subjects.digests import json_digest
+from ganaudit.subjects.directory import write_directory
+from ganaudit.subjects.subject import LatentSpec, SampleSpec
+from ganaudit.training.build import described, network_options
+from ganaudit.training.checkpoint import Counters
+from ganaudit.training.config import TrainConfig
+from ganaudit.training.data import TrainingData
+from ganaudit.training.health import Verdict
+from ganaudit.training.state import State
+
+__all__ = ["Log", "grid", "write_subject"]
+
+_MARGIN = 2
+
+
+def write_subject(
+    folder: Path, config: TrainConfig, state: State, data: TrainingData, counters: Counters, verdict: Verdict
+) -> None:
+    """Write the subject directory: the averaged generator, the discriminator and the record of the training."""
+    split = "train" if "train" in data.reference.splits else "test"
+    networks: dict[str, tuple[str, dict[str, Any], dict[str, Tensor]]] = {}
+    modules: dict[str, nn.Module] = {"generator": state.average, "discriminator": state.discriminator}
+    for role, module in modules.items():
+        options = network_options(config, role, data.shape, data.classes)
+        networks[role] = (getattr(config, role).network, options, module.state_dict())
+    write_directory(
+        folder,
+        config.name,
+        LatentSpec(config.latent),
+        SampleSpec(data.shape, -1.0, 1.0),
+        networks,
+        training={
+            "data": config.data,
+            "split": split,
+            "split_digest": data.reference.splits[split].digest,
+            "images": counters.steps * config.batch,
+            "seed": config.seed,
+            "objective": config.objective,
+            "weights": "moving average of the generator; discriminator as it stood at the end",
+            "augmentation": described(config.augmentation),
+            "augmentation_data": list(config.augmentation.data),
+            "augmentation_seen": list(config.augmentation.seen),
+            "augmentation_probability": float(state.registers["probability"]) if config.augmentation.seen else 0.0,
+            "health": verdict.verdict,
+            "health_words": verdict.words,
+            "config_digest": json_digest(
+                config.model_dump(mode="json", exclude={"device", "checkpoint", "log", "health", "audit"})
+            ),
+            "ganaudit": ganaudit.__version__,
+        },
+        classes=data.classes,
+    )
+
+
+def grid(samples: Tensor) -> bytes:
+    """Return images (N, C, H, W) in [-1, 1], or waveforms (N, C, T) as lines, as one PNG of a square of samples.
+
+    One or three channels are shown; of others the first.
+    """
+    pictures = _waves(samples) if samples.ndim == 3 else to_uint8(samples.float().cpu(), -1.0, 1.0)
+    if pictures.shape[1] not in (1, 3):
+        pictures = pictures[:, :1]
+    count, channels, height, width = pictures.shape
+    columns = math.ceil(math.sqrt(count))
+    rows = math.ceil(count / columns)
+    sheet = np.full((rows * (height + _MARGIN), columns * (width + _MARGIN), channels), 255, dtype=np.uint8)
+    for i, picture in enumerate(pictures.permute(0, 2, 3, 1).numpy()):
+        top, left = i // columns * (height + _MARGIN), i % columns * (width + _MARGIN)
+        sheet[top : top + height, left : left + width] = picture
+    image = Image.fromarray(sheet[:, :, 0] if channels == 1 else sheet)
+    factor = max(1, 640 // max(image.size))
+    buffer = io.BytesIO()
+    image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def _waves(samples: Tensor, width: int = 128, height: int = 48) -> Tensor:
+    """Return the envelopes of waveforms (N, C, T) as grey pictures."""
+    wave = samples[:, 0].float().cpu()
+    wave = wave[:, : wave.shape[1] // width * width].reshape(len(wave), width, -1)
+    top = ((1 - wave.amax(2)) / 2 * (height - 1)).round()
+    bottom = ((1 - wave.amin(2)) / 2 * (height - 1)).round()
+    line = torch.arange(height)[None, :, None]
+    inside = (line >= top[:, None]) & (line <= bottom[:, None])
+    return torch.where(inside, 30, 245).to(torch.uint8)[:, None]
+
+
+class Log:
+    """The log of a run: a line of JSON for each entry."""
+
+    def __init__(self, folder: Path, from_images: int) -> None:
+        self._path = folder / "log.jsonl"
+        folder.mkdir(parents=True, exist_ok=True)
+        # What was written after the checkpoint that the run goes on from will be written again.
+        kept = []
+        if from_images and self._path.is_file():
+            for line in self._path.read_text(encoding="utf-8").splitlines():
+                try:
+                    if json.loads(line)["images"] <= from_images:
+                        kept.append(line)
+                except (ValueError, KeyError, TypeError):
+                    continue  # half a line of a killed run
+        write_atomically(self._path, "".join(f"{line}\n" for line in kept).encode())
+
+    def write(self, **entry: Any) -> None:
+        """Append an entry; a number that is not finite is written as a word."""
+        plain = {key: str(v) if isinstance(v, float) and not math.isfinite(v) else v for key, v in entry.items()}
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(plain, allow_nan=False) + "\n")

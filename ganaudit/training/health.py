@@ -1,0 +1,165 @@
+"""The health of a run: signs of collapse, overfitting, saturation and breakage, with the numbers behind each.
+
+Numbers are ratios to what real samples show in equal number, so that they need no scale of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+__all__ = ["Alarm", "Look", "Verdict", "diversity", "effective_rank", "look", "overfit", "verdict"]
+
+Alarm = Literal["collapse", "overfit", "saturation", "broken"]
+
+_DIVERSITY = 0.5
+"""Below half the spread of reals a batch has collapsed, or is on its way."""
+_RANK = 0.35
+_GAP = 0.5
+"""Share of the way from generated samples to train reals that held-out reals have fallen back."""
+_SIGN = 0.9
+_SATURATED = 0.25
+_EDGE = 0.99
+"""Values beyond it, in [-1, 1], lie at the end of the range."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one look found."""
+
+    images: int
+    diversity: float
+    """Mean distance of two generated samples over that of two reals; 1 where they spread alike."""
+    rank: float
+    """Effective rank of generated samples over that of as many reals."""
+    overfit: float | None
+    """r_v: 0 where held-out reals score as train reals do, 1 where they score as generated samples; None without."""
+    sign: float | None
+    """r_t: mean sign of the scores of train reals about the objective's boundary, -1 to 1; None where it has none."""
+    saturation: float
+    """Share of generated values at an end of the range, less that of reals."""
+    broken: int
+    """Entries of gradients that were not finite, since the beginning."""
+    penalty: float | None = None
+    """Share of the gradient penalties in the sum of the norms of the discriminator's gradients; None without."""
+
+    @property
+    def alarms(self) -> tuple[Alarm, ...]:
+        """Return what is wrong at this look."""
+        found: list[Alarm] = []
+        if self.diversity < _DIVERSITY or self.rank < _RANK:
+            found.append("collapse")
+        if self.overfit is not None and self.overfit > _GAP and (self.sign is None or self.sign > _SIGN):
+            found.append("overfit")
+        if self.saturation > _SATURATED:
+            found.append("saturation")
+        if self.broken:
+            found.append("broken")
+        return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How a run ended, for a reader."""
+
+    verdict: Literal["healthy", "doubtful", "broken"]
+    alarms: tuple[Alarm, ...]
+    words: str
+    looks: tuple[Look, ...]
+
+    def describe(self) -> dict[str, Any]:
+        """Return the verdict as plain values."""
+        return asdict(self)
+
+
+def diversity(x: Tensor) -> float:
+    """Return the root mean squared distance of two of the samples (N, ...), over all pairs, float64.
+
+    sqrt(2 N/(N - 1) · sum of the variances of the coordinates), the variances with divisor N.
+    """
+    rows = x.flatten(1).double()
+    return float((2 * len(rows) / (len(rows) - 1) * rows.var(dim=0, correction=0).sum()).sqrt())
+
+
+def effective_rank(x: Tensor) -> float:
+    """Return exp of the entropy of the normalised eigenvalues of the covariance of samples (N, ...).
+
+    1 to min(N - 1, D): so many directions of equal strength would give the same.
+
+    0 where all samples are equal. Source: Roy and Vetterli, The effective rank, 2007.
+    """
+    rows = x.flatten(1).double()
+    rows = rows - rows.mean(dim=0)
+    gram = rows @ rows.T if len(rows) < rows.shape[1] else rows.T @ rows
+    values = torch.linalg.eigvalsh(gram).clamp_min(0)
+    total = values.sum()
+    if float(total) == 0:
+        return 0.0
+    shares = values / total
+    return float(torch.special.entr(shares).sum().exp())
+
+
+def overfit(train: Tensor, held_out: Tensor, fake: Tensor) -> float:
+    """Return r_v = (E D(train) - E D(held out)) / (E D(train) - E D(generated)) of scores.
+
+    Source: Karras et al., Training Generative Adversarial Networks with Limited Data, 2020, arXiv:2006.06676.
+    """
+    gap = float(train.double().mean() - fake.double().mean())
+    return float(train.double().mean() - held_out.double().mean()) / gap if gap > 0 else 0.0
+
+
+def look(
+    images: int,
+    fake: Tensor,
+    real: Tensor,
+    scores: tuple[Tensor, Tensor, Tensor | None],
+    broken: int,
+    penalty: float | None,
+    has_boundary: bool = True,
+) -> Look:
+    """Return a look at generated and as many real samples in [-1, 1].
+
+    ``scores`` are of train reals, generated samples and held-out reals, less the objective's boundary where it has one.
+    """
+    train, generated, held = scores
+    spread, rank = diversity(real), effective_rank(real)
+    edge = [float((x.abs() > _EDGE).double().mean()) for x in (fake, real)]
+    return Look(
+        images=images,
+        diversity=diversity(fake) / spread if spread > 0 else 0.0,
+        rank=effective_rank(fake) / rank if rank > 0 else 0.0,
+        overfit=None if held is None else overfit(train, held, generated),
+        sign=float(train.double().sign().mean()) if has_boundary else None,
+        saturation=edge[0] - edge[1],
+        broken=broken,
+        penalty=penalty,
+    )
+
+
+_WORDS: dict[Alarm, str] = {
+    "collapse": "generated samples spread over {diversity:.0%} of what reals do, their effective rank is {rank:.0%}",
+    "overfit": "held-out reals have fallen back {overfit:.0%} of the way to generated samples in the scores",
+    "saturation": "{saturation:.0%} more generated values than real ones lie at the ends of the range",
+    "broken": "{broken} entries of gradients were not finite",
+}
+
+
+def verdict(looks: Sequence[Look]) -> Verdict:
+    """Return the verdict on a run: what the last look shows, and what earlier ones showed that has passed."""
+    if not looks:
+        return Verdict("healthy", (), "the run was too short for a look at its health", ())
+    last = looks[-1]
+    told = [_WORDS[alarm].format(**asdict(last)) for alarm in last.alarms]
+    passed = [a for a in dict.fromkeys(a for one in looks[:-1] for a in one.alarms) if a not in last.alarms]
+    told += [f"there were signs of {alarm} on the way, which have passed" for alarm in passed]
+    state: Literal["healthy", "doubtful", "broken"] = "healthy"
+    if last.alarms:
+        state = "broken" if "broken" in last.alarms else "doubtful"
+    words = "; ".join(told) or (
+        f"generated samples spread over {last.diversity:.0%} of what reals do, effective rank {last.rank:.0%}, no alarm"
+    )
+    return Verdict(state, last.alarms, words, tuple(looks))

@@ -1,0 +1,87 @@
+"""The samples a configuration names: a built-in set at its scale, or a path."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from ganaudit.data.reading import ReadOptions, read_samples
+from ganaudit.data.reference import Reference
+from ganaudit.data.samples import Samples
+from ganaudit.document.errors import ConfigError, nearest
+from ganaudit.training.config import TrainConfig
+
+__all__ = ["opened"]
+
+_RULE = "one source; {share:.0%} of it, by sha256('ganaudit-held-out/i') of row numbers i, is not trained on"
+
+
+def opened(
+    config: TrainConfig, built_in: Sequence[str], loader: Callable[[str], Callable[..., Reference]]
+) -> Reference:
+    """Return the data as a reference whose train split is trained on.
+
+    Raises ConfigError when nothing has this name or labels do not fit, SourceError for samples that cannot be read.
+    """
+    if config.data in built_in:
+        return loader(config.data)(scale=config.scale)
+    path = Path(config.data).expanduser()
+    if not path.exists():
+        raise ConfigError(
+            f"data {config.data!r}: neither a built-in set nor a path that is there; {nearest(config.data, built_in)}"
+        )
+    samples = read_samples(path, ReadOptions(resize=config.reading.resize))
+    if config.reading.labels is not None:
+        samples = _labelled(samples, path, config.reading.labels)
+    return _split(samples, config.reading.held_out)
+
+
+def _labelled(samples: Samples, path: Path, table: Path) -> Samples:
+    """Return samples with the labels that a CSV file gives their files."""
+    names = _files(path)
+    try:
+        with table.open(encoding="utf-8", newline="") as file:
+            rows = {row["file"]: row["label"] for row in csv.DictReader(file)}
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ConfigError(f"reading.labels {table}: cannot be read: {error}") from None
+    except KeyError:
+        raise ConfigError(f"reading.labels {table}: needs the columns file and label") from None
+    lacking = [name for name in names if name not in rows]
+    if lacking or len(names) != len(samples):
+        raise ConfigError(
+            f"reading.labels {table}: {len(lacking)} of {len(names)} files have no label, such as "
+            f"{', '.join(lacking[:3])}; give each file below {path} a row"
+        )
+    classes = tuple(sorted({rows[name] for name in names}))
+    labels = np.array([classes.index(rows[name]) for name in names], dtype=np.int64)
+    return replace(samples, labels=labels, classes=classes)
+
+
+def _files(path: Path) -> list[str]:
+    if not path.is_dir():
+        raise ConfigError(f"reading.labels: is for folders of files; {path} is none")
+    return sorted(p.relative_to(path).as_posix() for p in path.rglob("*") if p.is_file() and not p.name.startswith("."))
+
+
+def _split(samples: Samples, held_out: float) -> Reference:
+    order = sorted(range(len(samples)), key=lambda row: hashlib.sha256(f"ganaudit-held-out/{row}".encode()).digest())
+    count = round(held_out * len(samples))
+    parts = {"calibration": sorted(order[:count]), "train": sorted(order[count:])}
+    splits = {
+        name: samples.take(np.array(rows, dtype=np.int64), f"{samples.name}/{name}")
+        for name, rows in parts.items()
+        if rows
+    }
+    seen = {"train": "seen", "calibration": "unseen"}
+    return Reference.of(
+        samples.name,
+        samples.form,
+        splits,
+        seen={name: seen[name] for name in splits},  # type: ignore[misc]
+        rule=_RULE.format(share=held_out),
+    )
