@@ -20,6 +20,7 @@ WORKS = {
     "neighbours": ("benchmarks.neighbours", "neighbours"),
     "end-to-end": ("benchmarks.end_to_end", "end_to_end"),
     "growth": ("benchmarks.growth", "growth"),
+    "training": ("benchmarks.training", "training"),
 }
 
 

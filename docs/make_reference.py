@@ -96,13 +96,15 @@ _SPOKEN = {
         "generator": "The `[generator]` table.",
         "discriminator": "The `[discriminator]` table.",
         "objective": "The losses of both networks.",
-        "penalty": "The `[penalty]` table.",
+        "reading": "The `[reading]` table.",
+        "regularisers": "The `[regularisers]` table.",
         "augmentation": "The `[augmentation]` table.",
+        "audit": "The `[audit]` table.",
         "optimiser": "The `[optimiser]` table.",
         "average": "The `[average]` table.",
     },
     "NetworkConfig": {"network": "One of the [networks](networks.md).", "options": "Its options."},
-    "PenaltyConfig": {"r1": "Coefficient at reals.", "r2": "Coefficient at generated samples."},
+    "AuditConfig": {"samples": "Generated samples of one audit."},
     "OptimiserConfig": {"rate": "The learning rate.", "beta1": "Adam's first decay.", "beta2": "Adam's second decay."},
 }
 
@@ -249,8 +251,16 @@ def _networks() -> str:
         ]
         parts += [f"## {name}", _prose(" ".join((inspect.getdoc(kind) or "").split())),
                   _table(["option", "default"], options)]  # fmt: skip
+    rows = [
+        [f"`{row.network}`", f"{row.channels} x {row.size}" + (f" x {row.size}" if row.kind == "image" else ""),
+         f"{row.cost.parameters:,}", f"{row.cost.flops / 1e6:,.1f}"]
+        for row in importlib.import_module("ganaudit.training.networks.cost").table()
+    ]  # fmt: skip
     return _page("Networks", "What `generator.network` and `discriminator.network` in [train.toml](train-toml.md) can "
-                 "name. `size`, `channels` and `latent` come from the data and the configuration.", *parts)  # fmt: skip
+                 "name. `size`, `channels`, `latent`, `classes` and `outputs` come from the data and the configuration.",
+                 "## Cost", "With default options and 64 latents; operations (millions) are matrix products and "
+                 "convolutions of one sample's forward pass, a multiplication and an addition being two.",
+                 _table(["network", "sample", "parameters", "million operations"], rows), *parts)  # fmt: skip
 
 
 def _inputs() -> str:

@@ -10,7 +10,7 @@ from ganaudit.data.reference import Reference
 from ganaudit.data.statistics import FeatureStatistics
 from ganaudit.document.errors import ConfigError, SourceError
 from ganaudit.features.choice import Choice, choose_extractor
-from ganaudit.features.extractor import Extractor, ExtractorOptions
+from ganaudit.features.extractor import Extractor, ExtractorOptions, check_takes
 from ganaudit.features.inception_v3 import weights_at_hand
 from ganaudit.features.preprocessing import Preprocessing
 from ganaudit.protocol import DEFAULT, Protocol, protocol
@@ -33,6 +33,7 @@ def chosen(plan: AuditPlan, followed: Protocol, subject: Subject, reference: Ref
         kinds["subject"] = subject.samples.kind == "features"
     if len(set(kinds.values())) > 1:
         raise SourceError(f"subject and reference: one holds features, the other images ({kinds})")
+    _check_rates(subject, reference)
     asked = plan.extractor.id or followed.extractor
     # The cache is only asked where the answer matters: a wrong file in it is an error, and nobody else's.
     needs_rule = asked is None and reference.extractor is None and not any(kinds.values())
@@ -52,6 +53,7 @@ def chosen(plan: AuditPlan, followed: Protocol, subject: Subject, reference: Ref
         has_weights=weights is not None,
     )
     build = registry.find("extractors", choice.id)
+    check_takes(build, choice.id, shape)
     extractor: Extractor = build(extractor_options(plan, followed, shape))
     found = getattr(extractor, "precision", "fp32")
     if found != plan.precision and choice.id != "identity":
@@ -61,8 +63,22 @@ def chosen(plan: AuditPlan, followed: Protocol, subject: Subject, reference: Ref
     return choice, extractor
 
 
-def handed_over(extractor: Extractor, plan: AuditPlan, followed: Protocol) -> Choice:
-    """Return the choice of an extractor that was handed over; raises ConfigError for what is none or does not fit."""
+def _check_rates(subject: Subject, reference: Reference) -> None:
+    """Raise SourceError when the sounds of both sides were recorded at different rates."""
+    fake = subject.samples.rate if subject.samples is not None else None
+    for name, samples in reference.splits.items():
+        if None not in (fake, samples.rate) and fake != samples.rate:
+            raise SourceError(
+                f"subject and reference: the subject's sounds have {fake} values a second, the reference's {name} "
+                f"{samples.rate}; resample one side"
+            )
+
+
+def handed_over(extractor: Extractor, plan: AuditPlan, followed: Protocol, shape: tuple[int, ...] = ()) -> Choice:
+    """Return the choice of an extractor that was handed over.
+
+    Raises ConfigError for what is none or does not fit, ExtractorError when it takes another kind than ``shape``.
+    """
     lacking = [name for name in ("id", "digest", "dimensions", "classes", "preprocessing", "caution", "extract")
                if not hasattr(extractor, name)]  # fmt: skip
     if lacking:
@@ -75,6 +91,7 @@ def handed_over(extractor: Extractor, plan: AuditPlan, followed: Protocol) -> Ch
             f"extractor {extractor.id}: was handed over as it is; protocol {plan.protocol!r} and precision "
             f"{plan.precision!r} cannot be applied to it"
         )
+    check_takes(extractor, extractor.id, shape)
     return Choice(extractor.id, "handed over in this process")
 
 

@@ -11,8 +11,10 @@ from PIL import Image
 from torch import Tensor
 
 from ganaudit.auditing.setting import Setting
+from ganaudit.auditing.sounds import pictures, played, rate_words
 from ganaudit.document.model import Gallery, GalleryItem
 from ganaudit.document.spec import Exhibit
+from ganaudit.evidence.handing import shown as as_shown
 from ganaudit.evidence.null import rows
 
 __all__ = ["exhibited", "galleries"]
@@ -21,7 +23,10 @@ _SHOWN = 64
 
 
 def galleries(setting: Setting) -> tuple[list[Gallery], dict[str, bytes]]:
-    """Return the galleries of generated and real samples, and the PNG files they name; none for feature arrays."""
+    """Return the galleries of generated and real samples, and their files; none for feature arrays.
+
+    Files are PNG. Waveforms are shown by a picture of each, with a WAV file of the same name beside it.
+    """
     evidence = setting.evidence
     if evidence.holds_features:
         return [], {}
@@ -29,7 +34,9 @@ def galleries(setting: Setting) -> tuple[list[Gallery], dict[str, bytes]]:
     fake_rule = f"the first {count} samples of seed {evidence.plan.seed}, in order; none was chosen or left out"
     if setting.subject.samples is not None:
         fake_rule = f"the first {count} of the audited samples in their fixed order; none was chosen or left out"
-    fake, fake_files = _gallery("fake", "Generated", fake_rule, evidence.fake_images(list(range(count))), range(count))
+    rates = _rates(setting)
+    made = evidence.fake_shown(list(range(count)))
+    fake, fake_files = _gallery("fake", "Generated", fake_rule, made, range(count), rate=rates["fake"])
     if setting.reference.statistics is not None:
         return [fake], fake_files
     real = setting.reference.split(evidence.plan.against)
@@ -38,12 +45,12 @@ def galleries(setting: Setting) -> tuple[list[Gallery], dict[str, bytes]]:
     real_rule = f"{len(picked)} of {len(real)} {evidence.plan.against} reals, drawn by seed {evidence.plan.seed}"
     labels = real.labels
     captions = [real.classes[labels[i]] if labels is not None and real.classes else "" for i in picked]
-    shown, real_files = _gallery("real", "Real", real_rule, real.images(picked), picked, captions)
+    shown, real_files = _gallery("real", "Real", real_rule, as_shown(real, picked), picked, captions, rates["real"])
     return [fake, shown], {**fake_files, **real_files}
 
 
 def exhibited(setting: Setting, exhibits: Sequence[Exhibit]) -> tuple[list[Gallery], dict[str, bytes]]:
-    """Return the galleries that an evaluator asked for, and their PNG files; none for feature arrays."""
+    """Return the galleries that an evaluator asked for, and their files; none for feature arrays."""
     evidence = setting.evidence
     shown: list[Gallery] = []
     files: dict[str, bytes] = {}
@@ -52,19 +59,41 @@ def exhibited(setting: Setting, exhibits: Sequence[Exhibit]) -> tuple[list[Galle
             continue
         indices = [int(i) for i in exhibit.indices]
         if exhibit.side == "fake":
-            images = evidence.fake_images(indices)
+            samples = evidence.fake_shown(indices)
         else:
-            images = setting.reference.split(evidence.plan.against).images(indices)
-        gallery, made = _gallery(exhibit.side, exhibit.title, exhibit.rule, images, indices, exhibit.captions)
+            samples = as_shown(setting.reference.split(evidence.plan.against), indices)
+        rate = _rates(setting)[exhibit.side]
+        gallery, made = _gallery(exhibit.side, exhibit.title, exhibit.rule, samples, indices, exhibit.captions, rate)
         shown.append(gallery)
         files.update(made)
     return shown, files
 
 
+def _rates(setting: Setting) -> dict[str, int | None]:
+    """Return the rate of the sounds of each side; a generator does not tell it, and is taken to be at the reals'."""
+    real = None
+    if setting.reference.statistics is None:
+        real = setting.reference.split(setting.evidence.plan.against).rate
+    fake = setting.subject.samples.rate if setting.subject.samples is not None else None
+    return {"real": real, "fake": fake or real}
+
+
 def _gallery(
-    side: str, title: str, rule: str, images: Tensor, indices: Sequence[int], captions: Sequence[str] = ()
+    side: str,
+    title: str,
+    rule: str,
+    samples: Tensor,
+    indices: Sequence[int],
+    captions: Sequence[str] = (),
+    rate: int | None = None,
 ) -> tuple[Gallery, dict[str, bytes]]:
-    items, files = [], {}
+    items, files, images = [], {}, samples
+    if samples.ndim == 3:
+        images = pictures(samples)
+        sounds = played(samples, rate)
+        files = {f"samples/{side}-{index:06d}.wav": sound for index, sound in zip(indices, sounds, strict=False)}
+        each = "each is" if len(sounds) == len(indices) else f"the first {len(sounds)} are"
+        rule = f"{rule}; {each} {rate_words(rate)}"
     for position, index in enumerate(indices):
         name = f"samples/{side}-{index:06d}.png"
         files[name] = png(images[position])

@@ -1,4 +1,4 @@
-"""Writes samples of a subject as images, as one grid, or as arrays."""
+"""Writes samples of a subject as images or audio, as one grid, or as arrays."""
 
 from __future__ import annotations
 
@@ -15,11 +15,13 @@ from torch import Tensor
 
 from ganaudit.auditing.gallery import png
 from ganaudit.auditing.setting import open_subject
+from ganaudit.auditing.sounds import pictures
 from ganaudit.config import AuditPlan
+from ganaudit.data.audio import RATE, wav
 from ganaudit.document.errors import SubjectError
 from ganaudit.document.files import write_atomically
+from ganaudit.evidence.handing import handed
 from ganaudit.features.engine import BLOCK, in_blocks
-from ganaudit.numerics.quantise import to_uint8
 from ganaudit.progress import Progress
 from ganaudit.subjects.subject import Subject
 
@@ -33,6 +35,7 @@ _CELL = 64
 def write_samples(plan: AuditPlan, count: int, out: Path, progress: Progress) -> dict[str, Any]:
     """Write ``count`` samples to a folder (PNG and manifest.json), an ``.npz`` or a ``.png`` grid; return the manifest.
 
+    Audio goes into the folder as WAV of 16 bits at 16,000 values a second, into the grid as a picture of each.
     Raises SubjectError for a subject without a generator.
     """
     subject = open_subject(plan, progress)
@@ -46,25 +49,34 @@ def write_samples(plan: AuditPlan, count: int, out: Path, progress: Progress) ->
         "samples": count,
         "range": [subject.sample.low, subject.sample.high],
     }
-    images = to_uint8(arrays["samples"], subject.sample.low, subject.sample.high)
+    shown = handed(arrays["samples"], subject.sample.low, subject.sample.high, "round")
+    is_audio = shown.ndim == 3
     if out.suffix == ".npz":
         buffer = io.BytesIO()
         np.savez(buffer, **{name: tensor.numpy() for name, tensor in arrays.items()})  # type: ignore[arg-type]
         write_atomically(out, buffer.getvalue())
     elif out.suffix == ".png":
-        write_atomically(out, grid(images))
+        write_atomically(out, grid(pictures(shown) if is_audio else shown))
     else:
-        files = []
-        for i, image in enumerate(images):
-            content = png(image)
-            write_atomically(out / f"{i:06d}.png", content)
-            files.append({"file": f"{i:06d}.png", "index": i, "sha256": hashlib.sha256(content).hexdigest()})
-        kept = {file["file"] for file in files}
-        for path in out.glob("[0-9]" * 6 + ".png"):
-            if path.name not in kept:
-                path.unlink()  # of an earlier, longer draw: it would count as a sample of this one
-        write_atomically(out / "manifest.json", (json.dumps({**manifest, "files": files}, indent=2) + "\n").encode())
+        _write_folder(out, shown, manifest)
     return {**manifest, "out": str(out)}
+
+
+def _write_folder(out: Path, shown: Tensor, manifest: dict[str, Any]) -> None:
+    is_audio = shown.ndim == 3
+    files = []
+    for i, one in enumerate(shown):
+        name = f"{i:06d}.wav" if is_audio else f"{i:06d}.png"
+        content = wav(one.numpy(), RATE) if is_audio else png(one)
+        write_atomically(out / name, content)
+        files.append({"file": name, "index": i, "sha256": hashlib.sha256(content).hexdigest()})
+    kept = {file["file"] for file in files}
+    for path in (*out.glob("[0-9]" * 6 + ".png"), *out.glob("[0-9]" * 6 + ".wav")):
+        if path.name not in kept:
+            path.unlink()  # of an earlier, longer draw: it would count as a sample of this one
+    rate = {"rate": RATE} if is_audio else {}
+    said = {**manifest, **rate, "files": files}
+    write_atomically(out / "manifest.json", (json.dumps(said, indent=2) + "\n").encode())
 
 
 def _draw(subject: Subject, count: int, seed: int, progress: Progress) -> dict[str, Tensor]:

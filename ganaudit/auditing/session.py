@@ -39,7 +39,7 @@ from ganaudit.subjects.subject import Subject
 
 __all__ = ["Audited", "audit", "run", "write"]
 
-_SAMPLE = re.compile(r"(fake|real)-\d{6,}\.png")
+_SAMPLE = re.compile(r"(fake|real)-\d{6,}\.(png|wav)")
 _SHIFT_TOLD = 0.005
 _LOG = logging.getLogger("ganaudit")
 
@@ -110,7 +110,7 @@ def run(
     """
     started, clock = datetime.now(UTC), time.perf_counter()
     setting = settle(plan, subject, reference, progress or Silent(), ranks, extractor)
-    until = grown(setting, _measured) if plan.until is not None else None
+    until = grown(setting, _measured, _why_not) if plan.until is not None else None
     setting = until.setting if until is not None else setting
     shown, files = galleries(setting)
     results, conventions = [], {}
@@ -152,9 +152,12 @@ def _measured(name: str, setting: Setting) -> list[Measurement]:
         return []
 
 
+def _why_not(name: str, setting: Setting) -> str | None:
+    return _unassessable(setting.evaluators[name].spec, setting)
+
+
 def _grown_warnings(plan: AuditPlan, until: Until | None) -> list[str]:
-    told = until.warning(plan.until) if until is not None and plan.until is not None else None
-    return [told] if told else []
+    return [until.warning(plan.until)] if until is not None and plan.until is not None else []
 
 
 def _shift_warnings(shift: PrecisionShift | None) -> list[str]:

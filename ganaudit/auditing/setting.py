@@ -26,7 +26,7 @@ from ganaudit.evidence.view import Evaluator
 from ganaudit.features.choice import Choice
 from ganaudit.features.extractor import Extractor
 from ganaudit.progress import Progress
-from ganaudit.protocol import Protocol, protocol
+from ganaudit.protocol import DEFAULT, Protocol, protocol
 from ganaudit.subjects.loading import LoadOptions, load_subject
 from ganaudit.subjects.subject import Subject
 
@@ -95,7 +95,7 @@ def settle(
     if extractor is None:
         choice, extractor = chosen(plan, followed, subject, reference)
     else:
-        choice = handed_over(extractor, plan, followed)
+        choice = handed_over(extractor, plan, followed, subject.sample.shape)
     known = reference.statistics
     warnings += statistics_warnings(plan, known, choice, extractor) if known is not None else []
     reals = len(reference.split(against)) if known is None else known.n or PROFILES[plan.profile]
@@ -117,8 +117,9 @@ def settle(
         ranks,
     )
     left_out = tuple(n for n in registry.names("evaluators") if n not in evaluators and n not in broken)
-    if choice.is_fallback:
+    if extractor.caution:
         warnings.append(f"features come from {choice.id}: {extractor.caution}")
+    warnings += _size_warnings(plan, subject, reference, samples, extractor)
     return Setting(
         plan=plan,
         subject=subject,
@@ -200,7 +201,7 @@ def open_reference(plan: AuditPlan, subject: Subject | None, progress: Progress)
         return registry.find("datasets", name) if name in named else None
 
     shape = subject.sample.shape if subject is not None else ()
-    size = (shape[1], shape[2]) if len(shape) == 3 else None
+    size = (shape[-2], shape[-1]) if len(shape) in (2, 3) else None
     return load_reference(
         spec if isinstance(spec, str) else {str(k): v for k, v in spec.items()},
         _read_options(plan),
@@ -251,6 +252,31 @@ def _reference_warnings(reference: Reference, against: str) -> list[str]:
     if skipped:
         names = [name for samples in reference.splits.values() for name in samples.unreadable]
         warnings.append(f"{skipped} unreadable files of the reference were left out: {', '.join(names[:5])}")
+    return warnings
+
+
+def _size_warnings(
+    plan: AuditPlan, subject: Subject, reference: Reference, samples: int, extractor: Extractor
+) -> list[str]:
+    """Return what weakens numbers for reasons that lie in the samples as such."""
+    warnings = []
+    if plan.resize is not None and plan.protocol != DEFAULT:
+        width, height = plan.resize
+        warnings.append(
+            f"every image was resized to {width}x{height} before the protocol {plan.protocol} resized it again: "
+            "published numbers know one resize only"
+        )
+    if reference.statistics is None:
+        against = plan.against or reference.default_against()
+        real = reference.split(against)
+        if subject.samples is not None and subject.samples.digest == real.digest:
+            warnings.append(f"the subject's samples are the {against} reals themselves, value for value")
+        fewest = min(samples, len(real))
+        if fewest < extractor.dimensions:
+            warnings.append(
+                f"{fewest} samples in {extractor.dimensions} dimensions: fewer than one for each, so fd is mostly "
+                "bias; kd and the numbers from neighbours bear it better"
+            )
     return warnings
 
 

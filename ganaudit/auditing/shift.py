@@ -16,13 +16,15 @@ __all__ = ["measured_shift"]
 
 _EACH = 500
 _SHARE = 8
+_LEAST = 50
 
 
 def measured_shift(setting: Setting) -> PrecisionShift | None:
     """Return the shift of features and of the Fréchet distance, or None for an audit in fp32.
 
-    On 500 samples of each side, 1,000 in all; on an eighth of them where a side has fewer than 4,000, so that measuring
-    the shift does not cost what the precision saves. The first generated ones, and reals drawn by the seed.
+    On 500 samples of each side, 1,000 in all; on an eighth of them where a side has fewer than 4,000, though not on
+    fewer than 50, so that measuring the shift does not cost what the precision saves. The first generated ones, and
+    reals drawn by the seed.
     """
     plan = setting.plan
     if plan.precision == "fp32" or setting.evidence.extractor.id == "identity":
@@ -30,7 +32,7 @@ def measured_shift(setting: Setting) -> PrecisionShift | None:
     evidence = setting.evidence
     real = setting.reference.split(evidence.plan.against)
     smaller = min(len(real), evidence.plan.samples)
-    count = min(smaller, max(2, min(_EACH, smaller // _SHARE)))
+    count = min(smaller, max(_LEAST, min(_EACH, smaller // _SHARE)))
     picked = rows(len(real), count, plan.seed, "shift")
     build = registry.find("extractors", evidence.extractor.id)
     exact = build(extractor_options(plan, setting.protocol, real.shape, "fp32"))

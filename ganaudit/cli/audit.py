@@ -142,6 +142,12 @@ def _told(
     if console.as_json:
         console.data(document.model_dump(mode="json", by_alias=True))
     summary_table(console, document)
+    shift = document.extractor.shift
+    if shift is not None:
+        console.text(
+            f"{document.extractor.precision}: on {shift.samples} + {shift.samples} samples fd is {shift.fd:.5g}, "
+            f"in fp32 {shift.fd_fp32:.5g}: a shift of {100 * shift.relative:+.3f} %"
+        )
     if judgement is not None:
         verdict_table(console, judgement)
     console.last(code, words)

@@ -1,4 +1,4 @@
-"""Images in a zip archive, read in place: nothing is extracted, so a member's name can lead nowhere.
+"""Images, or audio, in a zip archive, read in place: nothing is extracted, so a member's name can lead nowhere.
 
 The limits are checked on the archive's directory before a member is opened. A directory that lies gains nothing: no
 more bytes are read of a member than it declares, and its checksum must then fit.
@@ -14,8 +14,9 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from ganaudit.data.gallery import read_gallery
-from ganaudit.data.images import SUFFIXES, UnreadableImageError, is_image
+from ganaudit.data import audio, images
+from ganaudit.data.collection import is_sample, read_collection
+from ganaudit.data.files import UnreadableFileError
 from ganaudit.data.options import ReadOptions, printable
 from ganaudit.data.samples import Samples
 from ganaudit.data.storage import size_words
@@ -30,24 +31,24 @@ _RATIO_COUNTS_FROM = 16 * 2**20
 
 
 def read_archive(path: Path, options: ReadOptions, progress: Progress) -> Samples:
-    """Return every image of a .zip, sorted by name; other members are ignored.
+    """Return every image, or every sound, of a .zip, sorted by name; other members are ignored.
 
-    Raises SourceError as ``read_gallery`` does, for an archive without images, and for members that are encrypted,
+    Raises SourceError as ``read_collection`` does, for an archive without either, and for members that are encrypted,
     compressed in another way than deflate, too large or too many.
     """
     with open_archive(path) as archive:
         members = [member for member in archive.infolist() if not member.filename.endswith("/")]
-        images = [member for member in members if is_image(member.filename)]
-        options.check_count(path, len(images))
-        if not images:
+        samples = [member for member in members if is_sample(member.filename)]
+        options.check_count(path, len(samples))
+        if not samples:
             raise SourceError(
-                f"{path}: the archive holds no image files ({_suffixes(members)}); allowed are {', '.join(SUFFIXES)}; "
-                "arrays go in an .npz or .npy"
+                f"{path}: the archive holds no image files and no audio files ({_suffixes(members)}); allowed are "
+                f"{', '.join(images.SUFFIXES)} or {', '.join(audio.SUFFIXES)}; arrays go in an .npz or .npy"
             )
-        check_members(path, images, options)
-        _check_sizes(path, images, options)
-        images.sort(key=lambda member: (member.filename, member.header_offset))
-        return read_gallery(_Archive(path, archive, images), options, progress)
+        check_members(path, samples, options)
+        _check_sizes(path, samples, options)
+        samples.sort(key=lambda member: (member.filename, member.header_offset))
+        return read_collection(_Archive(path, archive, samples), options, progress)
 
 
 def open_archive(path: Path) -> zipfile.ZipFile:
@@ -83,7 +84,7 @@ def _check_sizes(path: Path, members: Sequence[zipfile.ZipInfo], options: ReadOp
     for member in members:
         if member.file_size > options.max_file_bytes:
             raise SourceError(
-                f"{path}: {printable(member.filename)} unpacks to {size_words(member.file_size)}; one image file may "
+                f"{path}: {printable(member.filename)} unpacks to {size_words(member.file_size)}; one file may "
                 f"have {size_words(options.max_file_bytes)}"
             )
 
@@ -110,8 +111,8 @@ class _Archive:
                 content = file.read(member.file_size + 1)
         except Exception as error:  # zipfile raises many kinds on damaged members: zlib's, struct's, its own
             reason = f"cannot be unpacked: {error}"
-            raise UnreadableImageError(f"{self.path}/{self.names[index]}", reason) from None
+            raise UnreadableFileError(f"{self.path}/{self.names[index]}", reason) from None
         if len(content) != member.file_size:
             reason = f"unpacks to {len(content)} bytes, the archive declares {member.file_size}"
-            raise UnreadableImageError(f"{self.path}/{self.names[index]}", reason)
+            raise UnreadableFileError(f"{self.path}/{self.names[index]}", reason)
         return io.BytesIO(content)

@@ -1,4 +1,4 @@
-"""Arrays of images or features in .npy and .npz files; never unpickled, and checked by header before loading."""
+"""Arrays of images, waveforms or features in .npy and .npz files; never unpickled, checked by header before loading."""
 
 from __future__ import annotations
 
@@ -120,6 +120,8 @@ def _choose(path: Path, members: dict[str, Member], options: ReadOptions) -> str
         if name in usable:
             return name
     others = [name for name in usable if name not in _NOT_SAMPLES]
+    # Two dimensions may be waveforms, but beside images they are rather something else.
+    others = [name for name in others if len(members[name].header.shape) > 2] or others
     if len(others) == 1:
         return others[0]
     listing = "; ".join(str(member.header) for member in members.values()) or "no arrays"

@@ -1,4 +1,4 @@
-"""Images in a folder and the folders below it."""
+"""Images, or audio, in a folder and the folders below it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from ganaudit.data.gallery import read_gallery
-from ganaudit.data.images import SUFFIXES, UnreadableImageError, is_image
+from ganaudit.data import audio, images
+from ganaudit.data.collection import is_sample, read_collection
+from ganaudit.data.files import UnreadableFileError
 from ganaudit.data.options import ReadOptions, printable
 from ganaudit.data.samples import Samples
 from ganaudit.document.errors import SourceError
@@ -18,9 +19,9 @@ __all__ = ["read_folder"]
 
 
 def read_folder(path: Path, options: ReadOptions, progress: Progress) -> Samples:
-    """Return every image below ``path``, sorted by its relative path; other files are ignored.
+    """Return every image, or every sound, below ``path``, sorted by its relative path; other files are ignored.
 
-    Raises SourceError as ``read_gallery`` does, and for a folder without images.
+    Raises SourceError as ``read_collection`` does, and for a folder without either.
     """
     found: list[str] = []
     for name in _walk(path):
@@ -28,9 +29,10 @@ def read_folder(path: Path, options: ReadOptions, progress: Progress) -> Samples
         options.check_count(path, len(found))
     if not found:
         raise SourceError(
-            f"{path}: the folder holds no image files, nor do the folders below it; allowed are {', '.join(SUFFIXES)}"
+            f"{path}: the folder holds no image files and no audio files, nor do the folders below it; allowed are "
+            f"{', '.join(images.SUFFIXES)} or {', '.join(audio.SUFFIXES)}"
         )
-    return read_gallery(_Folder(path, sorted(found)), options, progress)
+    return read_collection(_Folder(path, sorted(found)), options, progress)
 
 
 class _Folder:
@@ -45,15 +47,15 @@ class _Folder:
         file = self.path / self._relative[index]
         name = f"{self.path}/{self.names[index]}"
         if not file.is_file():  # to open a pipe would wait for ever
-            raise UnreadableImageError(name, "is a broken link or no regular file")
+            raise UnreadableFileError(name, "is a broken link or no regular file")
         try:
             return file.open("rb")
         except OSError as error:
-            raise UnreadableImageError(name, f"cannot be opened: {error.strerror or error}") from None
+            raise UnreadableFileError(name, f"cannot be opened: {error.strerror or error}") from None
 
 
 def _walk(root: Path) -> Iterator[str]:
-    """Yield the relative POSIX paths of image files; links are followed, and no folder is entered twice."""
+    """Yield the relative POSIX paths of sample files; links are followed, and no folder is entered twice."""
     seen: set[str] = set()
     for folder, below, names in os.walk(root, followlinks=True):
         below.sort()
@@ -65,5 +67,5 @@ def _walk(root: Path) -> Iterator[str]:
         base = Path(folder).relative_to(root)
         for name in names:
             relative = (base / name).as_posix()
-            if is_image(relative):
+            if is_sample(relative):
                 yield relative

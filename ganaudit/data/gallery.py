@@ -7,55 +7,28 @@ import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from pathlib import Path
-from typing import IO, Generic, Protocol, TypeVar
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from ganaudit.data.images import ImageHeader, UnreadableImageError, decode, read_header
+from ganaudit.data.files import FileSet, UnreadableFileError, classes_of_folders, named, readable
+from ganaudit.data.images import ImageHeader, decode, read_header
 from ganaudit.data.options import ReadOptions
 from ganaudit.data.samples import Samples
 from ganaudit.data.storage import allocate
 from ganaudit.document.errors import SourceError
 from ganaudit.progress import Progress
 
-__all__ = ["ImageFiles", "read_gallery"]
+__all__ = ["read_gallery"]
 
 _WINDOW_BYTES = 256 * 2**20
 _WINDOW_FILES = 512
 _RUN = 16
 
 T = TypeVar("T")
-R = TypeVar("R")
-
-
-class ImageFiles(Protocol):
-    """A place that holds image files in a fixed order."""
-
-    @property
-    def path(self) -> Path:
-        """Where the files lie."""
-
-    @property
-    def form(self) -> str:
-        """Kind of place: ``folder`` or ``zip``."""
-
-    @property
-    def names(self) -> Sequence[str]:
-        """Relative POSIX paths in the order of the samples, safe to print."""
-
-    def open(self, index: int) -> IO[bytes]:
-        """Return the bytes of one file; called from several threads. Raises UnreadableImageError."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Read(Generic[T]):
-    """What came of one file."""
-
-    index: int
-    value: T | UnreadableImageError
+_Read: TypeAlias = tuple[int, T | UnreadableFileError]
+"""What came of one file."""
 
 
 class _Workers:
@@ -69,9 +42,9 @@ class _Workers:
 
         def attempt(index: int) -> _Read[T]:
             try:
-                return _Read(index, work(index))
-            except UnreadableImageError as error:
-                return _Read(index, error)
+                return index, work(index)
+            except UnreadableFileError as error:
+                return index, error
 
         def attempt_run(run: Sequence[int]) -> list[_Read[T]]:
             return [attempt(index) for index in run]
@@ -84,14 +57,14 @@ class _Workers:
                 yield from results
 
 
-def read_gallery(files: ImageFiles, options: ReadOptions, progress: Progress) -> Samples:
+def read_gallery(files: FileSet, options: ReadOptions, progress: Progress) -> Samples:
     """Return all images as one uint8 array in the order of ``files.names``, labelled by their first folder.
 
     Raises SourceError for an empty place, an unreadable image (unless they are skipped), images of different shapes
     (unless they are resized), pixels that need a decision, and too much of anything.
     """
     assert files.names, "an empty place is refused by its own reader, which knows what else it holds"
-    skipped: dict[int, UnreadableImageError] = {}
+    skipped: dict[int, UnreadableFileError] = {}
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow warns of odd metadata, and of sizes that max_pixels decides about
         workers = _Workers(pool)
@@ -99,7 +72,7 @@ def read_gallery(files: ImageFiles, options: ReadOptions, progress: Progress) ->
         target = _target(files, headers, options)
         options.check_total(files.path, len(headers) * math.prod(target.shape), f"{len(headers)} images of {target}")
         array, kept = _decode(files, sorted(headers), target, options, workers, progress, skipped)
-    labels, classes = _labels(files.names, kept)
+    labels, classes = classes_of_folders(files.names, kept)
     return Samples.of(
         array,
         "images",
@@ -113,45 +86,45 @@ def read_gallery(files: ImageFiles, options: ReadOptions, progress: Progress) ->
 
 
 def _scan(
-    files: ImageFiles,
+    files: FileSet,
     options: ReadOptions,
     workers: _Workers,
     progress: Progress,
-    skipped: dict[int, UnreadableImageError],
+    skipped: dict[int, UnreadableFileError],
 ) -> dict[int, ImageHeader]:
     """Return the headers of the readable images by index; the others go to ``skipped`` or are raised."""
 
     def header(index: int) -> ImageHeader:
         with files.open(index) as file:
-            return read_header(file, _named(files, index), options.max_pixels)
+            return read_header(file, named(files, index), options.max_pixels)
 
     total = len(files.names)
     with progress.task(f"headers of {files.path.name}", total, "images") as task:
         results = _stepping(workers.map(header, range(total), _WINDOW_FILES), task.advance)
-        return dict(_kept(files, results, options, skipped))
+        return dict(readable(files, results, options, skipped))
 
 
 def _decode(
-    files: ImageFiles,
+    files: FileSet,
     indices: Sequence[int],
     target: ImageHeader,
     options: ReadOptions,
     workers: _Workers,
     progress: Progress,
-    skipped: dict[int, UnreadableImageError],
+    skipped: dict[int, UnreadableFileError],
 ) -> tuple[npt.NDArray[np.uint8], list[int]]:
     """Return the pixels of the images that could be decoded, and their indices."""
 
     def pixels(index: int) -> npt.NDArray[np.uint8]:
         with files.open(index) as file:
-            return decode(file, _named(files, index), target, options.resize is not None, options.max_pixels)
+            return decode(file, named(files, index), target, options.resize is not None, options.max_pixels)
 
     array = allocate((len(indices), *target.shape), np.uint8)
     window = max(1, min(_WINDOW_FILES, _WINDOW_BYTES // math.prod(target.shape)))
     kept: list[int] = []
     with progress.task(f"reading {files.path.name}", len(indices), "images") as task:
         results = _stepping(workers.map(pixels, indices, window), task.advance)
-        for index, image in _kept(files, results, options, skipped):
+        for index, image in readable(files, results, options, skipped):
             array[len(kept)] = image
             kept.append(index)
     return array[: len(kept)], kept
@@ -163,26 +136,7 @@ def _stepping(results: Iterator[_Read[T]], advance: Callable[[int], None]) -> It
         yield result
 
 
-def _kept(
-    files: ImageFiles, results: Iterator[_Read[T]], options: ReadOptions, skipped: dict[int, UnreadableImageError]
-) -> Iterator[tuple[int, T]]:
-    """Yield what could be read; raises the first unreadable image unless they are to be skipped, or all are."""
-    for result in results:
-        if not isinstance(result.value, UnreadableImageError):
-            yield result.index, result.value
-        elif options.skip_unreadable:
-            skipped[result.index] = result.value
-        else:
-            raise result.value
-    if len(skipped) == len(files.names):
-        first = skipped[min(skipped)]
-        raise SourceError(
-            f"{files.path}: none of its {len(files.names)} image files can be read; the first is {first.name}: "
-            f"{first.reason}"
-        )
-
-
-def _target(files: ImageFiles, headers: dict[int, ImageHeader], options: ReadOptions) -> ImageHeader:
+def _target(files: FileSet, headers: dict[int, ImageHeader], options: ReadOptions) -> ImageHeader:
     """Return what every image becomes; raises SourceError when they differ and none was asked for."""
     channels = max(header.channels for header in headers.values())
     if options.resize is not None:
@@ -198,23 +152,3 @@ def _target(files: ImageFiles, headers: dict[int, ImageHeader], options: ReadOpt
             "with antialiased bicubic and bring mixed grey/colour images to RGB"
         )
     return first
-
-
-def _labels(names: Sequence[str], kept: Sequence[int]) -> tuple[npt.NDArray[np.int64] | None, tuple[str, ...]]:
-    """Return class numbers and names from the first folder of every path; none when a file lies outside a folder."""
-    folders = [_first_folder(names[index]) for index in kept]
-    if "" in folders:
-        return None, ()
-    classes = tuple(sorted(set(folders)))
-    numbers = {name: number for number, name in enumerate(classes)}
-    return np.array([numbers[folder] for folder in folders], dtype=np.int64), classes
-
-
-def _first_folder(name: str) -> str:
-    # Names in an archive may be odd: "/a.png", "./a.png" and "../a.png" lie in no folder that could be a class.
-    parts = [part for part in name.split("/") if part not in {"", ".", ".."}]
-    return parts[0] if len(parts) > 1 else ""
-
-
-def _named(files: ImageFiles, index: int) -> str:
-    return f"{files.path}/{files.names[index]}"

@@ -15,9 +15,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
+from ganaudit.data.files import UnreadableFileError, is_hidden
 from ganaudit.document.errors import SourceError
 
-__all__ = ["SUFFIXES", "ImageHeader", "UnreadableImageError", "decode", "is_image", "read_header", "resized"]
+__all__ = ["SUFFIXES", "ImageHeader", "decode", "is_image", "read_header", "resized"]
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
 
@@ -25,15 +26,6 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
 _FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP")
 _CHANNELS = {"1": 1, "L": 1, "LA": 1, "P": 3, "PA": 3, "RGB": 3, "RGBA": 3}
 _WIDE = {"I": "32-bit integers", "F": "32-bit floats"}
-
-
-class UnreadableImageError(SourceError):
-    """An image that cannot be decoded within the limits; ``reason`` says why."""
-
-    def __init__(self, name: str, reason: str) -> None:
-        self.name = name
-        self.reason = reason
-        super().__init__(f"{name}: {reason}; mend or remove it, or leave such images out with --skip-unreadable")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +48,13 @@ class ImageHeader:
 
 def is_image(name: str) -> bool:
     """Return whether a relative path names an image by its suffix; hidden and macOS companion files do not count."""
-    path = PurePosixPath(name)
-    hidden = any((part.startswith(".") and part not in {".", ".."}) or part == "__MACOSX" for part in path.parts)
-    return path.suffix.lower() in SUFFIXES and not hidden
+    return PurePosixPath(name).suffix.lower() in SUFFIXES and not is_hidden(name)
 
 
 def read_header(file: IO[bytes], name: str, max_pixels: int) -> ImageHeader:
     """Return what the header says, without decoding; checksums of a PNG are verified.
 
-    Raises UnreadableImageError, or SourceError for pixels that need a decision.
+    Raises UnreadableFileError, or SourceError for pixels that need a decision.
     """
     try:
         image = _open(file)
@@ -75,7 +65,7 @@ def read_header(file: IO[bytes], name: str, max_pixels: int) -> ImageHeader:
         if image.format == "PNG":
             image.verify()  # Pillow's decoder would not notice a missing end or a wrong checksum
     except Exception as error:  # hostile bytes make Pillow raise nearly anything
-        raise UnreadableImageError(name, _reason(error, max_pixels)) from None
+        raise UnreadableFileError(name, _reason(error, max_pixels)) from None
     if refusal:
         raise SourceError(f"{name}: {refusal}")
     return ImageHeader(width, height, _CHANNELS[image.mode])
@@ -84,7 +74,7 @@ def read_header(file: IO[bytes], name: str, max_pixels: int) -> ImageHeader:
 def decode(file: IO[bytes], name: str, target: ImageHeader, resize: bool, max_pixels: int) -> npt.NDArray[np.uint8]:
     """Return the pixels, uint8 of ``target.shape``; with ``resize`` any other size is brought to it.
 
-    Raises UnreadableImageError, or SourceError for transparency.
+    Raises UnreadableFileError, or SourceError for transparency.
     """
     try:
         image = _open(file)
@@ -96,7 +86,7 @@ def decode(file: IO[bytes], name: str, target: ImageHeader, resize: bool, max_pi
             "(for instance over white), then audit those"
         ) from None
     except Exception as error:
-        raise UnreadableImageError(name, _reason(error, max_pixels)) from None
+        raise UnreadableFileError(name, _reason(error, max_pixels)) from None
     if target.channels == 3 and image.mode == "L":
         image = image.convert("RGB")
     if resize:
@@ -105,7 +95,7 @@ def decode(file: IO[bytes], name: str, target: ImageHeader, resize: bool, max_pi
     if pixels.ndim == 2:
         pixels = pixels[:, :, None]
     if pixels.shape != target.shape:
-        raise UnreadableImageError(
+        raise UnreadableFileError(
             name, "its size is not the one that its header declared; did it change while being read?"
         )
     return pixels

@@ -10,12 +10,21 @@ import numpy as np
 
 from ganaudit.data.options import ReadOptions, printable
 
-__all__ = ["LAYOUTS", "ArrayHeader", "layout_problem"]
+__all__ = ["AUDIO_CHANNELS", "LAYOUTS", "LEAST_LENGTH", "ArrayHeader", "layout_problem"]
 
 LAYOUTS = (
     "uint8 images (N, H, W, C) or (N, H, W) in 0..255, float images (N, C, H, W) in --range, with C 1 or 3; "
-    "float features (N, D) with --extractor identity"
+    "float waveforms (N, C, T) or (N, T) in --range, with C 1 or 2; float features (N, D) with --extractor identity"
 )
+
+AUDIO_CHANNELS = (1, 2)
+
+LEAST_LENGTH = 64
+"""Values of the shortest waveform: below it an array (N, C, T) is rather something else."""
+
+_LEAST_COLUMNS = 1024
+_ROWS = ("features", "logits", "embeddings")
+_FLOATS = (np.dtype(np.float16), np.dtype(np.float32), np.dtype(np.float64))
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +53,29 @@ def layout_problem(header: ArrayHeader, options: ReadOptions) -> str | None:
         return _feature_problem(header)
     if 0 in header.shape:
         return "holds no values; at least one row is needed"
-    if len(header.shape) == 2:
+    if len(header.shape) == 2 or (len(header.shape) == 3 and header.dtype in _FLOATS):
+        return _audio_problem(header)
+    return _image_problem(header) or _pixel_problem(header, options)
+
+
+def _audio_problem(header: ArrayHeader) -> str | None:
+    """Judge an array of two dimensions, or of three and floats, as waveforms."""
+    shape = header.shape
+    if len(shape) == 3:
+        if shape[1] in AUDIO_CHANNELS and shape[2] >= LEAST_LENGTH:
+            return None
+        return (
+            f"three dimensions of floats are waveforms (N, C, T), with C 1 or 2 and T at least {LEAST_LENGTH}; grey "
+            f"float images are (N, 1, H, W); allowed: {LAYOUTS}; convert the array"
+        )
+    # Rows of features would pass for short waveforms, and every number would be wrong without a word.
+    if header.dtype not in _FLOATS or shape[1] < _LEAST_COLUMNS or header.name in _ROWS:
         return (
             "two dimensions are feature rows (N, D), not images; use --extractor identity to take them as they stand; "
+            f"waveforms (N, T) are floats of {_LEAST_COLUMNS} values or more, shorter ones are written as (N, 1, T); "
             f"allowed: {LAYOUTS}"
         )
-    return _image_problem(header) or _pixel_problem(header, options)
+    return None
 
 
 def _feature_problem(header: ArrayHeader) -> str | None:
@@ -76,7 +102,7 @@ def _image_problem(header: ArrayHeader) -> str | None:
                 "this looks like (N, C, H, W), but uint8 images are expected as (N, H, W, C): transpose them, for "
                 "instance by images.transpose(0, 2, 3, 1)"
             )
-    elif dtype in (np.float16, np.float32, np.float64):
+    elif dtype in _FLOATS:
         if len(shape) == 4 and shape[1] in (1, 3):
             return None
         if len(shape) == 4 and shape[3] in (1, 3):

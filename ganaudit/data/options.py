@@ -27,7 +27,7 @@ class ReadOptions:
     max_files: int = 2_000_000
     max_total_bytes: int = 64 * 2**30
     max_file_bytes: int = 2**30
-    """How large one encoded image may be."""
+    """How large one encoded image or sound may be."""
 
     def __post_init__(self) -> None:
         low, high = self.value_range

@@ -1,4 +1,4 @@
-"""The values of an array that was read: checked, resized, and made into samples."""
+"""The values of an array that was read: checked, resized where they are images, and made into samples."""
 
 from __future__ import annotations
 
@@ -42,7 +42,10 @@ def as_samples(
             images = _resize_images(images, path, options)
             task.advance(len(array))
             return Samples.of(images, "images", path.name, form, labels=labels, classes=classes)
-        floats = _resize_floats(_floats(array, path, options.value_range), path, options)
+        if array.ndim < 4:
+            floats = _waveforms(array, path, options)
+        else:
+            floats = _resize_floats(_floats(array, path, options.value_range), path, options)
         task.advance(len(array))
         span = options.value_range
         return Samples.of(floats, "floats", path.name, form, labels=labels, classes=classes, value_range=span)
@@ -56,7 +59,17 @@ def _features(array: npt.NDArray[Any], path: Path) -> npt.NDArray[Any]:
     return np.ascontiguousarray(array, dtype=wanted)
 
 
-def _floats(array: npt.NDArray[Any], path: Path, value_range: tuple[float, float]) -> npt.NDArray[np.float32]:
+def _waveforms(array: npt.NDArray[Any], path: Path, options: ReadOptions) -> npt.NDArray[np.float32]:
+    if options.resize is not None:
+        raise SourceError(f"{path}: --resize is for images, and {array.shape} are waveforms; leave it out")
+    hint = "; rows of features (N, D) are read with --extractor identity" if array.ndim == 2 else ""
+    floats = _floats(array, path, options.value_range, hint)
+    return floats if array.ndim == 3 else floats[:, None]
+
+
+def _floats(
+    array: npt.NDArray[Any], path: Path, value_range: tuple[float, float], hint: str = ""
+) -> npt.NDArray[np.float32]:
     _check_finite(array, path)
     low, high = value_range
     least, most = float(array.min()), float(array.max())
@@ -64,7 +77,7 @@ def _floats(array: npt.NDArray[Any], path: Path, value_range: tuple[float, float
     if least < low - slack or most > high + slack:
         raise SourceError(
             f"{path}: values were expected in {low:g}..{high:g}, found {least:g}..{most:g}; name the range that the "
-            f"generator uses, such as --range 0,1 or --range -1,1"
+            f"generator uses, such as --range 0,1 or --range -1,1{hint}"
         )
     return np.ascontiguousarray(array, dtype=np.float32)
 

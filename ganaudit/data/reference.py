@@ -86,6 +86,9 @@ def _known_split(name: str, spec: object) -> str:
 
 
 def _from_splits(paths: Mapping[str, str], options: ReadOptions, progress: Progress) -> Reference:
+    statistics = {split: path for split, path in paths.items() if is_statistics(Path(path.strip()).expanduser())}
+    if statistics:
+        return _only_statistics(statistics, paths)
     read: dict[str, Samples] = {}
     for split in (name for name in SPLITS if name in paths):
         if not paths[split].strip():
@@ -100,6 +103,17 @@ def _from_splits(paths: Mapping[str, str], options: ReadOptions, progress: Progr
         splits,
         seen={split: "seen" if split == "train" else "unseen" for split in splits},
         rule=_NAMED_RULE,
+    )
+
+
+def _only_statistics(statistics: Mapping[str, str], paths: Mapping[str, str]) -> Reference:
+    """Return the reference of statistics that stand for the test split alone; raises SourceError for all else."""
+    (split, path), *_ = statistics.items()
+    if list(paths) == ["test"]:
+        return Reference.of_statistics(read_statistics(Path(path.strip()).expanduser()))
+    raise SourceError(
+        f"reference {split}={path}: holds a mean and a covariance of features (mu, sigma), no samples; allowed: alone, "
+        f"as --reference {path} or test={path}; beside other splits, and as train or calibration, samples are needed"
     )
 
 

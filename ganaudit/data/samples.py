@@ -1,4 +1,4 @@
-"""Samples in a fixed order: uint8 images, float images or feature rows, with a digest of all that they say."""
+"""Samples in a fixed order: uint8 or float images, waveforms or feature rows, with a digest of all that they say."""
 
 from __future__ import annotations
 
@@ -28,8 +28,9 @@ _CHUNK_BYTES = 16 * 2**20
 class Samples:
     """Samples as they were read.
 
-    ``array`` is uint8 (N, H, W, C) for images, float32 (N, C, H, W) within ``value_range`` for floats, and float32 or
-    float64 (N, D) for features. It is read-only. Make one with ``Samples.of``, which computes the digest.
+    ``array`` is uint8 (N, H, W, C) for images, float32 (N, C, H, W) or, for audio, (N, C, T) within ``value_range``
+    for floats, and float32 or float64 (N, D) for features. It is read-only. Make one with ``Samples.of``, which
+    computes the digest.
     """
 
     array: npt.NDArray[Any] = field(repr=False)
@@ -44,14 +45,16 @@ class Samples:
     """Names of the files that were skipped."""
     reasons: tuple[str, ...] = ()
     """Why, file by file."""
+    rate: int | None = None
+    """Of audio: values a second, where the source says it."""
 
     def __post_init__(self) -> None:
-        ndim, dtypes = {
-            "images": (4, (np.uint8,)),
-            "floats": (4, (np.float32,)),
-            "features": (2, (np.float32, np.float64)),
+        ndims, dtypes = {
+            "images": ((4,), (np.uint8,)),
+            "floats": ((3, 4), (np.float32,)),
+            "features": ((2,), (np.float32, np.float64)),
         }[self.kind]
-        assert self.array.ndim == ndim, f"{self.kind} of shape {self.array.shape}"
+        assert self.array.ndim in ndims, f"{self.kind} of shape {self.array.shape}"
         assert self.array.dtype in dtypes, f"{self.kind} of {self.array.dtype}"
         assert (self.value_range is not None) == (self.kind == "floats")
         assert self.labels is None or self.labels.shape == (len(self.array),)
@@ -70,38 +73,47 @@ class Samples:
         value_range: tuple[float, float] | None = None,
         unreadable: tuple[str, ...] = (),
         reasons: tuple[str, ...] = (),
+        rate: int | None = None,
     ) -> Samples:
         """Return samples with the digest of their content; ``array`` is kept, not copied, and becomes read-only."""
         digest = content_digest(array, labels, value_range)
-        return cls(array, kind, name, form, labels, classes, digest, value_range, unreadable, reasons)
+        return cls(array, kind, name, form, labels, classes, digest, value_range, unreadable, reasons, rate)
 
     def __len__(self) -> int:
         return len(self.array)
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Shape of one sample: (C, H, W), or (D,) for features."""
+        """Shape of one sample: (C, H, W), (C, T) for audio, or (D,) for features."""
         if self.kind == "images":
             _, height, width, channels = self.array.shape
             return (channels, height, width)
         return tuple(self.array.shape[1:])
+
+    @property
+    def is_audio(self) -> bool:
+        """Whether the samples are waveforms."""
+        return self.array.ndim == 3
 
     def describe(self) -> str:
         """Return one sample in words: ``1x16x16 uint8``."""
         if self.kind == "features":
             return f"{self.shape[0]} features {self.array.dtype}"
         text = "x".join(map(str, self.shape)) + f" {self.array.dtype}"
-        return text if self.value_range is None else f"{text} in {self.value_range[0]:g}..{self.value_range[1]:g}"
+        if self.value_range is not None:
+            text += f" in {self.value_range[0]:g}..{self.value_range[1]:g}"
+        return text if self.rate is None else f"{text}, {self.rate} a second"
 
     def images(self, indices: Indices) -> torch.Tensor:
         """Return uint8 images (B, C, H, W), a copy; float images are quantised as they would be when written."""
+        assert not self.is_audio, "waveforms have no levels; ask for values"
         if self.value_range is not None:
             return to_uint8(self._copy(indices), *self.value_range)
         self._refuse_features("images")
         return self._copy(indices)
 
     def values(self, indices: Indices, low: float, high: float) -> torch.Tensor:
-        """Return float32 images (B, C, H, W), a copy, mapped linearly onto ``low`` .. ``high``."""
+        """Return float32 images (B, C, H, W) or waveforms (B, C, T), a copy, mapped linearly onto low .. high."""
         if self.value_range is None:
             self._refuse_features("images")
             return to_range(self._copy(indices), low, high, torch.float32)
@@ -112,9 +124,10 @@ class Samples:
     def features(self, indices: Indices) -> torch.Tensor:
         """Return feature rows (B, D) as they are stored, a copy."""
         if self.kind != "features":
+            what = "audio" if self.is_audio else "images"
             raise SourceError(
-                f"{self.name}: features were asked for, found images of {self.describe()}; the extractor identity "
-                "needs an .npz or .npy with a float array (N, D); for images choose another --extractor"
+                f"{self.name}: features were asked for, found {what} of {self.describe()}; the extractor identity "
+                f"needs an .npz or .npy with a float array (N, D); for {what} choose another --extractor"
             )
         return self._copy(indices)
 
@@ -131,6 +144,7 @@ class Samples:
             labels=labels,
             classes=self.classes,
             value_range=self.value_range,
+            rate=self.rate,
         )
 
     def _copy(self, indices: Indices) -> torch.Tensor:
@@ -168,6 +182,7 @@ def concatenate(parts: Sequence[Samples], name: str) -> Samples:
         labels=np.concatenate(known) if len(known) == len(parts) else None,
         classes=first.classes if len(known) == len(parts) else (),
         value_range=first.value_range,
+        rate=first.rate,
     )
 
 

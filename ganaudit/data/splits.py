@@ -80,7 +80,7 @@ class Reference:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Shape of one sample, equal in every split: (C, H, W), or (D,) for features."""
+        """Shape of one sample, equal in every split: (C, H, W), (C, T) for audio, or (D,) for features."""
         return next(iter(self.splits.values())).shape
 
     @property
@@ -131,6 +131,10 @@ def check_matches(subject_shape: tuple[int, ...], reference: Reference) -> None:
 
 
 def _remedy(fake: tuple[int, ...], real: tuple[int, ...]) -> str:
+    if len(fake) == len(real) == 2:
+        return "cut, pad or mix the real sounds to the channels and the length that the subject makes"
+    if sorted((len(fake), len(real))) == [2, 3]:
+        return "one side is audio (C, T), the other images (C, H, W): give the same kind on both sides"
     if len(fake) != 3 or len(real) != 3:
         return "give feature rows of one extractor on both sides, or images on both sides"
     (channels, height, width), words = fake, []
@@ -147,12 +151,17 @@ def _remedy(fake: tuple[int, ...], real: tuple[int, ...]) -> str:
 def _check_alike(splits: Mapping[str, Samples]) -> None:
     (first, expected), *others = splits.items()
     for name, samples in others:
-        if (samples.kind, samples.shape, samples.value_range) != (expected.kind, expected.shape, expected.value_range):
+        rates = {samples.rate, expected.rate} - {None}
+        if _alike(samples) != _alike(expected) or len(rates) > 1:
             raise SourceError(
                 f"reference splits must hold the same kind and shape: {first} ({expected.name}) holds {expected.kind} "
                 f"of {expected.describe()}, {name} ({samples.name}) holds {samples.kind} of {samples.describe()}; "
                 "write both in one format, and bring images to one size with --resize WxH"
             )
+
+
+def _alike(samples: Samples) -> tuple[object, ...]:
+    return (samples.kind, samples.shape, samples.value_range)
 
 
 def _overlap(splits: Mapping[str, Samples]) -> int:

@@ -26,6 +26,8 @@ class MeasurementSpec:
     bounds: tuple[float | None, float | None] = (None, None)
     """The range of possible values; None is unbounded."""
     target: float | None = None
+    interval: bool = True
+    """Whether it ever has an interval, given samples enough."""
 
 
 @dataclass(frozen=True, slots=True)

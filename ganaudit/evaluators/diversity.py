@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ganaudit.document.model import Axis, Curve, Detail, Interval, Note, Null, Series, Table
+from ganaudit.document.model import Axis, Curve, Detail, Interval, Measurement, Note, Null, Series, Table
 from ganaudit.document.spec import EvaluatorSpec, Exhibit, Findings, MeasurementSpec
+from ganaudit.document.standing import against_null
 from ganaudit.evidence.view import View
 from ganaudit.numerics.intervals import Bounds, wilson
 from ganaudit.numerics.neighbours import Duplicates, duplicate_rate
@@ -23,6 +24,8 @@ __all__ = ["Diversity"]
 _ORDERS = (0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
 _GROUPS, _OF_EACH, _LISTED = 8, 2, 10
 _SHARE = "share of samples"
+_FEWEST = 5  # samples: a jackknife of fewer leaves next to nothing to scatter
+_ROUNDING = 1e-6  # features are float32: a smaller error of the logarithm is that of the arithmetic
 _NOT_TRAINING = "not the training of the generator"
 
 
@@ -127,13 +130,14 @@ class Diversity:
                 key,
                 values[key],
                 {"fake": sizes[key]},
-                interval=intervals[key],
+                interval=intervals.get(key),
+                interval_reason=None if key in intervals else _unseen(found),
                 null=nulls.get(key),
                 null_reason=why,
             )
             for key in values
         ]
-        details: list[Detail] = [_over_order(found, null), _threshold(found.near)]
+        details: list[Detail] = [_in_words(measurements), _over_order(found, null), _threshold(found.near)]
         groups = _groups(found.distinct)
         if groups:
             details.append(_table(groups))
@@ -188,7 +192,20 @@ def _bounds(found: _Side) -> dict[str, Bounds]:
         key: wilson(values[key] * max(1, sizes[key] // 2), max(1, sizes[key] // 2), 0.95)
         for key in ("duplicate-rate", "near-duplicate-rate")
     }
-    return {"vendi": found.spectrum.interval(0.95), **shares}
+    return shares if _unseen(found) else {"vendi": found.spectrum.interval(0.95), **shares}
+
+
+def _unseen(found: _Side) -> str | None:
+    """Return why nothing tells how the Vendi score scatters."""
+    n = found.spectrum.n
+    if n < _FEWEST:
+        return f"{n} samples are too few to leave any out: how the score scatters is seen from {_FEWEST} on"
+    if found.spectrum.log_error <= _ROUNDING:
+        return (
+            "the samples are all equal in direction, or every one counts the same: leaving any out changes the score "
+            "by rounding at most, so how it scatters cannot be seen"
+        )
+    return None
 
 
 def _intervals(found: _Side) -> dict[str, Interval]:
@@ -216,13 +233,32 @@ def _nulls(null: _Side, view: View) -> dict[str, Null]:
     return {
         key: Null(
             value=values[key],
-            low=bounds[key].low,
-            high=bounds[key].high,
+            low=bounds[key].low if key in bounds else None,
+            high=bounds[key].high if key in bounds else None,
             n=sizes[key],
             rule=f"{sizes[key]} reals in place of generated samples ({view.null_rule})",
         )
         for key in values
     }
+
+
+def _in_words(measurements: list[Measurement]) -> Note:
+    """Return how every number stands against that of reals."""
+    names = {"vendi": "The Vendi score", "duplicate-rate": "The share of exact copies"}
+    names["near-duplicate-rate"] = "The share of near copies"
+    score = measurements[0]
+    if score.null is None:
+        text = f"The Vendi score is {score.value:.4g}; without a null nothing says what reals would show here."
+        return Note(text=text)
+    unlike = []
+    if score.null.n != score.n:
+        del names["vendi"]
+        unlike = [
+            f"The Vendi score is {score.value:.4g}, that of {score.null.n} reals {score.null.value:.4g}: it grows with "
+            "n, so these two say nothing of each other."
+        ]
+    told = [against_null(m, names[m.key], "reals") for m in measurements if m.key in names]
+    return Note(text=" ".join([*unlike, *(line for line in told if line is not None)]))
 
 
 def _over_order(found: _Side, null: _Side | None) -> Curve:

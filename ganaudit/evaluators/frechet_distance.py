@@ -6,25 +6,24 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import numpy as np
-from torch import Tensor
 
 from ganaudit.document.model import Axis, Curve, Detail, Interval, Measurement, Note, Null, Series, Table
-from ganaudit.document.spec import EvaluatorSpec, Exhibit, Findings, MeasurementSpec, NotAssessable
+from ganaudit.document.spec import EvaluatorSpec, Exhibit, Findings, MeasurementSpec
+from ganaudit.evidence.comparison import UNKNOWN, Comparison, fitted
 from ganaudit.evidence.view import View
-from ganaudit.numerics.frechet import Divisor, frechet_bias, frechet_distance
+from ganaudit.numerics.frechet import frechet_bias, frechet_distance
 from ganaudit.numerics.frechet_classes import ClassDistance, class_distances
-from ganaudit.numerics.frechet_extrapolation import samples_needed
-from ganaudit.numerics.frechet_inference import FrechetEstimate, Side, estimated_frechet_distance
+from ganaudit.numerics.frechet_inference import FrechetEstimate
 from ganaudit.numerics.intervals import normal
-from ganaudit.numerics.moments import Moments
 
 __all__ = ["FrechetDistance"]
 
 _UNIT = "squared feature units"
 _METHOD = "normal, standard error by influences and by pairs of samples"
 _COVERS = "the drawing of both the real and the generated samples; not the training of the generator"
-_COVERS_FAKES = (
-    "the drawing of the generated samples; not that of the published reals, nor the training of the generator"
+_COVERS_PUBLISHED = (
+    "the drawing of the generated samples, and that of the published reals as if their features were normal; not the "
+    "training of the generator"
 )
 _SHOWN, _CLASSES, _POINTS = 16, 100, 8
 
@@ -50,6 +49,7 @@ class FrechetDistance:
             MeasurementSpec(
                 key="fd",
                 title="Fréchet distance",
+                interval=False,
                 meaning="Squared distance between two Gaussians fitted to real and generated features; 0 is equal.",
                 unit=_UNIT,
                 better="lower",
@@ -87,6 +87,7 @@ class FrechetDistance:
             MeasurementSpec(
                 key="bias-floor",
                 title="Bias floor",
+                interval=False,
                 meaning="What fd would be expected to show at these n if nothing differed.",
                 unit=_UNIT,
                 better="none",
@@ -112,21 +113,21 @@ class FrechetDistance:
 
     def evaluate(self, view: View, rng: np.random.Generator) -> Findings:
         """Return fd, fd without its bias in two ways and the bias floor, their nulls, fd over n and by class."""
-        main = _Comparison.of(view, "real", "fake", self.divisor, rng)
+        main = Comparison.of(view, "real", "fake", self.divisor, rng)
         null = None
         if view.missing("moments/null-fake") is None and view.missing("moments/null-real") is None:
-            null = _Comparison.of(view, "null-real", "null-fake", self.divisor, rng)
+            null = Comparison.of(view, "null-real", "null-fake", self.divisor, rng)
         floor = self._floor(main)
         corrected = self._estimated("fd-corrected", main, null, view)
         infinity = self._estimated("fd-infinity", main, null, view)
         measurements = [self._distance(main, null, view), corrected, infinity, floor]
-        details: list[Detail] = [Note(text=_in_words(main, null, floor, corrected))]
+        details: list[Detail] = [Note(text=_in_words(main, measurements[0].null, floor, corrected))]
         details += [_over_n(view, main, null, rng), _parts(main)]
         details += _by_class(view, rng)
         return Findings(measurements, details, exhibits=_exhibits(main))
 
-    def _distance(self, main: _Comparison, null: _Comparison | None, view: View) -> Measurement:
-        measured = None if null is None else Null(value=null.distance, n=null.n_fake, rule=view.null_rule)
+    def _distance(self, main: Comparison, null: Comparison | None, view: View) -> Measurement:
+        measured = None if null is None else null.as_null(view.null_rule)
         return self.spec.measurement(
             "fd",
             main.distance,
@@ -136,24 +137,36 @@ class FrechetDistance:
             null_reason=None if measured else view.null_rule,
         )
 
-    def _estimated(self, key: str, main: _Comparison, null: _Comparison | None, view: View) -> Measurement:
+    def _estimated(self, key: str, main: Comparison, null: Comparison | None, view: View) -> Measurement:
         sizes = 2 if key == "fd-corrected" else 3
         found, same = (None if side is None else side.unbiased(sizes) for side in (main, null))
         if found is None:
             reason = f"taking the bias off by {sizes} sizes {main.why_not(sizes)}"
-            return self.spec.measurement(key, None, main.sizes, reason=reason)
-        bounds = normal(*found, 0.95)
-        covers = _COVERS_FAKES if main.is_published else _COVERS
-        interval = Interval(low=bounds.low, high=bounds.high, level=0.95, method=_METHOD, covers=covers)
+            return self.spec.measurement(key, None, main.sizes, reason=UNKNOWN if main.n_real is None else reason)
+        interval, measured, why = None, None, None
+        if main.constant is None:
+            bounds, covers = normal(*found, 0.95), _COVERS_PUBLISHED if main.is_published else _COVERS
+            interval = Interval(low=bounds.low, high=bounds.high, level=0.95, method=_METHOD, covers=covers)
         if null is None or same is None:
             why = view.null_rule if null is None else f"the null {null.why_not(sizes)} ({view.null_rule})"
-            return self.spec.measurement(key, found[0], main.sizes, interval=interval, null_reason=why)
-        spread = normal(*same, 0.95)
-        measured = Null(value=same[0], low=spread.low, high=spread.high, n=null.n_fake, rule=view.null_rule)
-        return self.spec.measurement(key, found[0], main.sizes, interval=interval, null=measured)
+        else:
+            spread = normal(*same, 0.95) if null.constant is None else None
+            ends = {} if spread is None else {"low": spread.low, "high": spread.high}
+            measured = Null(value=same[0], n=null.n_fake, rule=view.null_rule, **ends)
+        return self.spec.measurement(
+            key,
+            found[0],
+            main.sizes,
+            interval=interval,
+            interval_reason=main.constant,
+            null=measured,
+            null_reason=why,
+        )
 
-    def _floor(self, main: _Comparison) -> Measurement:
+    def _floor(self, main: Comparison) -> Measurement:
         reals = main.real_moments
+        if main.n_real is None:
+            return self.spec.measurement("bias-floor", None, main.sizes, reason=UNKNOWN)
         if reals is None or (reals.n is not None and reals.n <= reals.features):
             reason = f"needs more reals than features: {main.features + 1}; found {main.n_real}"
             return self.spec.measurement("bias-floor", None, main.sizes, reason=reason)
@@ -166,88 +179,7 @@ class FrechetDistance:
         )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Comparison:
-    """One side of reals against one that should look like them."""
-
-    features: int
-    n_real: int | None
-    n_fake: int
-    is_published: bool
-    distance: float
-    real_moments: Moments | None
-    """None where there are too few samples to be worth their moments."""
-    fake_moments: Moments | None
-    estimate: FrechetEstimate | None
-
-    @classmethod
-    def of(cls, view: View, real: str, fake: str, divisor: Divisor, rng: np.random.Generator) -> _Comparison:
-        """Return the comparison of two sides of the evidence, and of nulls without reading every sample."""
-        one, other = _fitted(view, real), _fitted(view, fake)
-        n_real, n_fake = (len(side) if isinstance(side, Tensor) else side.n for side in (one, other))
-        assert n_fake is not None
-        if n_real is not None and n_real < 2:
-            raise NotAssessable(f"needs at least 2 real samples; there are {n_real}")
-        is_published = view.missing(f"features/{real}") is not None
-        estimate = None
-        if isinstance(one, Moments) and isinstance(other, Moments):
-            estimate = _estimate(view, real, fake, rng, is_published)
-        plain = divisor == "n - 1" and estimate is not None
-        divisors = ("n - 1" if is_published else divisor, divisor)
-        return cls(
-            features=len(one.mean) if isinstance(one, Moments) else one.shape[1],
-            n_real=n_real,
-            n_fake=n_fake,
-            is_published=is_published,
-            distance=estimate.plug_in if plain and estimate else frechet_distance(one, other, divisors),
-            real_moments=one if isinstance(one, Moments) else None,
-            fake_moments=other if isinstance(other, Moments) else None,
-            estimate=estimate,
-        )
-
-    @property
-    def sizes(self) -> dict[str, int]:
-        return {"fake": self.n_fake} if self.n_real is None else {"real": self.n_real, "fake": self.n_fake}
-
-    def unbiased(self, sizes: int) -> tuple[float, float] | None:
-        """Return the distance without its bias, by 2 sizes or by a line through 3 or more, and its standard error."""
-        if self.estimate is None:
-            return None
-        found = self.estimate if sizes == 2 else self.estimate.line
-        if found is None:
-            return None
-        return found.value if isinstance(found, FrechetEstimate) else found.intercept, found.standard_error
-
-    def why_not(self, sizes: int) -> str:
-        needed = samples_needed(self.features, sizes)
-        return f"needs {needed} samples of each side for {self.features} features; found {self.sizes}"
-
-
-def _fitted(view: View, side: str) -> Tensor | Moments:
-    """Return the moments of a side, or its features where these are no more than their dimensions."""
-    if view.missing(f"features/{side}") is None:
-        features = view[f"features/{side}"]
-        if len(features) <= features.shape[1]:
-            return features
-    return view.moments(side).total
-
-
-def _estimate(view: View, real: str, fake: str, rng: np.random.Generator, is_published: bool) -> FrechetEstimate | None:
-    moments = view.moments(fake)
-    core, groups = moments.core.n, len(moments.groups)
-    if groups < 2:
-        return None
-    assert core is not None
-
-    def sampled(side: str) -> Side:
-        found = Side.of(view[f"features/{side}"], view.moments(side), rng)
-        return Side(found.moments, found.rows, lambda: view.blocks(f"features/{side}"))
-
-    one = Side.drawn(view.moments(real).total, core, groups, rng) if is_published else sampled(real)
-    return estimated_frechet_distance(one, sampled(fake), view.world, same_law=real.startswith("null"))
-
-
-def _over_n(view: View, main: _Comparison, null: _Comparison | None, rng: np.random.Generator) -> Curve:
+def _over_n(view: View, main: Comparison, null: Comparison | None, rng: np.random.Generator) -> Curve:
     """Return fd and its null over n, as both sides are cut to n samples; where that is too few, the generated alone."""
     thins = main.estimate is not None
     series = []
@@ -272,13 +204,13 @@ def _thinned(found: FrechetEstimate) -> list[tuple[int, float]]:
 
 
 def _cut(view: View, real: str, fake: str, rng: np.random.Generator) -> list[tuple[int, float]]:
-    against, moving = _fitted(view, real), view[f"features/{fake}"]
+    against, moving = fitted(view, real), view[f"features/{fake}"]
     order = rng.permutation(len(moving))
     sizes = sorted({max(2, round(len(moving) * i / _POINTS)) for i in range(1, _POINTS + 1)})
     return [(n, frechet_distance(against, moving[order[:n]])) for n in sizes]
 
 
-def _parts(main: _Comparison) -> Table:
+def _parts(main: Comparison) -> Table:
     rows: list[list[str | int | float | None]] = [
         ["dimensions of the features", main.features],
         ["samples per dimension, smaller side", round(min(main.sizes.values()) / main.features, 3)],
@@ -331,7 +263,7 @@ def _classes(view: View, real: str, fake: str, rng: np.random.Generator) -> list
     )
 
 
-def _exhibits(main: _Comparison) -> list[Exhibit]:
+def _exhibits(main: Comparison) -> list[Exhibit]:
     found = main.estimate
     if found is None:
         return []
@@ -361,24 +293,44 @@ def _caption(added: float, distance: float) -> str:
     return f"adds {added:.3g} to fd{share}"
 
 
-def _in_words(main: _Comparison, null: _Comparison | None, floor: Measurement, corrected: Measurement) -> str:
+def _in_words(main: Comparison, null: Null | None, floor: Measurement, corrected: Measurement) -> str:
     """Return what fd means against its null or floor, and what is left without the bias."""
     parts = []
-    if null is not None and null.n_fake == main.n_fake:
-        parts.append(f"fd is {main.distance:.4g}; reals against reals show {null.distance:.4g} at the same n.")
-    elif floor.value is not None:
-        parts.append(
-            f"fd is {main.distance:.4g}, of which about {floor.value:.4g} is what equal distributions would show at "
-            "these n."
-        )
+    if null is not None:
+        parts.append(f"fd is {main.distance:.4g}; {_beside(main, null)}")
+    if floor.value is not None and (null is None or null.n != main.n_fake):
+        fd = "Of fd" if parts else f"Of fd, {main.distance:.4g},"
+        parts.append(f"{fd} about {floor.value:.4g} is what equal distributions would show at these n.")
     found = corrected.interval
     if found is not None:
         left = f"Without the bias {corrected.value:.4g} is left, 95 % interval {found.low:.4g} to {found.high:.4g}: "
-        parts.append(left + ("more than chance." if found.low > 0 else "no difference is seen at these n."))
+        more = "more than chance, if the features of the published reals are near normal." if main.is_published else ""
+        parts.append(left + ((more or "more than chance.") if found.low > 0 else "no difference is seen at these n."))
+    if main.n_real is None:
+        parts.append(f"Of fd, {main.distance:.4g}, an unknown part is bias: {UNKNOWN}.")
+    elif main.constant is not None:
+        parts.append(f"{main.constant[0].upper()}{main.constant[1:]}.")
     ratio = min(main.sizes.values()) / main.features
     if ratio < 2:
         parts.append(f"There are {ratio:.2g} samples per dimension, so fd is mostly bias.")
     return " ".join(parts) or f"fd is {main.distance:.4g}; nothing here tells how much of it is bias."
+
+
+def _beside(main: Comparison, null: Null) -> str:
+    """Return how fd stands against that of reals."""
+    shown = f"{null.value:.4g}" if null.low is None else f"{null.value:.4g} ({null.low:.4g} to {null.high:.4g})"
+    is_above = main.distance > (null.value if null.high is None else null.high)
+    if null.n != main.n_fake:
+        shown += f" at n = {null.n} instead of {main.n_fake}, with the larger bias of fewer samples"
+        told = "fd lies above even that" if is_above else "fd lies no higher, which at unlike n tells nothing"
+    else:
+        shown += " at the same n"
+        told = "fd lies above that" if is_above else "fd lies no higher: no difference is seen in it"
+    return f"reals against reals show {shown}: {told}{_alone(null) if is_above else ''}."
+
+
+def _alone(null: Null) -> str:
+    return "" if null.high is not None else ", but one value alone does not tell chance"
 
 
 def _why_no_interval(null: Null | None, n: int) -> str:

@@ -23,6 +23,7 @@ from ganaudit.document.model import (
     Table,
 )
 from ganaudit.document.spec import EvaluatorSpec, Findings, MeasurementSpec
+from ganaudit.document.standing import against_null
 from ganaudit.evidence.view import View
 from ganaudit.numerics.entropy import (
     STUDENT_FROM,
@@ -40,6 +41,11 @@ _SHOWN = 20
 _PEER_SEED = 2020
 _LEAST = 3  # samples: with fewer no jackknife can leave one out
 _ENDLESS = "the drawing of generated samples, for the value of endless samples; not the training of the generator"
+_ROUNDING = 1e-6  # features and logits are float32: a smaller error is that of the arithmetic
+_UNSEEN = (
+    "the samples are equal in their class probabilities, or every one counts the same: leaving any out changes the "
+    "number by rounding at most, so how it scatters cannot be seen"
+)
 _JACKKNIFE = "normal, standard error by the delete-one jackknife with the second-order correction added"
 _CORRECTED = (
     "plus sum_c Var(p_c)/(2 n mean p_c) for the bias in 1/n, and the jackknife's correction in 1/n^2; kept within the "
@@ -137,7 +143,7 @@ class InceptionScore:
             )
             for m in self.spec.measurements
         ]
-        details = [_published(score), *_shares(view, real, fake)]
+        details = [_in_words(measurements), _published(score), *_shares(view, real, fake)]
         return Findings(measurements, details, warnings=_few(entropies.information, fake))
 
     def _score(self, logits: Tensor, rng: np.random.Generator) -> InceptionEstimate:
@@ -161,7 +167,15 @@ class InceptionScore:
         if ends is None:
             reason = "the extractor knows 1 class; a share of the greatest entropy needs 2 or more"
             return self.spec.measurement(key, None, {"fake": n}, reason=reason)
-        return self.spec.measurement(key, ends[0], {"fake": n}, interval=interval, null=nulls.get(key), null_reason=why)
+        return self.spec.measurement(
+            key,
+            ends[0],
+            {"fake": n},
+            interval=interval,
+            interval_reason=None if interval else _UNSEEN,
+            null=nulls.get(key),
+            null_reason=why,
+        )
 
     def _nulls(self, view: View, rng: np.random.Generator) -> tuple[dict[str, Null], str | None]:
         """Return the same values of reals in place of generated samples, or why there are none."""
@@ -173,13 +187,26 @@ class InceptionScore:
             return {}, f"needs {_LEAST} reals in place of generated samples ({view.null_rule})"
         values = _values(self._score(logits, rng), class_entropies(logits), logits.shape[1])
         rule = f"the value of {n} reals in place of generated samples ({view.null_rule})"
-        return {k: Null(value=v, low=low, high=high, n=n, rule=rule) for k, (v, low, high) in values.items()}, None
+        return {k: _null(ends, n, rule) for k, ends in values.items()}, None
 
 
 def _usable(splits: int, n: int) -> int:
     """Return the splits that ``n`` samples suffice for: 2 samples in each, 3 where a jackknife must tell the error."""
     usable = min(splits, n // 2)
     return usable if usable >= STUDENT_FROM else max(1, min(splits, n // 3))
+
+
+def _null(ends: _Ends, n: int, rule: str) -> Null:
+    value, low, high = ends
+    if not _scatters(ends):
+        return Null(value=value, n=n, rule=rule)
+    return Null(value=value, low=low, high=high, n=n, rule=rule)
+
+
+def _scatters(ends: _Ends) -> bool:
+    """Return whether the samples show how a value scatters: copies of one sample show nothing, not certainty."""
+    value, low, high = ends
+    return high - low > _ROUNDING * max(1.0, abs(value))
 
 
 def _values(score: InceptionEstimate, entropies: ClassEntropies, classes: int) -> dict[str, _Ends]:
@@ -196,7 +223,7 @@ def _values(score: InceptionEstimate, entropies: ClassEntropies, classes: int) -
 
 
 def _interval(key: str, score: InceptionEstimate, values: Mapping[str, _Ends], n: int) -> Interval | None:
-    if key not in values:
+    if key not in values or not _scatters(values[key]):
         return None
     _, low, high = values[key]
     splits, method, covers = len(score.scores), _JACKKNIFE, _ENDLESS
@@ -212,6 +239,24 @@ def _interval(key: str, score: InceptionEstimate, values: Mapping[str, _Ends], n
 def _within(found: EntropyEstimate, most: float) -> _Ends:
     value, bounds = found.within(most, 0.95)
     return value, bounds.low, bounds.high
+
+
+def _in_words(measurements: list[Measurement]) -> Note:
+    """Return how scores and entropy stand against those of reals."""
+    by_key = {m.key: m for m in measurements}
+    score = by_key["is"]
+    if score.null is None:
+        return Note(text=f"The score is {score.value:.4g}; without a null nothing says what reals would show here.")
+    names = {"is": "The score", "is-corrected": "The score without its bias", "class-entropy": "The class entropy"}
+    unlike = []
+    if score.null.n != score.n:
+        del names["is"]
+        unlike = [
+            f"The score is {score.value:.4g}, that of {score.null.n} reals {score.null.value:.4g}: with n the bias "
+            "differs, so these two say nothing of each other."
+        ]
+    told = [against_null(by_key[key], named, "reals in place of generated samples") for key, named in names.items()]
+    return Note(text=" ".join([*unlike, *(line for line in told if line is not None)]))
 
 
 def _published(score: InceptionEstimate) -> Note:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ganaudit.document.model import Interval, Measurement, Note, Null
 from ganaudit.document.spec import EvaluatorSpec, Exhibit, Findings, MeasurementSpec, NotAssessable
+from ganaudit.document.standing import place
 from ganaudit.evidence.view import View
 from ganaudit.numerics.neighbour_inference import half_scatter
 from ganaudit.numerics.neighbours import Neighbourhood, expected_coverage, neighbourhood
@@ -146,19 +147,30 @@ class PrecisionRecall:
                 f"and {len(fake)} generated"
             )
         found = self._swept(real, fake, view)
-        intervals = self._intervals(found, real, fake, rng)
+        points = self._points(found)
+        intervals = {k: v for k, v in self._intervals(found, real, fake, rng).items() if k not in points}
         nulls = self._nulls(view, rng, needed)
         sizes = {"real": len(real), "fake": len(fake)}
         values = _values(found)
-        measurements = [self._measurement(key, values, sizes, intervals, nulls, view) for key in values]
+        why_not = {key: points.get(key) or self._no_interval(bool(intervals), sizes) for key in values}
+        measurements = [
+            self._measurement(key, values, sizes, intervals.get(key, why_not[key]), nulls.get(key), view)
+            for key in values
+        ]
+        cautions = self._cautions(found)
         # Memory is an option that changes no number: two audits that differ in it alone are comparable.
         conventions = {"boundary": self.boundary, "k": self.neighbours, "memory": "any"}
         notes = [
             Note(text=f"k = {self.neighbours}; a sample exactly on a boundary counts as "
                  f"{'outside' if self.boundary == '<' else 'inside'} ({self.boundary})."),
-            Note(text=_reading(measurements, expected_coverage(len(real), len(fake), self.neighbours))),
+            Note(text=" ".join([
+                *cautions,
+                _reading(measurements, expected_coverage(len(real), len(fake), self.neighbours), points),
+            ])),
         ]  # fmt: skip
-        return Findings(measurements, list(notes), conventions=conventions, exhibits=_exhibits(found))
+        return Findings(
+            measurements, list(notes), warnings=cautions, conventions=conventions, exhibits=_exhibits(found)
+        )
 
     def _swept(self, real: Tensor, fake: Tensor, view: View) -> Neighbourhood:
         return neighbourhood(real, fake, self.neighbours, self.boundary, self.memory * _MIB, view.world)
@@ -168,24 +180,66 @@ class PrecisionRecall:
         key: str,
         values: Mapping[str, float],
         sizes: Mapping[str, int],
-        intervals: Mapping[str, Interval],
-        nulls: Mapping[str, Null],
+        interval: Interval | str,
+        null: Null | None,
         view: View,
     ) -> Measurement:
         if math.isinf(values[key]):
             reason = "half or more of the generated samples lie exactly on a real one, where realism has no bound"
             return self.spec.measurement(key, None, sizes, reason=reason)
-        short = f"halves of {dict(sizes)} are too few for {self.neighbours} neighbours"
-        unseen = "no generated sample comes near a real one: how this number scatters cannot be seen"
         return self.spec.measurement(
             key,
             values[key],
             sizes,
-            interval=intervals.get(key),
-            interval_reason=None if key in intervals else unseen if intervals else short,
-            null=nulls.get(key),
-            null_reason=None if key in nulls else f"{self.neighbours} neighbours need more reals ({view.null_rule})",
+            interval=interval if isinstance(interval, Interval) else None,
+            interval_reason=interval if isinstance(interval, str) else None,
+            null=null,
+            null_reason=None if null else f"{self.neighbours} neighbours need more reals ({view.null_rule})",
         )
+
+    def _no_interval(self, are_others: bool, sizes: Mapping[str, int]) -> str:
+        if are_others:
+            return (
+                "no generated sample comes near a real one, or every half of the samples gives the same number: how "
+                "it scatters cannot be seen"
+            )
+        return (
+            f"halves of {sizes['real']} real and {sizes['fake']} generated samples are too few for {self.neighbours} "
+            "neighbours"
+        )
+
+    def _points(self, found: Neighbourhood) -> dict[str, str]:
+        """Return which numbers rest on balls of radius 0 alone, and what to say of each."""
+        reasons = {}
+        for side, radii, keys in (
+            ("real", found.real_radii, ("precision", "density", "coverage", "realism")),
+            ("generated", found.fake_radii, ("recall",)),
+        ):
+            if not bool((radii > 0).any()):
+                holds = "holds nothing, not even a copy" if self.boundary == "<" else "holds copies of its centre alone"
+                reason = (
+                    f"every {side} sample has {self.neighbours} copies or more, so every ball has radius 0 and "
+                    f"{holds}: the number says nothing of what lies near, and how it scatters cannot be seen"
+                )
+                reasons.update(dict.fromkeys(keys, reason))
+        return reasons
+
+    def _cautions(self, found: Neighbourhood) -> list[str]:
+        """Return what a reader must know of balls of radius 0."""
+        told = []
+        for side, radii, numbers in (
+            ("real", found.real_radii, "precision, density, coverage and realism"),
+            ("generated", found.fake_radii, "recall"),
+        ):
+            flat = int((radii == 0).sum())
+            if flat:
+                told.append(
+                    f"{flat} of the {len(radii)} {side} samples have {self.neighbours} copies or more on their own "
+                    f"side: their balls have radius 0 and hold "
+                    f"{'nothing' if self.boundary == '<' else 'their copies alone'}, which lowers {numbers} whatever "
+                    "the other side is like."
+                )
+        return told
 
     def _nulls(self, view: View, rng: np.random.Generator, needed: int) -> dict[str, Null]:
         if view.missing("features/null-fake") is not None:
@@ -194,7 +248,8 @@ class PrecisionRecall:
         if min(len(real), len(stand_in)) < needed:
             return {}
         found = self._swept(real, stand_in, view)
-        intervals = self._intervals(found, real, stand_in, rng)
+        points = self._points(found)
+        intervals = {k: v for k, v in self._intervals(found, real, stand_in, rng).items() if k not in points}
         nulls = {}
         for key, value in _values(found).items():
             if math.isfinite(value):
@@ -214,7 +269,8 @@ class PrecisionRecall:
         intervals = {}
         for key, value in _values(found).items():
             bounds = scatter.interval(key.removeprefix("1-nn-"), value, sizes, 0.95)
-            if bounds is not None:
+            # A number that no halving moves has shown nothing of its scatter.
+            if bounds is not None and bounds.low < bounds.high:
                 law = "normal" if key in ("density", "realism") else "Wilson score"
                 method = f"{law}, Student quantile, scatter between disjoint halves ({_DRAWS} halvings)"
                 intervals[key] = Interval(low=bounds.low, high=bounds.high, level=0.95, method=method, covers=_COVERS)
@@ -233,12 +289,14 @@ def _values(found: Neighbourhood) -> dict[str, float]:
     }
 
 
-def _reading(measurements: list[Measurement], expected: float) -> str:
+def _reading(measurements: list[Measurement], expected: float, points: Mapping[str, str]) -> str:
     """Return in plain words how the values stand against their null and against what is known exactly."""
     by_key = {m.key: m for m in measurements}
     coverage = by_key["coverage"]
     lines = [f"Equal distributions have expected coverage {expected:.4f} at these n and k"]
-    if coverage.value is not None and coverage.interval is not None:
+    if "coverage" in points:
+        lines = ["Coverage cannot be held against what equal distributions have, which is known without ties only"]
+    elif coverage.value is not None and coverage.interval is not None:
         if coverage.interval.high < expected:
             lines[0] += f": of the reals it should reach, {1 - coverage.value / expected:.0%} are not reached"
         else:
@@ -246,7 +304,7 @@ def _reading(measurements: list[Measurement], expected: float) -> str:
     for key, named in (("precision", "Precision"), ("recall", "Recall")):
         m = by_key[key]
         if m.value is not None and m.null is not None and m.interval is not None:
-            lines.append(f"{named} {m.value:.3f} {_against(m.interval, m.null)} the {m.null.value:.3f} of real samples")
+            lines.append(f"{named} {m.value:.3f} {place(m.interval, m.null)} the {m.null.value:.3f} of real samples")
     reals, fakes = coverage.sizes["real"], coverage.sizes["fake"]
     if reals != fakes:
         others = reals + fakes - 1
@@ -255,13 +313,6 @@ def _reading(measurements: list[Measurement], expected: float) -> str:
             f"{(reals - 1) / others:.3f} and {(fakes - 1) / others:.3f}, not 0.5"
         )
     return ". ".join(lines) + "."
-
-
-def _against(interval: Interval, null: Null) -> str:
-    low, high = (null.value if end is None else end for end in (null.low, null.high))
-    if interval.high < low:
-        return "is below"
-    return "is above" if interval.low > high else "cannot be told from"
 
 
 def _exhibits(found: Neighbourhood) -> list[Exhibit]:

@@ -16,6 +16,7 @@ from ganaudit.data.reference import Reference
 from ganaudit.data.samples import Samples
 from ganaudit.document.errors import EvidenceError
 from ganaudit.evidence.filling import Table, filled
+from ganaudit.evidence.handing import handed, read, shown
 from ganaudit.evidence.nodes import PARTNER, node_names
 from ganaudit.evidence.null import NullDesign, null_design, rows
 from ganaudit.evidence.ranks import SINGLE, Ranks
@@ -24,7 +25,7 @@ from ganaudit.evidence.store import Store, digest_of
 from ganaudit.features.engine import BLOCK, GPU_BLOCK, extracted
 from ganaudit.features.extractor import Extractor, block_of
 from ganaudit.numerics.moments import GroupedMoments, Moments
-from ganaudit.numerics.quantise import Quantiser, quantised
+from ganaudit.numerics.quantise import Quantiser
 from ganaudit.numerics.randomness import generator
 from ganaudit.progress import Progress
 from ganaudit.subjects.digests import weights_digest
@@ -175,15 +176,15 @@ class Evidence:
             self._moments[name] = gathered
         return self._moments[name]
 
-    def fake_images(self, indices: list[int]) -> Tensor:
-        """Return generated samples as uint8 (B, C, H, W); sample i is the i-th of this audit."""
+    def fake_shown(self, indices: list[int]) -> Tensor:
+        """Return generated samples as uint8 (B, C, H, W), or waveforms (B, C, T) in -1..1; sample i is the audit's."""
         if self.subject.samples is not None:
-            return self._fake_samples.images(indices)
+            return shown(self._fake_samples, indices)
         starts = sorted({i // self._block * self._block for i in indices})
         blocks = {start: self._generated(start) for start in starts}
         made = torch.stack([blocks[i // self._block * self._block][i % self._block] for i in indices])
         # Shown as they would be written to a file, whatever the protocol hands to the extractor.
-        return quantised(made, self.subject.sample.low, self.subject.sample.high, "round")
+        return handed(made, self.subject.sample.low, self.subject.sample.high, "round")
 
     def features_by(self, extractor: Extractor, side: str, indices: list[int]) -> Tensor:
         """Return the features of some samples of "real" or "fake" by another extractor, kept as a node's are."""
@@ -191,7 +192,7 @@ class Evidence:
         source = real.digest if side == "real" else [*self._subject_key, self.plan.seed, self.plan.samples]
         key = {"node": f"{side} by another", "of": source, "rows": indices, "extractor": extractor.digest}
         column, block = Column("features", torch.float32, (extractor.dimensions,)), block_of(extractor, self._device)
-        images = self.fake_images if side == "fake" else real.images
+        images = self.fake_shown if side == "fake" else partial(shown, real)
         kept = self._kept(
             key, [column], len(indices), f"features of {len(indices)} {side} samples by {extractor.id} once more",
             lambda a, b: extracted(extractor.extract, images(indices[a:b]), block, self._device), block,
@@ -319,12 +320,7 @@ class Evidence:
     def _extract(self, samples: Samples, start: int, stop: int, quantiser: Quantiser) -> dict[str, Tensor]:
         if samples.kind == "features":
             return {"features": samples.features(slice(start, stop))}
-        if samples.value_range is None:
-            images = samples.images(slice(start, stop))
-        else:
-            images = quantised(
-                samples.values(slice(start, stop), *samples.value_range), *samples.value_range, quantiser
-            )
+        images = read(samples, slice(start, stop), quantiser)
         return extracted(self.extractor.extract, images, self._extraction_block, self._device)
 
     def _scores(self, split: str) -> dict[str, Rows]:
@@ -378,11 +374,11 @@ class Evidence:
         images, scores = [], []
         for first in range(start, stop, self._block):
             x = self._generated(first)
-            images.append(quantised(x, subject.sample.low, subject.sample.high, self.plan.quantiser))
+            images.append(handed(x, subject.sample.low, subject.sample.high, self.plan.quantiser))
             if subject.discriminator is not None:
                 scores.append(subject.discriminate(x))
-        levels = torch.cat(images)[: stop - start]
-        made = extracted(self.extractor.extract, levels, self._extraction_block, subject.device)
+        inputs = torch.cat(images)[: stop - start]
+        made = extracted(self.extractor.extract, inputs, self._extraction_block, subject.device)
         return made | {"scores": torch.cat(scores)[: stop - start]} if scores else made
 
     def _generated(self, start: int) -> Tensor:

@@ -272,6 +272,8 @@ def _unwritable(path: Path, error: OSError, size: int) -> OutputError:
     told = error.strerror or str(error)
     if error.errno not in _FULL:
         return OutputError(f"cannot write {path}: {told}; the same command goes on with what was kept")
+    if error.errno == errno.EFBIG:
+        return OutputError(f"cannot write {path}: a file of {size_words(size)} is larger than this process may make")
     return OutputError(
         f"evidence needs {size_words(size)} in {path.parent}, where {size_words(shutil.disk_usage(path.parent).free)} "
         f"are free ({told}); make room, point GANAUDIT_CACHE at a larger disk, or use fewer --samples; the same "

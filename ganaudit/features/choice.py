@@ -34,8 +34,8 @@ def choose_extractor(
 ) -> Choice:
     """Return the extractor to use: the one asked for, else the first rule that fits.
 
-    1. the reference's own extractor; 2. ``inception-v3`` when its weights are given and samples are RGB;
-    3. ``pixels`` for samples of at most 192 values; 4. ``random-conv``.
+    1. the reference's own extractor; 2. ``log-mel`` for audio; 3. ``inception-v3`` when its weights are given and
+    samples are RGB; 4. ``pixels`` for samples of at most 192 values; 5. ``random-conv``.
     Raises ExtractorError for an unknown name, or when arrays of features and an image extractor meet.
     """
     if asked is not None and asked not in available:
@@ -52,6 +52,8 @@ def choose_extractor(
         return Choice(asked, "asked for by name")
     if reference_extractor is not None and reference_extractor in available:
         return Choice(reference_extractor, f"trained on the train split of the reference {reference_name!r}")
+    if len(shape) == 2:
+        return Choice("log-mel", "the samples are audio, and spectra need no weights")
     if has_weights and shape[0] == 3:
         return Choice("inception-v3", "its weights were given and the samples are RGB")
     values = shape[0] * shape[1] * shape[2]

@@ -39,7 +39,7 @@ def in_blocks(
 
 
 def extracted(extract: Callable[[Tensor], Activations], images: Tensor, block: int, device: str) -> dict[str, Tensor]:
-    """Return features and, where there are any, logits of ``images`` (B, C, H, W), on the CPU.
+    """Return features and, where there are any, logits of ``images`` (B, C, H, W), or waveforms (B, C, T), on the CPU.
 
     Blocks are handed to a GPU from pinned memory without waiting; it is waited for once, when all are under way.
     """

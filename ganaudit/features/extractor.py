@@ -8,10 +8,11 @@ from typing import ClassVar, Protocol
 
 from torch import Tensor
 
+from ganaudit.document.errors import ExtractorError
 from ganaudit.features.precision import Precision
 from ganaudit.features.preprocessing import Preprocessing
 
-__all__ = ["BLOCK", "GPU_BLOCK", "Activations", "Extractor", "ExtractorOptions", "block_of"]
+__all__ = ["BLOCK", "GPU_BLOCK", "Activations", "Extractor", "ExtractorOptions", "block_of", "check_takes"]
 
 BLOCK = 16
 """Samples a network on a CPU sees at once, always: measured best, its activations then fit the caches."""
@@ -25,7 +26,7 @@ class ExtractorOptions:
     """What an audit says to an extractor when it builds it."""
 
     shape: tuple[int, ...]
-    """(C, H, W) of the samples, or (D,) of the features."""
+    """(C, H, W) of the images, (C, T) of the waveforms, or (D,) of the features."""
     weights: Path | None = None
     device: str = "cpu"
     precision: Precision = "fp32"
@@ -47,9 +48,11 @@ class Activations:
 class Extractor(Protocol):
     """Turns levels 0..255, uint8 (B, C, H, W), into features; the same levels always give the same features.
 
-    Levels come as float32 where a protocol does not quantise generated samples. Built as ``Class(options)``; raises
-    ExtractorError when it cannot be built or does not suit the shape. It may also have
+    Levels come as float32 where a protocol does not quantise generated samples. Waveforms are never quantised: they
+    come as float32 (B, C, T) in -1..1. Built as ``Class(options)``; raises ExtractorError when it cannot be built or
+    does not suit the shape. It may also have
 
+    - ``takes: "images" | "audio"``, on the class; ``images`` where it does not say;
     - ``block: int``: how many images it wants at once, always; 16 on a CPU and 128 on a GPU where it does not say;
     - ``precision: str``: what it runs in; ``fp32`` where it does not say.
     """
@@ -65,7 +68,17 @@ class Extractor(Protocol):
     """What readers must know before comparing its numbers with published ones; may be empty."""
 
     def extract(self, images: Tensor) -> Activations:
-        """Return the activations of a block of images (B, C, H, W), on the device where it runs or on the CPU."""
+        """Return the activations of a block of images or waveforms, on the device where it runs or on the CPU."""
+
+
+def check_takes(extractor: object, id_: str, shape: tuple[int, ...]) -> None:
+    """Raise ExtractorError when images would be given to an extractor of audio, or audio to one of images."""
+    if len(shape) not in (2, 3):
+        return
+    takes, found = getattr(extractor, "takes", "images"), "audio" if len(shape) == 2 else "images"
+    if takes != found:
+        remedy = "log-mel" if found == "audio" else "random-conv, or leave --extractor out"
+        raise ExtractorError(f"{id_}: takes {takes}; found {found} of shape {shape}; use --extractor {remedy}")
 
 
 def block_of(extractor: Extractor, device: str) -> int:

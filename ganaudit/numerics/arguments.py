@@ -5,7 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-__all__ = ["matrix", "pair", "proportion", "vector", "whole"]
+__all__ = ["LARGEST", "bounded", "matrix", "pair", "proportion", "vector", "whole"]
+
+LARGEST = 1e100
+"""The size of a feature from which on squares of squares, in whatever unit, could leave float64."""
 
 
 def matrix(values: Tensor, name: str, least: int) -> Tensor:
@@ -16,6 +19,18 @@ def matrix(values: Tensor, name: str, least: int) -> Tensor:
     if values.ndim != 2 or values.shape[1] < 1:
         raise ValueError(f"{name}: found shape {tuple(values.shape)}; allowed: (samples, features)")
     return _checked(values, name, least)
+
+
+def bounded(values: Tensor, name: str, least: int) -> Tensor:
+    """Return ``values`` (N, D) checked as by ``matrix``; raises ValueError also for an entry of 1e100 or more."""
+    values = matrix(values, name, least)
+    # No other type reaches that far.
+    if values.dtype == torch.float64 and values.numel():
+        low, high = torch.aminmax(values)
+        largest = max(-float(low), float(high))
+        if not largest < LARGEST:
+            raise ValueError(f"{name}: found a feature of size {largest:g}; allowed: below 1e100")
+    return values
 
 
 def vector(values: Tensor, name: str, least: int) -> Tensor:
@@ -29,11 +44,11 @@ def vector(values: Tensor, name: str, least: int) -> Tensor:
 
 
 def pair(real: Tensor, fake: Tensor, least: int) -> tuple[Tensor, Tensor]:
-    """Return ``real`` (N, D) and ``fake`` (M, D), each checked as by ``matrix``.
+    """Return ``real`` (N, D) and ``fake`` (M, D), each checked as by ``bounded``.
 
     Raises ValueError also when the two differ in the number of features.
     """
-    checked = matrix(real, "real", least), matrix(fake, "fake", least)
+    checked = bounded(real, "real", least), bounded(fake, "fake", least)
     if real.shape[1] != fake.shape[1]:
         raise ValueError(f"fake: found {fake.shape[1]} features; allowed: {real.shape[1]}, as in real")
     return checked

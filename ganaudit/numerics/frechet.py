@@ -10,7 +10,8 @@ from typing import Literal, TypeAlias
 import torch
 from torch import Tensor
 
-from ganaudit.numerics.arguments import matrix, whole
+from ganaudit.numerics.arguments import bounded, whole
+from ganaudit.numerics.frechet_units import groups_in_unit, moments_in_unit, unit_of
 from ganaudit.numerics.moments import GroupedMoments, Moments
 from ganaudit.numerics.symmetric import cholesky, congruence, eigenvalues, nuclear_norm, root_sum
 
@@ -37,10 +38,14 @@ def frechet_distance(
     rounding comes in from the null space; it needs no more samples than two.
 
     Raises ValueError when a shape is not (samples, features), the features differ in number, a side has fewer than 2
-    samples, an entry is not finite, or the divisor is n for moments that do not tell it.
+    samples, an entry is not finite or of size 1e100 or more, or the divisor is n for moments that do not tell it.
     Source: Dowson and Landau 1982; Heusel et al. 2017 (FID).
     """
     one, other = _fitted(real, "real"), _fitted(fake, "fake")
+    unit = unit_of((one.trace, other.trace))
+    if unit != 1:
+        # Beyond it products of variances leave float64 or vanish.
+        return frechet_distance(_in_unit(real, unit), _in_unit(fake, unit), divisors) * unit * unit
     a, b = (_share(side, divisor) for side, divisor in zip((real, fake), divisors, strict=True))
     if one.mean.shape != other.mean.shape:
         raise ValueError(f"fake: found {len(other.mean)} features; allowed: {len(one.mean)}, as in real")
@@ -57,6 +62,9 @@ def frechet_distances(real: GroupedMoments, fake: GroupedMoments, sets: Sequence
     """
     if real.core.features > _BATCHED or real.core.features != fake.core.features:
         return torch.tensor([frechet_distance(real.union(s), fake.union(s)) for s in sets], dtype=torch.float64)
+    unit = unit_of(side.core.scatter.trace() / side.core.degrees for side in (real, fake))
+    if unit != 1:
+        return frechet_distances(groups_in_unit(real, unit), groups_in_unit(fake, unit), sets) * unit * unit
     (real_means, real_covariances), (fake_means, fake_covariances) = real.unions(sets), fake.unions(sets)
     lower, definite = cholesky(real_covariances)
     lower = torch.where(definite[:, None, None], lower, 0.0)
@@ -86,13 +94,16 @@ def frechet_bias(covariance: Tensor, n_real: int | None, n_fake: int | None) -> 
     if covariance.ndim != 2 or covariance.shape[0] != covariance.shape[1]:
         raise ValueError(f"covariance: found shape {tuple(covariance.shape)}; allowed: (features, features)")
     values = eigenvalues(covariance.detach().double().clone()).clamp_min(0)
+    largest = float(values[-1])
+    if largest > 0:  # in its unit no product of two leaves float64 or vanishes
+        values = values / largest
     sums = values[:, None] + values[None, :]
     # Where both eigenvalues vanish neither side varies, so the pair adds nothing; 1 only keeps 0/0 away.
     pairs = torch.where(sums > 0, torch.outer(values, values) / torch.where(sums > 0, sums, 1.0), 0.0)
     spread = float(pairs.sum() / 2 + values.sum() / 4)
     trace = float(values.sum())
     sides = [whole(n, name, least=2) for n, name in ((n_real, "n_real"), (n_fake, "n_fake")) if n is not None]
-    return math.fsum(trace / n + spread / (n - 1) for n in sides)
+    return (largest or 1.0) * math.fsum(trace / n + spread / (n - 1) for n in sides)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +135,13 @@ class _Fitted:
         return 1.0 if self.rows is None else 1 / math.sqrt(len(self.rows) - 1)
 
 
+def _in_unit(side: Tensor | Moments, unit: float) -> Tensor | Moments:
+    return moments_in_unit(side, unit) if isinstance(side, Moments) else side.double() / unit
+
+
 def _fitted(side: Tensor | Moments, name: str) -> _Fitted:
     if isinstance(side, Tensor):
-        values = matrix(side, name, least=2)
+        values = bounded(side, name, least=2)
         if len(values) <= values.shape[1]:
             mean = values.mean(dim=0, dtype=torch.float64)
             rows = values - mean  # one pass: the difference is float64, whatever the features are

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ganaudit.numerics.arguments import pair, whole
-from ganaudit.numerics.frechet import frechet_bias, frechet_distance
+from ganaudit.numerics.frechet import frechet_distance
 from ganaudit.numerics.frechet_extrapolation import BiasLine, Thinned, samples_needed, thinned_distances
+from ganaudit.numerics.frechet_published import drawn_groups, drawn_rows
+from ganaudit.numerics.frechet_units import groups_in_unit, moments_in_unit, unit_of
 from ganaudit.numerics.intervals import Bounds, normal
 from ganaudit.numerics.moments import GroupedMoments, Moments
 from ganaudit.numerics.world import ALONE, World
@@ -28,7 +30,7 @@ __all__ = [
 
 Blocks = Iterable[tuple[int, Tensor]]
 
-_LEAST = 1e-30  # variance below which a side counts as constant
+_LEAST = 1e-30  # share of the variance of both sides below which a direction counts as constant
 _PAIRS = 2000
 _BLOCK = 4096
 
@@ -42,8 +44,7 @@ class Side:
     rows: Tensor
     """Some of its samples (P, D), drawn at random; about 2000 are enough."""
     blocks: Callable[[], Blocks] | None
-    """Yields (number of the first row, rows) over all samples, the same on every process; None for a published side,
-    whose statistics count as exact."""
+    """Yields (number of the first row, rows) over all samples, the same on every process; None for a published side."""
     published: Moments | None = None
     """The statistics that ``moments`` were drawn from, where the side is published."""
 
@@ -56,25 +57,33 @@ class Side:
 
     @classmethod
     def drawn(cls, published: Moments, core: int, groups: int, rng: np.random.Generator) -> Side:
-        """Return a side with published statistics: ``core`` Gaussian samples drawn from them stand in for its samples.
+        """Return a side with published statistics, a normal sample with these moments standing in for its samples.
 
-        The bias of the distance is a line in 1/n only where both sides are of one size; the drawn samples give the
-        published side that size, and what their drawing adds is taken off again to first order.
+        Only ``core`` of them are in groups, as on the other side; see ``drawn_groups``. The bias of the distance is a
+        line in 1/n only where both sides are thinned together, and statistics alone cannot be thinned.
         """
-        root = published.root.matrix
-
-        def draw(count: int) -> Tensor:
-            noise = torch.from_numpy(rng.standard_normal((count, root.shape[1]))).to(root.device)
-            return published.mean + noise @ root.T
-
-        blocks = ((start, draw(min(_BLOCK, core - start))) for start in range(0, core, _BLOCK))
-        moments = GroupedMoments.gather(blocks, core, groups, rng)
-        return cls(moments, draw(min(core, _PAIRS)), None, published)
+        moments = drawn_groups(published, core, groups, rng)
+        return cls(moments, drawn_rows(published, min(core, _PAIRS), rng), None, published)
 
     @property
     def total(self) -> Moments:
         """The moments of the side itself."""
         return self.moments.total if self.published is None else self.published
+
+    @property
+    def weight(self) -> float:
+        """1/n of the samples whose drawing matters; 0 for published statistics that do not tell n: they are exact."""
+        return 0.0 if self.total.n is None else 1 / _size(self.total)
+
+    def in_unit(self, unit: float) -> Side:
+        """Return the same side with its features counted in ``unit``."""
+        blocks, published = self.blocks, self.published
+        return Side(
+            groups_in_unit(self.moments, unit),
+            self.rows.double() / unit,
+            None if blocks is None else lambda: ((start, rows.double() / unit) for start, rows in blocks()),
+            None if published is None else moments_in_unit(published, unit),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +107,11 @@ class FrechetEstimate:
     value: float
     """In the squared unit of the features; below 0 by chance where the laws agree."""
     standard_error: float
-    """Of ``value``, over the drawing of every side that is not published."""
+    """Of ``value``, over the drawing of every side whose number of samples is known."""
     plug_in: float
     """The distance as it is usually defined, biased upward."""
+    plug_in_error: float
+    """The standard error of ``plug_in`` about its own expectation at these n, bias included."""
     line: EstimatedLine | None
     """The line over 1/n whose intercept estimates the same as ``value``; None for fewer than three sizes."""
     thinned: Thinned
@@ -113,6 +124,24 @@ class FrechetEstimate:
     def interval(self, level: float) -> Bounds:
         """Return the normal interval of ``value`` at a confidence in (0, 1)."""
         return normal(self.value, self.standard_error, level)
+
+    def of_unit(self, unit: float) -> FrechetEstimate:
+        """Return the estimate in the features' own unit, given that it was made in ``unit``."""
+        square, line = unit * unit, self.line
+        real, fake = (None if v is None else v * square for v in (self.real_influences, self.fake_influences))
+        return FrechetEstimate(
+            value=self.value * square,
+            standard_error=self.standard_error * square,
+            plug_in=self.plug_in * square,
+            plug_in_error=self.plug_in_error * square,
+            line=line
+            and EstimatedLine(
+                line.intercept * square, line.standard_error * square, line.slope * square, line.r_squared
+            ),
+            thinned=replace(self.thinned, values=tuple(value * square for value in self.thinned.values)),
+            real_influences=real,
+            fake_influences=fake,
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -134,9 +163,10 @@ class Transport:
         T^-1. A feature that is constant on one side has no map; a floor under the eigenvalues, at rounding, keeps the
         others finite. Raises ValueError when a side has fewer than 2 samples.
         """
-        root, inverse = _invertible_root(fake)
+        scale = float(real.covariance.trace() + fake.covariance.trace()) or 1.0
+        root, inverse = _invertible_root(fake, _LEAST * scale)
         values, vectors = torch.linalg.eigh(root.T @ (real.covariance @ root))
-        lengths = _floored(values).sqrt()
+        lengths = _floored(values, _LEAST * scale**2).sqrt()
         out, home = inverse @ vectors, root @ vectors
         return cls(real, fake, (out * lengths) @ out.T, (home / lengths) @ home.T)
 
@@ -153,6 +183,15 @@ class Transport:
     def fake_influences(self, blocks: Blocks, world: World = ALONE) -> Tensor:
         """Return the influence of each fake on the distance (M,), as ``real_influences``."""
         return _influences(blocks, self.fake, self.fake.mean - self.real.mean, self.there, world)
+
+    def normal_variances(self) -> tuple[float, float]:
+        """Return the variance of the influences of normal reals and of normal fakes.
+
+        4 d'S d + 2 tr(((I - T) S)^2) with d the mean difference and S, T those of the side: what the mean square of
+        the influences is for features of a normal law, where only their moments are at hand.
+        """
+        shift = self.real.mean - self.fake.mean
+        return _normal_variance(self.real, shift, self.back), _normal_variance(self.fake, shift, self.there)
 
     def first_order(self, real: Moments, fake: Moments) -> float:
         """Return how far the distance between other samples of both laws is off this one, to first order."""
@@ -173,27 +212,34 @@ def estimated_frechet_distance(
     groups. Simulations of Gaussian samples at D of 16 and 64, n of 1.2 D to 125 D and true distances from 0 on give the
     95 % interval a coverage of 93 to 98 %; heavy tails widen it.
 
-    Published statistics count as exact, so their drawing is not in the error; where they tell their number of samples,
-    the bias that it leaves in the distance is taken off by ``frechet_bias``.
+    Published statistics have no samples to leave out: those of ``Side.drawn`` stand in for them, and the first order of
+    their side is ``Transport.normal_variances`` over n. Both are right for normal features. Where the statistics do not
+    tell their n they count as exact, and the interval misses the truth about the law they are of.
 
     ``same_law`` is for nulls: nothing differs, so the first order is 0 and no sample is read.
 
     Raises ValueError as ``thinned_distances`` does.
     """
+    unit = unit_of(side.total.covariance.trace() for side in (real, fake))
+    if unit != 1:
+        found = estimated_frechet_distance(real.in_unit(unit), fake.in_unit(unit), world, same_law=same_law)
+        return found.of_unit(unit)
     thinned = thinned_distances(real.moments, fake.moments, world)
     line = thinned.line
     is_whole = real.total is real.moments.core and fake.total is fake.moments.core
-    moved, of_real, of_fake = 0.0, None, None
+    moved, of_real, of_fake, known = 0.0, None, None, 0.0
     if not (same_law and is_whole):
         transport = Transport.between(real.total, fake.total)
-        moved = transport.first_order(real.moments.core, fake.moments.core) + _published_bias(real, fake)
+        moved = transport.first_order(real.moments.core, fake.moments.core)
+        known = 0.0 if same_law else _published_variance(transport, real, fake)
         of_real = None if same_law or real.blocks is None else transport.real_influences(real.blocks(), world)
         of_fake = None if same_law or fake.blocks is None else transport.fake_influences(fake.blocks(), world)
-    spread = _Spread.of(real, fake, (of_real, of_fake))
+    spread = _Spread.of(real, fake, (of_real, of_fake), known)
     return FrechetEstimate(
         value=thinned.jackknifed - moved,
         standard_error=spread.error(thinned.noise),
         plug_in=thinned.values[-1] if is_whole else frechet_distance(real.total, fake.total),
+        plug_in_error=spread.plug_in,
         line=None if line is None else _estimated_line(line, moved, spread.error(line.noise)),
         thinned=thinned,
         real_influences=of_real,
@@ -235,24 +281,23 @@ def _size(moments: Moments) -> int:
     return whole(moments.n, "n", least=2)
 
 
-def _floored(values: Tensor) -> Tensor:
-    least = float(values[-1]) * len(values) * torch.finfo(values.dtype).eps
-    return values.clamp_min(max(least, _LEAST))
+def _floored(values: Tensor, least: float) -> Tensor:
+    return values.clamp_min(max(float(values[-1]) * len(values) * torch.finfo(values.dtype).eps, least))
 
 
-def _invertible_root(moments: Moments) -> tuple[Tensor, Tensor]:
-    """Return A with A A^T = S, and A^-T."""
+def _invertible_root(moments: Moments, least: float) -> tuple[Tensor, Tensor]:
+    """Return A with A A^T = S, and A^-T; eigenvalues of S below ``least`` are raised to it."""
     if moments.root.lower:
         lower = moments.root.matrix
         identity = torch.eye(len(lower), dtype=lower.dtype, device=lower.device)
         return lower, torch.linalg.solve_triangular(lower, identity, upper=False).T
     values, vectors = torch.linalg.eigh(moments.covariance)
-    values = _floored(values)
+    values = _floored(values, least)
     return vectors * values.sqrt(), vectors * values.rsqrt()
 
 
 def _influences(blocks: Blocks, side: Moments, direction: Tensor, transport: Tensor, world: World) -> Tensor:
-    bend = torch.eye(len(transport), dtype=transport.dtype, device=transport.device) - transport
+    bend = _bend(transport)
     n = _size(side)
     middle = (side.scatter * bend).sum() / n
     found = torch.zeros(n, dtype=torch.float64)
@@ -268,14 +313,23 @@ def _moved(other: Moments, side: Moments, direction: Tensor, transport: Tensor) 
     """Return what the mean and covariance of ``other`` in place of ``side``'s add to the distance, to first order."""
     if other is side:
         return 0.0
-    bend = torch.eye(len(transport), dtype=transport.dtype, device=transport.device) - transport
     apart = other.covariance - side.covariance
-    return float(2 * (other.mean - side.mean) @ direction + (apart * bend).sum())
+    return float(2 * (other.mean - side.mean) @ direction + (apart * _bend(transport)).sum())
 
 
-def _published_bias(*sides: Side) -> float:
-    known = (side.published for side in sides)
-    return sum(frechet_bias(m.covariance, m.n, None) for m in known if m is not None and m.n is not None)
+def _bend(transport: Tensor) -> Tensor:
+    return torch.eye(len(transport), dtype=transport.dtype, device=transport.device) - transport
+
+
+def _normal_variance(side: Moments, direction: Tensor, transport: Tensor) -> float:
+    bent = _bend(transport) @ side.covariance
+    return float(4 * direction @ (side.covariance @ direction) + 2 * (bent * bent.T).sum())
+
+
+def _published_variance(transport: Transport, *sides: Side) -> float:
+    """Return what the drawing of published sides that tell their n adds to the distance, to first order."""
+    variances = zip(transport.normal_variances(), sides, strict=True)
+    return sum(variance * side.weight for variance, side in variances if side.published is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,16 +342,23 @@ class _Spread:
     """Mean h^2 of pairs of reals, of fakes and of one of each."""
     core: int
     weights: tuple[float, float]
-    """1/n of the whole sides; 0 for a published one."""
+    """1/n of the whole sides; 0 where it is not known."""
 
     @classmethod
-    def of(cls, real: Side, fake: Side, influences: Iterable[Tensor | None]) -> _Spread:
+    def of(cls, real: Side, fake: Side, influences: Iterable[Tensor | None], known: float) -> _Spread:
         pairs = _pair_squares(real, fake)
-        one, other = (0.0 if side.published is not None else 1 / _size(side.total) for side in (real, fake))
-        first = sum(float(v.square().sum()) / (len(v) - 1) / len(v) for v in influences if v is not None)
+        one, other = real.weight, fake.weight
+        first = sum((float(v.square().sum()) / (len(v) - 1) / len(v) for v in influences if v is not None), known)
         # Maps fitted to the same samples: the mean square influence holds the second order twice.
         twice = 4 * (pairs[0] * one**2 + pairs[1] * other**2 + 2 * pairs[2] * one * other)
         return cls(max(first - twice, 0.0), pairs, _size(real.moments.core), (one, other))
+
+    @property
+    def plug_in(self) -> float:
+        """The standard error of the plug-in distance."""
+        real, fake, mixed = self.pairs
+        one, other = self.weights
+        return math.sqrt(self.first + 2 * (real * one**2 + fake * other**2 + 2 * mixed * one * other))
 
     def error(self, noise: float) -> float:
         """Return the standard error at a ``Thinned.noise``.
@@ -322,7 +383,8 @@ def _pair_squares(real: Side, fake: Side) -> tuple[float, float, float]:
     values, vectors = torch.linalg.eigh((real.total.covariance + fake.total.covariance) / 2)
     values = values.clamp_min(0)
     sums = values[:, None] + values[None, :]
-    kernel = torch.where(sums > _LEAST, 1 / torch.where(sums > _LEAST, sums, 1.0), 0.0)
+    varies = sums > _LEAST * float(values.sum())
+    kernel = torch.where(varies, 1 / torch.where(varies, sums, 1.0), 0.0)
     x, y = ((side.rows.to(vectors.device).double() - side.total.mean) @ vectors for side in (real, fake))
 
     def square(a: Tensor, b: Tensor) -> float:

@@ -72,7 +72,10 @@ class _Part:
 
 
 def swept(kernel: Kernel, real: Tensor, fake: Tensor, marks: Marks | None, block: int, world: World) -> Sums:
-    """Return the sums over all tiles, over all processes of ``world``."""
+    """Return the sums over all tiles, over all processes of ``world``.
+
+    Raises ValueError when features are so large that sums of the kernel or of its squares leave float64.
+    """
 
     def zeros(*shape: int) -> Tensor:
         return torch.zeros(shape, dtype=torch.float64, device=real.device)
@@ -85,7 +88,14 @@ def swept(kernel: Kernel, real: Tensor, fake: Tensor, marks: Marks | None, block
     for part in each(partial(_part, kernel, real, fake, marks), mine, real.device):
         _add(sums, part)
     found = (sums.real, sums.fake, sums.real_fake, sums.fake_real, sums.squares, sums.diagonals, sums.forms)
-    return Sums(*(world.total(value) for value in (*found, sums.marked_real, sums.marked_fake)))
+    total = Sums(*(world.total(value) for value in (*found, sums.marked_real, sums.marked_fake)))
+    # Every entry of the kernel is in a square, so these are finite only where all is.
+    if not bool(torch.isfinite(total.squares).all() & torch.isfinite(total.diagonals).all()):
+        raise ValueError(
+            "features: found some for which the kernel leaves float64; allowed: a kernel whose squares can be summed, "
+            "which for features and a cubic kernel means sizes below about 1e25"
+        )
+    return total
 
 
 def _part(kernel: Kernel, real: Tensor, fake: Tensor, marks: Marks | None, tile: Tile) -> _Part:
@@ -96,8 +106,8 @@ def _part(kernel: Kernel, real: Tensor, fake: Tensor, marks: Marks | None, tile:
         diagonal = float(values.diagonal().sum())
         values.fill_diagonal_(0)
     # The norm rather than a matrix of squares: it makes no copy of the tile.
-    square = float(torch.linalg.vector_norm(values)) ** 2
-    part = _Part(tile, values.sum(dim=1), values.sum(dim=0), square, diagonal)
+    norm = float(torch.linalg.vector_norm(values))
+    part = _Part(tile, values.sum(dim=1), values.sum(dim=0), norm * norm, diagonal)
     return part if marks is None else _with_marks(part, values, marks)
 
 

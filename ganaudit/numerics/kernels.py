@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ganaudit.numerics.arguments import matrix, whole
+from ganaudit.numerics.arguments import bounded, matrix, whole
 
 __all__ = ["Gaussian", "Kernel", "Polynomial", "kernel_matrix", "median_distance"]
 
@@ -92,11 +92,11 @@ def median_distance(x: Tensor, rng: np.random.Generator, unit_length: bool = Fal
     """Return the median Euclidean distance between samples of ``x`` (N, D), of at most 1000 drawn by ``rng``.
 
     With ``unit_length`` each sample is divided by its norm first. The usual choice of a bandwidth.
-    Raises ValueError as ``matrix`` does, for fewer than 2 samples, and when it is 0: half the samples are copies of
+    Raises ValueError as ``bounded`` does, for fewer than 2 samples, and when it is 0: half the samples are copies of
     each other.
     Source: Gretton et al. 2012, section 8.
     """
-    x = matrix(x, "x", least=2)
+    x = bounded(x, "x", least=2)
     rows = torch.from_numpy(np.sort(rng.permutation(len(x))[:_PAIRS])).to(x.device)
     drawn = torch.nn.functional.normalize(x[rows].double(), eps=_TINY) if unit_length else x[rows].double()
     found = float(torch.nn.functional.pdist(drawn).median())

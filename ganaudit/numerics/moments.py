@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from ganaudit.numerics.arguments import matrix, whole
+from ganaudit.numerics.arguments import LARGEST, bounded, matrix, whole
 from ganaudit.numerics.symmetric import cholesky
 from ganaudit.numerics.world import ALONE, World
 
@@ -58,9 +58,10 @@ class Moments:
         """Return the moments of ``features`` (N, D), any real dtype, N >= 1.
 
         Two passes in float64: the mean first, then the products of what is left, so a large common offset costs no
-        digits. Raises ValueError when the shape is not (N, D), N is 0 or an entry is not finite.
+        digits. Raises ValueError when the shape is not (N, D), N is 0 or an entry is not finite or of size 1e100 or
+        more.
         """
-        values = matrix(features, "features", least=1).double()
+        values = bounded(features, "features", least=1).double()
         mean = values.mean(dim=0)
         centred = values - mean
         scatter = centred.T @ centred
@@ -72,7 +73,8 @@ class Moments:
 
         ``n`` is None where the publication does not tell it: such moments cannot merge, and count as exact.
         Raises ValueError when the shapes do not fit, an entry is not finite, the covariance is not symmetric within
-        1e-6 of its largest entry or has an eigenvalue below -1e-6 of its largest, or ``n`` is below 2.
+        1e-6 of its largest entry or has an eigenvalue below -1e-6 of its largest, ``n`` is below 2, or features of such
+        moments would reach 1e100.
         """
         if n is not None:
             whole(n, "n", least=2)
@@ -83,6 +85,9 @@ class Moments:
         mean, covariance = mean.detach().double(), matrix(covariance, "covariance", least=1).double()
         if not bool(torch.isfinite(mean).all()):
             raise ValueError("mean: found NaN or infinity; allowed: finite numbers")
+        size = max(float(mean.abs().max()), math.sqrt(float(covariance.abs().max())))
+        if not size < LARGEST:
+            raise ValueError(f"moments: found those of features of size {size:g}; allowed: below 1e100")
         gap, largest = float((covariance - covariance.T).abs().max()), float(covariance.abs().max())
         if gap > _SYMMETRIC * largest:
             raise ValueError(
@@ -205,22 +210,25 @@ class GroupedMoments:
         rounding.
 
         Raises ValueError, on all processes, when the blocks do not hold each of the n rows once and in order, differ in
-        width or hold an entry that is not finite, or when there are more groups than samples in the core.
+        width or hold an entry that is not finite or of size 1e100 or more, or when there are more groups than samples
+        in the core.
         """
         core = whole(n if core is None else core, "core", least=1, most=whole(n, "n", least=1))
         whole(groups, "groups", least=1, most=core)
         owner = np.full(n, groups)
         owner[rng.permutation(n)[:core]] = np.arange(core) % groups
         sums: list[_Sums] = []
-        is_finite = True
+        largest = 0.0
         for number, (start, rows) in enumerate(_in_order(blocks, n)):
             sums = sums or [_Sums(rows) for _ in range(groups + (core < n))]
             if number % world.size == world.rank:
-                is_finite &= bool(torch.isfinite(rows).all())
+                largest = max(largest, _largest(rows))
                 _absorb(sums, owner[start : start + len(rows)], rows)
         # Told to all: a process that stopped alone would leave the others waiting.
-        if float(world.total(sums[0].mean.new_tensor([not is_finite]))) > 0:
+        if float(world.total(sums[0].mean.new_tensor([not largest < math.inf]))) > 0:
             raise ValueError("features: found NaN or infinity; allowed: finite numbers")
+        if float(world.total(sums[0].mean.new_tensor([not largest < LARGEST]))) > 0:
+            raise ValueError("features: found a feature of size 1e100 or more; allowed: below 1e100")
         found = tuple(part.over(world) for part in sums)
         return cls(found[:groups], found[groups] if core < n else None)
 
@@ -285,6 +293,16 @@ class _Sums:
             shift = self.mean - mean
             scatter = world.total(scatter.addr_(shift, shift, alpha=self.n))
         return Moments(n, mean, (scatter + scatter.T) / 2)
+
+
+def _largest(rows: Tensor) -> float:
+    """Return the size of the largest entry; infinite where one is no number."""
+    if not bool(torch.isfinite(rows).all()):
+        return math.inf
+    if rows.dtype != torch.float64 or not rows.numel():
+        return 0.0  # no other type comes near the limit
+    low, high = torch.aminmax(rows)
+    return max(-float(low), float(high))
 
 
 def _in_order(blocks: Iterable[tuple[int, Tensor]], n: int) -> Iterator[tuple[int, Tensor]]:

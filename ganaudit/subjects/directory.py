@@ -52,7 +52,8 @@ class Latent(_Section):
 class Sample(_Section):
     """What a sample is."""
 
-    shape: tuple[int, int, int]
+    shape: tuple[int, ...] = Field(min_length=2, max_length=3)
+    """(C, H, W) of images, (C, T) of audio."""
     range: tuple[float, float]
     classes: int = Field(default=0, ge=0)
 
@@ -186,14 +187,9 @@ def write_directory(
     described = SubjectFile(
         name=name,
         latent=Latent(size=latent.size, law=latent.law),
-        sample=Sample(shape=_image_shape(sample.shape), range=(sample.low, sample.high), classes=classes),
+        sample=Sample(shape=sample.shape, range=(sample.low, sample.high), classes=classes),
         training=training,
         **sections,
     )
     text = tomlkit.dumps(described.model_dump(mode="json", by_alias=True, exclude_none=True))
     write_atomically(folder / "subject.toml", text.encode())
-
-
-def _image_shape(shape: tuple[int, ...]) -> tuple[int, int, int]:
-    channels, height, width = shape
-    return channels, height, width

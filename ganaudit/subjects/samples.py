@@ -23,7 +23,7 @@ class SampleFiles:
     """Reads samples only; there is nothing to generate from and nothing to attack."""
 
     id: ClassVar[str] = "samples"
-    formats: ClassVar[str] = "samples only (a folder of images, .zip, .npz, .npy)"
+    formats: ClassVar[str] = "samples only (a folder of images or audio, .zip, .npz, .npy)"
 
     def accepts(self, path: Path) -> bool:
         """Return whether ``path`` is a folder or a file that holds samples."""

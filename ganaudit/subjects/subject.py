@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ganaudit.data.layout import AUDIO_CHANNELS
 from ganaudit.data.samples import Samples
 from ganaudit.document.errors import SubjectError
 from ganaudit.numerics.randomness import integers, normals, uniforms
@@ -46,7 +47,10 @@ class LatentSpec:
 
 @dataclass(frozen=True, slots=True)
 class SampleSpec:
-    """The shape (C, H, W) of one sample and the range of its values; raises SubjectError for a range without room."""
+    """The shape of one sample, (C, H, W) or for audio (C, T), and the range of its values.
+
+    Raises SubjectError for a range without room.
+    """
 
     shape: tuple[int, ...]
     low: float = -1.0
@@ -99,9 +103,9 @@ class Subject:
     ) -> Subject:
         """Return a checked subject made of modules in this process.
 
-        ``generator(z)`` takes float32 (B, latent) and returns (B, C, H, W) in ``value_range``; with ``classes`` it is
-        called as ``generator(z, labels)`` with int64 labels (B,). ``discriminator(x)`` returns one raw score per
-        sample, larger for more real. Both are put into eval mode.
+        ``generator(z)`` takes float32 (B, latent) and returns images (B, C, H, W), or audio (B, C, T) of one
+        or two channels, in ``value_range``; with ``classes`` it is called as ``generator(z, labels)`` with int64 labels
+        (B,). ``discriminator(x)`` returns one raw score per sample, larger for more real. Both are put into eval mode.
         Raises SubjectError when one tiny batch shows anything else.
         """
         from ganaudit.subjects.check import checked  # the check calls back into Subject
@@ -141,7 +145,7 @@ class Subject:
 
     @torch.no_grad()
     def generate(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Return samples (B, C, H, W) float32 on the CPU, as the generator made them, before any clipping.
+        """Return samples (B, C, H, W) or (B, C, T), float32 on the CPU, as the generator made them, unclipped.
 
         Raises SubjectError when the generator refuses the latents or does not return one finite float sample each.
         """
@@ -151,12 +155,16 @@ class Subject:
         arguments = [t.to(self.device) for t in (z, labels) if t is not None]
         x = _called(self.generator, arguments, "generator", f"latents {tuple(z.shape)}")
         if not isinstance(x, Tensor) or not x.is_floating_point():
-            raise SubjectError(f"generator of {self.name}: returned {_kind(x)}; allowed: one float tensor (B, C, H, W)")
-        if x.ndim != 4 or x.shape[0] != z.shape[0] or (self.sample.shape and tuple(x.shape[1:]) != self.sample.shape):
+            raise SubjectError(
+                f"generator of {self.name}: returned {_kind(x)}; allowed: one float tensor (B, C, H, W), or "
+                "(B, C, T) of audio"
+            )
+        if not _is_shape(x) or x.shape[0] != z.shape[0] or (self.sample.shape and x.shape[1:] != self.sample.shape):
             wanted = self.sample.shape or ("C", "H", "W")
+            audio = "" if self.sample.shape else f", or audio ({z.shape[0]}, C, T) with C 1 or 2"
             raise SubjectError(
                 f"generator of {self.name}: {z.shape[0]} latents gave shape {tuple(x.shape)}; "
-                f"allowed: ({z.shape[0]}, {', '.join(map(str, wanted))})"
+                f"allowed: ({z.shape[0]}, {', '.join(map(str, wanted))}){audio}"
             )
         if not torch.isfinite(x).all():
             bad = int((~torch.isfinite(x)).flatten(1).any(1).sum())
@@ -180,15 +188,21 @@ class Subject:
             scores = scores[0]
         if not isinstance(scores, Tensor) or scores.ndim == 0 or scores.shape[0] != len(x):
             raise SubjectError(f"discriminator of {self.name}: returned {_kind(scores)} for {len(x)} samples")
-        if scores.ndim != 3 and scores.ndim > 1 and scores.shape[1] > 1:
+        # (B, h, w) is a map of one score per place of an image; of audio that is (B, 1, t).
+        is_map = scores.ndim == 3 and x.ndim != 3
+        if scores.ndim > 1 and not is_map and scores.shape[1] > 1:
             raise SubjectError(
                 f"discriminator of {self.name}: returned {scores.shape[1]} numbers per sample, shape "
-                f"{tuple(scores.shape)}; allowed: one score (B,) or (B, 1), or a map (B, 1, h, w)"
+                f"{tuple(scores.shape)}; allowed: one score (B,) or (B, 1), or a map (B, 1, h, w), for audio (B, 1, t)"
             )
         scores = scores.to(torch.float64).flatten(1).mean(1) if scores.ndim > 1 else scores.to(torch.float64)
         if not torch.isfinite(scores).all():
             raise SubjectError(f"discriminator of {self.name}: gave scores that are not finite")
         return scores.cpu()
+
+
+def _is_shape(x: Tensor) -> bool:
+    return x.ndim == 4 or (x.ndim == 3 and x.shape[1] in AUDIO_CHANNELS)
 
 
 def _called(module: nn.Module, arguments: list[Tensor], role: str, given: str) -> Any:

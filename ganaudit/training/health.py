@@ -12,11 +12,11 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-__all__ = ["Alarm", "Look", "Verdict", "diversity", "effective_rank", "look", "overfit", "verdict"]
+__all__ = ["Alarm", "Look", "Verdict", "effective_rank", "look", "overfit", "spread", "verdict"]
 
 Alarm = Literal["collapse", "overfit", "saturation", "broken"]
 
-_DIVERSITY = 0.5
+_SPREAD = 0.5
 """Below half the spread of reals a batch has collapsed, or is on its way."""
 _RANK = 0.35
 _GAP = 0.5
@@ -32,7 +32,7 @@ class Look:
     """What one look found."""
 
     images: int
-    diversity: float
+    spread: float
     """Mean distance of two generated samples over that of two reals; 1 where they spread alike."""
     rank: float
     """Effective rank of generated samples over that of as many reals."""
@@ -51,7 +51,7 @@ class Look:
     def alarms(self) -> tuple[Alarm, ...]:
         """Return what is wrong at this look."""
         found: list[Alarm] = []
-        if self.diversity < _DIVERSITY or self.rank < _RANK:
+        if self.spread < _SPREAD or self.rank < _RANK:
             found.append("collapse")
         if self.overfit is not None and self.overfit > _GAP and (self.sign is None or self.sign > _SIGN):
             found.append("overfit")
@@ -76,7 +76,7 @@ class Verdict:
         return asdict(self)
 
 
-def diversity(x: Tensor) -> float:
+def spread(x: Tensor) -> float:
     """Return the root mean squared distance of two of the samples (N, ...), over all pairs, float64.
 
     sqrt(2 N/(N - 1) · sum of the variances of the coordinates), the variances with divisor N.
@@ -126,11 +126,11 @@ def look(
     ``scores`` are of train reals, generated samples and held-out reals, less the objective's boundary where it has one.
     """
     train, generated, held = scores
-    spread, rank = diversity(real), effective_rank(real)
+    of_reals, rank = spread(real), effective_rank(real)
     edge = [float((x.abs() > _EDGE).double().mean()) for x in (fake, real)]
     return Look(
         images=images,
-        diversity=diversity(fake) / spread if spread > 0 else 0.0,
+        spread=spread(fake) / of_reals if of_reals > 0 else 0.0,
         rank=effective_rank(fake) / rank if rank > 0 else 0.0,
         overfit=None if held is None else overfit(train, held, generated),
         sign=float(train.double().sign().mean()) if has_boundary else None,
@@ -141,7 +141,7 @@ def look(
 
 
 _WORDS: dict[Alarm, str] = {
-    "collapse": "generated samples spread over {diversity:.0%} of what reals do, their effective rank is {rank:.0%}",
+    "collapse": "generated samples spread over {spread:.0%} of what reals do, their effective rank is {rank:.0%}",
     "overfit": "held-out reals have fallen back {overfit:.0%} of the way to generated samples in the scores",
     "saturation": "{saturation:.0%} more generated values than real ones lie at the ends of the range",
     "broken": "{broken} entries of gradients were not finite",
@@ -160,6 +160,6 @@ def verdict(looks: Sequence[Look]) -> Verdict:
     if last.alarms:
         state = "broken" if "broken" in last.alarms else "doubtful"
     words = "; ".join(told) or (
-        f"generated samples spread over {last.diversity:.0%} of what reals do, effective rank {last.rank:.0%}, no alarm"
+        f"generated samples spread over {last.spread:.0%} of what reals do, effective rank {last.rank:.0%}, no alarm"
     )
     return Verdict(state, last.alarms, words, tuple(looks))

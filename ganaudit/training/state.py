@@ -78,5 +78,5 @@ def trained_parameters(network: nn.Module) -> list[nn.Parameter]:
 
 
 def laid_out_as(tensor: Tensor, like: Tensor) -> Tensor:
-    """Return ``tensor`` in the memory layout of ``like``: the fused optimiser pairs entries by their place in memory."""
+    """Return ``tensor`` in the memory layout of ``like``: a fused optimiser pairs entries by their place in memory."""
     return tensor if tensor.stride() == like.stride() else torch.empty_like(like).copy_(tensor)

@@ -188,10 +188,12 @@ def resolve(name: str) -> Path | None:
 def wrong_words(held: Held) -> str:
     """Return the sentence that refuses a file: the hash found, the hash expected."""
     assert held.record is not None
+    # What is in no manifest cannot be fetched by its name alone.
+    again = f"run `ganaudit weights fetch {held.name}`, or " if held.entry is not None else ""
     return (
         f"weights file {held.path} is not {held.name}; it is not used:\n"
         f"{hashes_differ(held.record.sha256, held.expected)}\n"
-        f"delete it and run `ganaudit weights fetch {held.name}`, or add a good copy with `ganaudit weights add FILE`"
+        f"delete it and {again}add a good copy with `ganaudit weights add FILE`"
     )
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ganaudit.data.digits import load_digits
-from ganaudit.data.reading import ReadOptions
+from ganaudit.data.reading import ReadOptions, read_samples
 from ganaudit.data.reference import Reference, check_matches, load_reference, parse_splits
 from ganaudit.data.samples import Samples
 from ganaudit.document.errors import SourceError
@@ -212,3 +212,34 @@ def test_shapes_that_differ(fake, real, words):
         check_matches(fake, reference_of(real))
     for part in (str(fake), str(real), words):
         assert part in str(caught.value)
+
+
+# --- statistics in place of samples ----------------------------------------------------------------------------------
+
+
+def statistics(npz, d=3):
+    return npz(mu=np.zeros(d), sigma=np.eye(d))
+
+
+def test_statistics_named_as_the_test_split_are_the_reference(npz):
+    path = statistics(npz)
+    for spec in (f"test={path}", {"test": str(path)}):
+        for options in (READ, FEATURES):
+            reference = load_reference(spec, options, none)
+            assert reference.statistics is not None
+            assert reference.splits == {}
+            assert reference.digest == load_reference(str(path), READ, none).digest
+
+
+@pytest.mark.parametrize("form", ["train={st}", "calibration={st}", "train={rows},test={st}", "train={st},test={rows}"])
+def test_statistics_are_no_split_beside_others(npz, npy, form):
+    spec = form.format(st=statistics(npz), rows=npy(RNG.normal(size=(9, 3))))
+    message = fails(spec, FEATURES)
+    assert "holds a mean and a covariance of features (mu, sigma), no samples" in message
+    assert "allowed: alone" in message
+
+
+def test_statistics_are_no_samples(npz):
+    with pytest.raises(SourceError, match="holds a mean and a covariance") as caught:
+        read_samples(statistics(npz, 16), FEATURES)
+    assert "in place of a subject" in str(caught.value)

@@ -51,7 +51,8 @@ def test_a_generator_with_one_image(d, value):
     found, findings = measured(reals, torch.full((50, d), value), reals, drawn(40, d, 1))
     assert found["vendi"].value == pytest.approx(1, rel=1e-9)
     assert found["duplicate-rate"].value == found["near-duplicate-rate"].value == 1
-    assert found["vendi"].interval.low == 1
+    assert found["vendi"].interval is None
+    assert "all equal in direction" in found["vendi"].interval_reason
     assert found["duplicate-rate"].interval.high == 1
     assert found["duplicate-rate"].interval.low < 1
     assert found["vendi"].null.value == pytest.approx(vendi_score(drawn(40, d, 1)), rel=1e-9)
@@ -61,6 +62,38 @@ def test_a_generator_with_one_image(d, value):
     assert all(
         math.isfinite(y) for curve in findings.details if curve.kind == "curve" for s in curve.series for y in s.y
     )
+
+
+@pytest.mark.parametrize("n", [2, 3, 4])
+def test_a_handful_of_samples_shows_no_scatter(n):
+    found, _ = measured(drawn(50), drawn(n, seed=1), drawn(50), drawn(n, seed=2))
+    m = found["vendi"]
+    assert m.interval is None
+    assert f"{n} samples are too few" in m.interval_reason
+    assert (m.null.low, m.null.high) == (None, None)
+    assert measured(drawn(50), drawn(5, seed=1))[0]["vendi"].interval is not None
+
+
+def test_samples_that_all_count_the_same_show_no_scatter():
+    m = measured(drawn(50), torch.eye(6).repeat(2, 1))[0]["vendi"]
+    assert m.value == pytest.approx(6)
+    assert m.interval is None
+    assert "every one counts the same" in m.interval_reason
+
+
+def test_the_words_compare_with_the_null():
+    real, fake, stand_in = drawn(300, seed=1), drawn(60, seed=2).repeat(5, 1), drawn(300, seed=3)
+    fake[:, 0] += 2.0  # fewer directions
+    text = measured(real, fake, real, stand_in)[1].details[0].text
+    assert "The Vendi score," in text
+    assert "is below the" in text
+    assert "The share of exact copies, 1 " in text
+    assert "is above the" in text
+    assert "cannot be told from" in measured(real, drawn(300, seed=4), real, stand_in)[1].details[0].text
+    unlike = measured(real, fake, real, stand_in[:150])[1].details[0].text
+    assert "that of 150 reals" in unlike
+    assert "it grows with n, so these two say nothing of each other" in unlike
+    assert "without a null nothing says" in measured(real, fake)[1].details[0].text
 
 
 def test_reals_that_are_all_one_image_set_the_distance_to_nothing():

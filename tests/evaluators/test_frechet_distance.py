@@ -146,20 +146,106 @@ def test_too_few_samples_for_the_features_leave_the_plug_in_distance_alone(n, m)
     assert found.exhibits == []
 
 
-@pytest.mark.parametrize("n_published", [None, 5000])
-def test_published_reals_give_all_but_what_needs_their_samples(n_published):
+def test_published_reals_give_all_but_what_needs_their_samples():
     truth = 4 * (0.5**2 + 0.2**2)
-    published = Moments.from_statistics(n_published, torch.zeros(4), torch.eye(4))
+    published = Moments.from_statistics(5000, torch.zeros(4), torch.eye(4))
     fake = drawn(400, 4, 2, 0.5, 1.2)
     found, by_key = evaluated(FakeView({"fake": fake}, published=published))
     assert by_key["fd"].value == pytest.approx(frechet_distance(published, fake), rel=1e-9)
     m = by_key["fd-corrected"]
     # One draw: within four standard errors, twice the half-width of the interval.
     assert abs(m.value - truth) <= m.interval.high - m.interval.low
-    assert "published" in m.interval.covers
-    assert by_key["bias-floor"].value == pytest.approx(frechet_bias(torch.eye(4), n_published, 400), rel=1e-9)
-    assert by_key["fd"].sizes == ({"fake": 400} if n_published is None else {"real": 5000, "fake": 400})
+    assert "published reals as if their features were normal" in m.interval.covers
+    assert by_key["bias-floor"].value == pytest.approx(frechet_bias(torch.eye(4), 5000, 400), rel=1e-9)
+    assert by_key["fd"].sizes == {"real": 5000, "fake": 400}
     assert [e.side for e in found.exhibits] == ["fake"]
+    assert "more than chance, if the features of the published reals are near normal." in words(found)
+
+
+def test_few_published_reals_widen_the_interval():
+    fake = drawn(400, 4, 2, 0.5, 1.2)
+    widths = []
+    for n in (60, 400, 10**9):
+        published = Moments.from_statistics(n, torch.zeros(4), torch.eye(4))
+        view = FakeView({"fake": fake}, published=published)
+        view.features["real"] = drawn(n, 4, 9) if n < 400 else fake  # the size of the core alone
+        view.missing = lambda node: None if node in ("features/fake", "moments/real", "moments/fake") else "no reals"
+        interval = evaluated(view)[1]["fd-corrected"].interval
+        widths.append(interval.high - interval.low)
+    # 1/n of both sides: to first order the root of 1/60 + 1/400 over that of 2/400, at these unlike scales about 2.
+    assert widths[0] > 1.5 * widths[1] > 1.5 * widths[2]
+
+
+def test_published_reals_of_an_unknown_number_give_fd_alone():
+    published = Moments.from_statistics(None, torch.zeros(4), torch.eye(4))
+    # Not a sample of 400 but the mean of many: where n is unknown nothing may say that this is no chance.
+    fake = drawn(400, 4, 2, 0.5, 1.2)
+    found, by_key = evaluated(FakeView({"fake": fake}, published=published))
+    assert by_key["fd"].value == pytest.approx(frechet_distance(published, fake), rel=1e-9)
+    assert by_key["fd"].sizes == {"fake": 400}
+    for key in ("fd-corrected", "fd-infinity", "bias-floor"):
+        assert by_key[key].value is None
+        assert "do not say how many samples they come from" in by_key[key].reason
+        assert "array n beside mu and sigma" in by_key[key].reason
+    assert "an unknown part is bias" in words(found)
+    assert "chance." not in words(found)
+    assert "nothing differed" not in words(found)
+    assert found.exhibits == []
+
+
+def test_the_null_of_fd_has_its_spread():
+    # 120 nulls of fresh samples: as many lie within the spread of one null about their mean as it says.
+    d, n = 4, 200
+    values = [frechet_distance(drawn(n, d, 1000 + i), drawn(n, d, 2000 + i)) for i in range(120)]
+    _, by_key = evaluated(FakeView(sides(d=d, n=n, m=n)))
+    null = by_key["fd"].null
+    half = (null.high - null.value) / 1.96
+    # A standard deviation of 120 to 4 of its own errors, the spread of one draw to a quarter.
+    assert half == pytest.approx(float(np.std(values, ddof=1)), rel=4 / np.sqrt(240) + 0.25)
+    assert 0 <= null.low < null.value
+
+
+def test_without_samples_enough_the_words_still_compare_and_the_rule_tells_why_there_is_no_spread():
+    features = sides(d=40, n=20, m=15, shift=1.0)
+    found, by_key = evaluated(FakeView(features))
+    null = by_key["fd"].null
+    assert null.low is None
+    assert "its spread is not known: needs" in null.rule
+    assert "found 20 real and 15 generated" in null.rule
+    assert f"reals against reals show {null.value:.4g} at the same n: fd lies above that" in words(found)
+    assert "one value alone does not tell chance" in words(found)
+    assert "found 20 real and 15 generated" in by_key["fd-corrected"].reason
+    features["null-fake"] = features["null-fake"][:9]
+    found, _ = evaluated(FakeView(features))
+    assert "at n = 9 instead of 15, with the larger bias of fewer samples" in words(found)
+
+
+@pytest.mark.parametrize("value", [0.0, 0.1])
+@pytest.mark.parametrize("constant", [("real", "fake", "null-real", "null-fake"), ("fake",)])
+def test_one_sample_over_and_over_shows_no_scatter(value, constant):
+    features = sides(n=60, m=60)
+    features |= {side: torch.full((60, 4), value) for side in constant}
+    found, by_key = evaluated(FakeView(features))
+    for key in ("fd-corrected", "fd-infinity"):
+        m = by_key[key]
+        assert m.value is not None
+        assert m.interval is None
+        assert "samples are equal in their features" in m.interval_reason
+        assert (m.null.low is None) == (len(constant) == 4)
+    assert (by_key["fd"].null.low is None) == (len(constant) == 4)
+    assert "samples are equal in their features" in words(found)
+    assert "no difference" not in words(found) or len(constant) == 4
+
+
+def test_features_at_the_ends_of_float64():
+    features = sides(shift=0.5)
+    _, usual = evaluated(FakeView(features))
+    unit = 2.0**-498
+    _, small = evaluated(FakeView({side: x * unit for side, x in features.items()}))
+    for key, m in small.items():
+        assert m.value == pytest.approx(usual[key].value * unit * unit, rel=1e-9)
+    with pytest.raises(ValueError, match="allowed: below 1e100"):
+        evaluated(FakeView({side: x * 1e150 for side, x in features.items()}))
 
 
 def test_published_reals_and_few_generated_samples():

@@ -55,8 +55,11 @@ def test_certain_classes_in_equal_numbers_give_all_of_them(c):
     found, _ = measured(1e4 * torch.eye(c).repeat(20, 1), splits=1)
     for key, value in (("is", c), ("is-corrected", c), ("class-entropy", math.log(c)), ("class-entropy-share", 1)):
         assert found[key].value == pytest.approx(value, rel=1e-12)
-        # No correction leaves the possible values, and none pretends to know more than the samples do.
-        assert found[key].interval.high <= value * (1 + 1e-12)
+        if key != "is":
+            # No correction leaves the possible values, and none pretends to know more than the samples do.
+            assert found[key].interval.high <= value * (1 + 1e-12)
+    # Every sample counts the same: leaving one out tells nothing.
+    assert found["is"].interval is None
     assert found["is-corrected"].interval.low < c
 
 
@@ -67,6 +70,33 @@ def test_a_generator_that_knows_one_class_has_no_entropy():
     assert [
         found[key].value for key in ("is", "is-corrected", "class-entropy", "class-entropy-share")
     ] == pytest.approx([1, 1, 0, 0], abs=1e-12)
+
+
+@pytest.mark.parametrize("splits", [1, 10])
+@pytest.mark.parametrize("logits", [[0.3, 0.3, 0.3], [2.0, -1.0, 0.5], [1e4, 0.0, 0.0]])
+def test_copies_of_one_image_are_no_certainty(splits, logits):
+    copies = torch.tensor(logits).repeat(40, 1)
+    found, _ = measured(copies, copies, splits=splits)
+    for m in found.values():
+        assert m.interval is None, m.key
+        assert "equal in their class probabilities" in m.interval_reason
+        assert (m.null.low, m.null.high) == (None, None)
+
+
+def test_the_words_compare_with_the_null():
+    real = drawn(300, seed=4)
+    collapsed = real.clone()
+    collapsed[:, 3] += 12.0
+    text = measured(collapsed, real)[1].details[0].text
+    for named in ("The score,", "The score without its bias,", "The class entropy,"):
+        assert named in text
+    assert text.count("is below the") == 3
+    assert "cannot be told from" in measured(drawn(300, seed=5), real)[1].details[0].text
+    unlike = measured(collapsed, real[:150])[1].details[0].text
+    assert "that of 150 reals" in unlike
+    assert "say nothing of each other" in unlike
+    assert unlike.count("is below the") == 2
+    assert "without a null nothing says" in measured(real)[1].details[0].text
 
 
 @pytest.mark.parametrize(("n", "splits"), [(500, 10), (103, 7), (60, 1)])

@@ -106,11 +106,40 @@ def test_constant_features_have_limits_and_no_warning(other):
     assert found["1-nn-accuracy-real"].value == (0.5 if other == 1.0 else 1.0)
 
 
+@pytest.mark.parametrize(("boundary", "holds"), [("<", "nothing, not even a copy"), ("<=", "copies of its centre")])
+def test_balls_of_radius_0_are_no_certainty(boundary, holds):
+    ones = torch.ones(30, 4)
+    view = MadeUp(real=ones, fake=ones.clone(), null_real=ones[:20], null_fake=ones[:20])
+    findings = evaluated(view, boundary=boundary)
+    found = by_key(findings)
+    for key in ("precision", "recall", "density", "coverage", "realism"):
+        assert found[key].interval is None, key
+        assert holds in found[key].interval_reason
+        assert found[key].null.low is None
+    text = findings.details[1].text
+    assert "30 of the 30 real samples have 5 copies or more" in text
+    assert "30 of the 30 generated samples" in text
+    assert "of the reals it should reach" not in text
+    assert findings.warnings == [w for w in findings.warnings if w in text]
+    assert len(findings.warnings) == 2
+
+
+def test_some_copies_are_a_caution():
+    real, fake = sampled(60, 3, 30), sampled(50, 3, 31)
+    real[:7] = real[0].clone()
+    findings = evaluated(MadeUp(real=real, fake=fake))
+    assert ["7 of the 60 real samples have 5 copies or more" in w for w in findings.warnings] == [True]
+    assert by_key(findings)["precision"].interval is not None
+    assert findings.warnings[0] in findings.details[1].text
+    assert evaluated(MadeUp(real=sampled(60, 3, 30), fake=fake)).warnings == []
+
+
 def test_too_few_samples_name_what_they_need():
     with pytest.raises(NotAssessable, match="5 neighbours need at least 6 samples on each side; there are 5 real"):
         evaluated(MadeUp(real=sampled(5, 2, 11), fake=sampled(9, 2, 12)))
     found = by_key(evaluated(MadeUp(real=sampled(11, 2, 13), fake=sampled(11, 2, 14))))
     assert all(m.interval is None and "too few for 5 neighbours" in m.interval_reason for m in found.values())
+    assert "halves of 11 real and 11 generated samples" in found["recall"].interval_reason
     few = MadeUp(
         real=sampled(30, 2, 15), fake=sampled(30, 2, 16), null_real=sampled(4, 2, 17), null_fake=sampled(4, 2, 18)
     )

@@ -83,14 +83,14 @@ def test_nodes_are_what_subject_and_extractor_say(whole):
 def test_the_images_shown_are_the_samples_that_were_measured(whole):
     made = evidence()
     indices = [0, 17, 74, 3, 17]
-    images = made.fake_images(indices)
+    images = made.fake_shown(indices)
     assert images.dtype == torch.uint8
     assert images.shape == (5, *SHAPE)
     blocks = [made.subject.generate(made.subject.latents(3, start, 16)) for start in range(0, 80, 16)]
     assert torch.equal(images, to_uint8(torch.cat(blocks)[indices], -1.0, 1.0))
-    features = made.extractor.extract(made.fake_images(list(range(16, 32)))).features
+    features = made.extractor.extract(made.fake_shown(list(range(16, 32)))).features
     assert torch.equal(features, whole["features/fake"][16:32])
-    assert torch.equal(evidence(samples=10).fake_images([3]), made.fake_images([3]))
+    assert torch.equal(evidence(samples=10).fake_shown([3]), made.fake_shown([3]))
 
 
 def test_a_static_program_is_only_called_with_its_own_batch():
@@ -105,7 +105,7 @@ def test_a_static_program_is_only_called_with_its_own_batch():
     subject = replace(subject, generator=Static().eval(), block=7)
     made = evidence(subject, samples=25, batch=16)
     assert len(made.node("features/fake")) == 25
-    assert made.fake_images([24, 0]).shape == (2, *SHAPE)
+    assert made.fake_shown([24, 0]).shape == (2, *SHAPE)
     expected = evidence(samples=25).node("features/fake")
     torch.testing.assert_close(made.node("features/fake"), expected, rtol=1e-4, atol=1e-5)
 
@@ -452,12 +452,12 @@ def test_samples_are_used_whole_or_drawn_in_order():
     samples = reals(40, 9, "fakes")
     subject = subject_of_samples(samples)
     made = evidence(subject, samples=40)
-    assert torch.equal(made.fake_images([0, 39]), samples.images([0, 39]))
+    assert torch.equal(made.fake_shown([0, 39]), samples.images([0, 39]))
     assert torch.equal(made.node("features/fake"), evidence(subject, samples=40, batch=1).node("features/fake"))
     some = evidence(subject, samples=10)
     picked = rows(40, 10, 3, "fake")
     assert list(picked) == sorted(set(picked))
-    assert torch.equal(some.fake_images(list(range(10))), samples.images(picked))
+    assert torch.equal(some.fake_shown(list(range(10))), samples.images(picked))
     torch.testing.assert_close(some.node("features/fake"), made.node("features/fake")[torch.from_numpy(picked)])
     assert not np.array_equal(picked, rows(40, 10, 4, "fake"))
     assert "no discriminator" in made.missing("scores/fake")

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 import torch
@@ -508,7 +509,9 @@ while True:
     for writer in writers:
         assert writer.stdout.readline() == "ready\n"
     store = Store(tmp_path)
-    seen = [read(store) for _ in range(200)]
+    seen, deadline = [], time.monotonic() + 30
+    while len(seen) < 200 or (not any(equal(found) for found in seen) and time.monotonic() < deadline):
+        seen.append(read(store))
     for writer in writers:
         writer.kill()
         writer.wait()

@@ -5,13 +5,13 @@ import math
 import pytest
 import torch
 
-from ganaudit.training.health import Look, diversity, effective_rank, look, overfit, verdict
+from ganaudit.training.health import Look, effective_rank, look, overfit, spread, verdict
 
 
 def test_diversity_against_all_pairs():
     x = torch.randn(20, 2, 3, 3, generator=torch.Generator().manual_seed(0)).double()
     squares = [float((a - b).square().sum()) for i, a in enumerate(x) for j, b in enumerate(x) if i != j]
-    assert diversity(x) == pytest.approx(math.sqrt(sum(squares) / len(squares)), rel=1e-12)
+    assert spread(x) == pytest.approx(math.sqrt(sum(squares) / len(squares)), rel=1e-12)
 
 
 @pytest.mark.parametrize("shape", [(200, 6), (6, 200)])
@@ -49,7 +49,7 @@ def made(fake, broken=0, scores=None):
 def test_samples_like_reals_raise_no_alarm():
     found = made(lambda rng: torch.randn(64, 1, 8, 8, generator=rng).mul(0.3).clamp(-1, 1))
     assert found.alarms == ()
-    assert found.diversity == pytest.approx(1, abs=0.1)
+    assert found.spread == pytest.approx(1, abs=0.1)
     assert found.rank == pytest.approx(1, abs=0.1)
 
 
@@ -59,7 +59,7 @@ def test_copies_of_one_sample_are_a_collapse_and_so_is_one_direction():
     )
     line = made(lambda rng: torch.randn(64, 1, 1, 1, generator=rng).mul(0.3) * torch.ones(1, 1, 8, 8))
     assert "collapse" in line.alarms
-    assert line.diversity > 0.5
+    assert line.spread > 0.5
     assert line.rank < 0.1
 
 

@@ -11,12 +11,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ganaudit import registry
-from ganaudit.training.networks import ResidualDiscriminator, ResidualGenerator
 from ganaudit.training.networks.cost import cost, table
 from ganaudit.training.networks.dcgan import DcganDiscriminator, DcganGenerator
 from ganaudit.training.networks.layers import Head, doublings, drawn, planes_at, raw_score, scale_factor
 from ganaudit.training.networks.r3 import R3Discriminator, R3Generator
 from ganaudit.training.networks.resampling import Doubling, Halving
+from ganaudit.training.networks.residual import ResidualDiscriminator, ResidualGenerator
 from ganaudit.training.networks.seed import SeedDiscriminator, SeedGenerator
 from ganaudit.training.networks.sn_resnet import SnResnetDiscriminator, SnResnetGenerator
 from ganaudit.training.networks.spectral import SpectralConv2d, SpectralNorm
