@@ -165,6 +165,7 @@ def _renumbered(samples: Samples, classes: tuple[str, ...]) -> Samples:
         labels=numbers[samples.labels],
         classes=classes,
         value_range=samples.value_range,
+        rate=samples.rate,
         unreadable=samples.unreadable,
         reasons=samples.reasons,
     )

@@ -101,6 +101,7 @@ def load_tones(scale: int = 2, size: int | tuple[int, ...] | None = None) -> Ref
             "built-in",
             labels=drawn.waveform.copy(),
             classes=WAVEFORMS,
+            rate=RATE,
             value_range=(-1.0, 1.0),
         )
     return Reference.of(

@@ -71,7 +71,8 @@ def test_a_generator_against_an_array(tmp_path, tones):
     for gallery in document.galleries:
         assert (gallery.height, gallery.width) == PICTURE[1:]
         for item in gallery.items:
-            assert Image.open(out / item.file).size == (gallery.width, gallery.height)
+            with Image.open(out / item.file) as picture:
+                assert picture.size == (gallery.width, gallery.height)
             assert (out / item.file).with_suffix(".wav").is_file()
     assert "each is written as WAV beside its picture, at 16000 a second since" in document.galleries[0].rule
     real = document.galleries[1].items[0]
