@@ -75,15 +75,12 @@ class Losses:
         this step.
         """
         plan = self.config.regularisers
-        zero = merged and (plan.r1 > 0 or plan.r2 > 0)
-        both = self._seen(torch.cat([batch.real, fake]), batch.draws.get("discriminator"))
-        both = both.detach().requires_grad_(zero)
-        real_heads, fake_heads = self._pair(network, both, batch)
+        both = self._seen(torch.cat([batch.real, fake]), batch.draws.get("discriminator")).detach()
+        leaf, (real_heads, fake_heads) = self._judged(network, both, batch, self._zero if merged else ())
         real, other = self.objective.score(real_heads[0]), self.objective.score(fake_heads[0])
         terms = {"adversarial": self._adversarial("discriminator", real_heads, fake_heads, batch.labels)}
-        if zero:
-            terms |= self._zero_centred(torch.cat([real, other]), both, left)
         if merged:
+            terms |= self._zero_centred(real, other, leaf, left)
             terms |= self._one_centred(network, batch, fake, left)
         shown = {"real": real.detach().mean(), "fake": other.detach().mean(), "sign": self._sign(real)}
         if plan.consistency > 0:
@@ -96,13 +93,12 @@ class Losses:
 
     def penalties(self, network: nn.Module, batch: Batch, fake: Tensor, left: float) -> Terms:
         """Return the gradient penalties of the discriminator alone, for a step of their own."""
-        plan, terms = self.config.regularisers, {}
-        if plan.r1 > 0 or plan.r2 > 0:
-            both = self._seen(torch.cat([batch.real, fake]), batch.draws.get("discriminator"))
-            both = both.detach().requires_grad_(True)
-            real_heads, fake_heads = self._pair(network, both, batch)
-            scores = [self.objective.score(heads[0]) for heads in (real_heads, fake_heads)]
-            terms = self._zero_centred(torch.cat(scores), both, left)
+        terms: Terms = {}
+        if self._zero:
+            both = self._seen(torch.cat([batch.real, fake]), batch.draws.get("discriminator")).detach()
+            leaf, heads = self._judged(network, both, batch, self._zero)
+            real, other = (self.objective.score(h[0]) for h in heads)
+            terms = self._zero_centred(real, other, leaf, left)
         return terms | self._one_centred(network, batch, fake, left)
 
     def generator(self, network: nn.Module, batch: Batch, fake: Tensor) -> Terms:
@@ -177,15 +173,35 @@ class Losses:
         parts = [consistency_penalty(h[0], m[0], coefficient) for h, m in zip(heads, moved, strict=True)]
         return parts[0] + parts[1]
 
-    def _zero_centred(self, scores: Tensor, both: Tensor, left: float) -> Terms:
-        plan, count = self.config.regularisers, len(scores) // 2
-        norms = gradient_norms(scores, both)
-        terms = {}
-        if plan.r1 > 0:
-            terms["r1"] = zero_centred_penalty(norms[:count], plan.r1 * left)
-        if plan.r2 > 0:
-            terms["r2"] = zero_centred_penalty(norms[count:], plan.r2 * left)
-        return terms
+    def _judged(
+        self, network: nn.Module, both: Tensor, batch: Batch, asked: tuple[str, ...]
+    ) -> tuple[Tensor, tuple[Heads, Heads]]:
+        """Return the samples at which the penalties ``asked`` are taken, and the responses to both halves."""
+        if len(asked) != 1:
+            both.requires_grad_(bool(asked))
+            return both, self._pair(network, both, batch)
+        # A penalty on one half: a pass for each, so that no second derivatives are taken of the other.
+        real, fake = both[: len(batch.real)], both[len(batch.real) :]
+        leaf = (real if asked == ("r1",) else fake).requires_grad_(True)
+        heads = self._responses(network, real, batch.labels), self._responses(network, fake, batch.fake_labels)
+        return leaf, heads
+
+    @property
+    def _zero(self) -> tuple[str, ...]:
+        """Return which of the zero-centred penalties there are."""
+        return tuple(name for name in ("r1", "r2") if getattr(self.config.regularisers, name) > 0)
+
+    def _zero_centred(self, real: Tensor, fake: Tensor, leaf: Tensor, left: float) -> Terms:
+        asked = self._zero
+        if not asked:
+            return {}
+        scores = torch.cat([real, fake]) if len(asked) == 2 else real if asked == ("r1",) else fake
+        parts = torch.chunk(gradient_norms(scores, leaf), len(asked))
+        plan = self.config.regularisers
+        return {
+            name: zero_centred_penalty(part, getattr(plan, name) * left)
+            for name, part in zip(asked, parts, strict=True)
+        }
 
     def _one_centred(self, network: nn.Module, batch: Batch, fake: Tensor, left: float) -> Terms:
         plan, terms = self.config.regularisers, {}
