@@ -117,7 +117,7 @@ def settle(
         ranks,
     )
     left_out = tuple(n for n in registry.names("evaluators") if n not in evaluators and n not in broken)
-    if extractor.caution:
+    if extractor.caution and (choice.is_fallback or choice.id != reference.extractor):
         warnings.append(f"features come from {choice.id}: {extractor.caution}")
     warnings += _size_warnings(plan, subject, reference, samples, extractor)
     return Setting(
