@@ -257,7 +257,7 @@ def _networks() -> str:
         for row in importlib.import_module("ganaudit.training.networks.cost").table()
     ]  # fmt: skip
     return _page("Networks", "What `generator.network` and `discriminator.network` in [train.toml](train-toml.md) can "
-                 "name. `size`, `channels`, `latent`, `classes` and `outputs` come from the data and the configuration.",
+                 "name. `size`, `channels`, `latent`, `classes`, `outputs` come from the data and the configuration.",
                  "## Cost", "With default options and 64 latents; operations (millions) are matrix products and "
                  "convolutions of one sample's forward pass, a multiplication and an addition being two.",
                  _table(["network", "sample", "parameters", "million operations"], rows), *parts)  # fmt: skip

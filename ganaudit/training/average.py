@@ -19,7 +19,10 @@ def power_decay(step: int, power: float) -> float:
 
 @torch.no_grad()
 def average_into(average: nn.Module, network: nn.Module, decay: float) -> None:
-    """Move the parameters of ``average`` to decay * average + (1 - decay) * network; buffers are copied."""
-    torch._foreach_lerp_(list(average.parameters()), list(network.parameters()), 1.0 - decay)
-    for kept, new in zip(average.buffers(), network.buffers(), strict=True):
+    """Move the trained parameters of ``average`` to decay * average + (1 - decay) * network; all else is copied."""
+    pairs = list(zip(average.parameters(), network.parameters(), strict=True))
+    trained = [(kept, new) for kept, new in pairs if new.requires_grad]
+    torch._foreach_lerp_([kept for kept, _ in trained], [new for _, new in trained], 1.0 - decay)
+    rest = [(kept, new) for kept, new in pairs if not new.requires_grad]
+    for kept, new in [*rest, *zip(average.buffers(), network.buffers(), strict=True)]:
         kept.copy_(new)
