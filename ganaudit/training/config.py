@@ -157,7 +157,7 @@ class TrainConfig(_Section):
     precision: Literal["fp32", "bf16"] = "fp32"
     """bf16: networks compute in bfloat16; scores, losses, penalties, averages and optimisers stay in float32."""
     deterministic: bool = True
-    """On CUDA: only kernels that give the same bits every time."""
+    """On CUDA: convolutions by kernels that give the same bits every time."""
     latent: int = Field(default=64, ge=1)
     generator: NetworkConfig
     discriminator: NetworkConfig

@@ -1,4 +1,4 @@
-"""Numbers too small for full precision, flushed to zero while training and left as they were afterwards."""
+"""The processor's arithmetic while training: set, and left as it was afterwards."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import torch
 
-__all__ = ["flushed_denormals"]
+__all__ = ["exact_kernels", "flushed_denormals"]
 
 _DENORMAL = 1e-40  # below the smallest normal float32, 1.2e-38
 
@@ -24,3 +24,16 @@ def flushed_denormals() -> Iterator[None]:
         yield
     finally:
         torch.set_flush_denormal(before)
+
+
+@contextmanager
+def exact_kernels(deterministic: bool) -> Iterator[None]:
+    """On CUDA: full float32 products and, where asked, convolutions that repeat bit for bit; set back at the end."""
+    cudnn, products = torch.backends.cudnn, torch.backends.cuda.matmul
+    before = cudnn.allow_tf32, products.allow_tf32, cudnn.deterministic, cudnn.benchmark
+    cudnn.allow_tf32 = products.allow_tf32 = False
+    cudnn.deterministic, cudnn.benchmark = deterministic, not deterministic
+    try:
+        yield
+    finally:
+        cudnn.allow_tf32, products.allow_tf32, cudnn.deterministic, cudnn.benchmark = before

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ganaudit.evidence.ranks import Ranks
-from ganaudit.training.augmentation import Pipeline, adjusted
+from ganaudit.training.augmentation import Pipeline, Signs, adjusted
 from ganaudit.training.average import average_into, power_decay
 from ganaudit.training.config import TrainConfig
 from ganaudit.training.data import TrainingData
@@ -171,7 +171,7 @@ class Loop:
     def _control(self) -> None:
         """Move the probability of augmentation by what the signs of scores of reals show."""
         plan, registers = self.config.augmentation, self.state.registers
-        sign = registers["sign_sum"] / registers["sign_count"]
+        sign = Signs(registers["sign_sum"], registers["sign_count"]).mean()
         images = _CONTROL_EVERY * self.config.batch
         registers["probability"].copy_(adjusted(registers["probability"], sign, plan.target, images, plan.speed))
         registers["sign_sum"].zero_()

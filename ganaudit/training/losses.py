@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from ganaudit.training.augmentation import Pipeline
+from ganaudit.training.augmentation import Pipeline, Signs, counted
 from ganaudit.training.config import TrainConfig
 from ganaudit.training.objectives import OBJECTIVES, Objective
 from ganaudit.training.regularisers import (
@@ -133,7 +133,7 @@ class Losses:
         return [head.to(x.dtype) for head in found]
 
     def _sign(self, real: Tensor) -> Tensor:
-        return (real.detach() - (self.objective.boundary or 0.0)).sign().mean()
+        return counted(Signs.none(real.device), real, self.objective.boundary or 0.0).mean()
 
     def _seen(self, x: Tensor, uniforms: Tensor | None, always: bool = False) -> Tensor:
         """Return samples as the discriminator sees them."""

@@ -23,8 +23,6 @@ __all__ = [
     "Saturating",
     "Softmax",
     "Wasserstein",
-    "relativistic_discriminator_loss",
-    "relativistic_generator_loss",
 ]
 
 
@@ -229,16 +227,6 @@ OBJECTIVES: dict[str, Objective] = {
     "wasserstein": Wasserstein(),
     "relativistic-pairing": RelativisticPairing(),
 }
-
-
-def relativistic_discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
-    """Return the mean over pairs of softplus(fake - real), as ``RelativisticPairing`` does."""
-    return softplus(fake - real).mean()
-
-
-def relativistic_generator_loss(real: Tensor, fake: Tensor) -> Tensor:
-    """Return the mean over pairs of softplus(real - fake): the same game seen from the other side."""
-    return softplus(real - fake).mean()
 
 
 def _wide(responses: Tensor) -> Tensor:

@@ -22,13 +22,14 @@ from ganaudit.training.build import made, pipelines
 from ganaudit.training.checkpoint import Counters, checkpoints, load_checkpoint, save_checkpoint
 from ganaudit.training.config import TrainConfig
 from ganaudit.training.data import TrainingData, training_data
-from ganaudit.training.denormals import flushed_denormals
+from ganaudit.training.denormals import exact_kernels, flushed_denormals
 from ganaudit.training.draws import image_rows, label_rows, latents
 from ganaudit.training.exchange import any_of
 from ganaudit.training.export import Log, grid, write_subject
 from ganaudit.training.health import Alarm, Look, Verdict, look, verdict
 from ganaudit.training.loop import Loop, Shown
 from ganaudit.training.objectives import OBJECTIVES
+from ganaudit.training.selftest import PenaltyProbe, check_second_order
 from ganaudit.training.state import State
 from ganaudit.training.trial import Trial, Trials
 
@@ -82,6 +83,7 @@ def train(
     last = config.steps if stop_after is None else min(config.steps, -(-stop_after // config.batch))
     with (
         flushed_denormals(),
+        exact_kernels(config.deterministic),
         _signals() as caught,
         (progress or Silent()).task(f"training {config.name}", config.images, "images") as task,
     ):
@@ -143,6 +145,7 @@ class Run:
     def __post_init__(self) -> None:
         config = self.config
         device = device_of(config.device)
+        check_backend(config, device)
         _check_shares(config, self.ranks)
         self.data = training_data(self.reference, config.conditional, config.batch, device)
         generator, discriminator = made(config, self.data.shape, self.data.classes)
@@ -298,6 +301,20 @@ def _plain(found: Look) -> dict[str, object]:
     from dataclasses import asdict
 
     return {**asdict(found), "alarms": list(found.alarms)}
+
+
+def check_backend(config: TrainConfig, device: torch.device) -> None:
+    """Refuse a device and precision under which the gradient of a gradient penalty is not that of float32 on the CPU."""
+    if not config.regularisers.penalties or (device.type == "cpu" and config.precision == "fp32"):
+        return
+    probe, exact = PenaltyProbe(device), PenaltyProbe("cpu")
+
+    def through() -> list[Tensor]:
+        with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16"):
+            return [gradient.cpu() for gradient in probe.penalty_gradient()]
+
+    dtype = torch.bfloat16 if config.precision == "bf16" else torch.float32
+    check_second_order(through, exact.penalty_gradient, f"{device.type} {config.precision}", dtype)
 
 
 def device_of(name: str) -> torch.device:

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from ganaudit.document.errors import ConfigError
-from ganaudit.training.augmentation import OPERATIONS, Pipeline, Signs, adjusted, counted, draw_shifts, shifted
+from ganaudit.training.augmentation import OPERATIONS, Pipeline, Signs, adjusted, counted
 from ganaudit.training.augmentation.audio import gain, polarity, shift
 from ganaudit.training.augmentation.images import colour, crop, cutout, flip, translation
 from ganaudit.training.augmentation.moves import moved, rolled
@@ -161,11 +161,6 @@ def test_moves_against_loops() -> None:
     signals = x.flatten(2)
     for i, turn in enumerate(turns.tolist()):
         np.testing.assert_array_equal(rolled(signals, turns)[i].numpy(), np.roll(signals[i].numpy(), turn, axis=1))
-
-
-def test_translation_is_the_recipe_that_was_there_before() -> None:
-    x, shifts = drawn(64, 1, 8, 8), draw_shifts(0, 64, 0.7, 2, seed=4, stream=3)
-    assert torch.equal(moved(x, shifts, -1.0), shifted(x, shifts))
 
 
 def test_translation_is_uniform_over_whole_pixels() -> None:

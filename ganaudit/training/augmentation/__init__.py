@@ -3,6 +3,5 @@
 from ganaudit.training.augmentation.controller import Signs, adjusted, counted
 from ganaudit.training.augmentation.operations import OPERATIONS, Operation
 from ganaudit.training.augmentation.pipeline import Pipeline
-from ganaudit.training.augmentation.shifts import draw_shifts, shifted
 
-__all__ = ["OPERATIONS", "Operation", "Pipeline", "Signs", "adjusted", "counted", "draw_shifts", "shifted"]
+__all__ = ["OPERATIONS", "Operation", "Pipeline", "Signs", "adjusted", "counted"]
