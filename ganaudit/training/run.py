@@ -304,7 +304,7 @@ def _plain(found: Look) -> dict[str, object]:
 
 
 def check_backend(config: TrainConfig, device: torch.device) -> None:
-    """Refuse a device and precision under which the gradient of a gradient penalty is not that of float32 on the CPU."""
+    """Refuse a device and precision that give another gradient of a gradient penalty than float32 on the CPU."""
     if not config.regularisers.penalties or (device.type == "cpu" and config.precision == "fp32"):
         return
     probe, exact = PenaltyProbe(device), PenaltyProbe("cpu")
