@@ -60,7 +60,7 @@ def test_a_generator_against_an_array(tmp_path, tones):
     assert document.extractor.id == "log-mel"
     assert document.extractor.dimensions == 96
     assert document.subject.sample == "1x2048 in [-1, 1]"
-    assert document.reference.sample == "1x2048 float32 in -1..1"
+    assert document.reference.sample == "1x2048 float32 in -1..1, 16000 a second"
     rows = {row.evaluator: row for row in document.results if row.evaluator in CHEAP}
     assert {row.status for row in rows.values()} == {"measured"}
     fd = document.measurement("frechet-distance/fd")
@@ -103,7 +103,7 @@ def test_sounds_that_are_alike_are_near_and_a_range_changes_nothing(tmp_path, to
 
 def test_the_built_in_tones_in_the_length_of_the_subject():
     document = audit(subject(), "tones", samples=32, evaluators={"kernel-distance": {}}, cache=False)
-    assert document.reference.sample == "1x2048 float32 in -1..1"
+    assert document.reference.sample == "1x2048 float32 in -1..1, 16000 a second"
     assert document.reference.classes == ["sine", "triangle", "square", "saw"]
 
 
