@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ganaudit.data.collection import is_sample
 from ganaudit.data.reading import ReadOptions, read_samples
 from ganaudit.data.reference import Reference
 from ganaudit.data.samples import Samples
@@ -65,7 +66,8 @@ def _labelled(samples: Samples, path: Path, table: Path) -> Samples:
 def _files(path: Path) -> list[str]:
     if not path.is_dir():
         raise ConfigError(f"reading.labels: is for folders of files; {path} is none")
-    return sorted(p.relative_to(path).as_posix() for p in path.rglob("*") if p.is_file() and not p.name.startswith("."))
+    names = (p.relative_to(path).as_posix() for p in path.rglob("*") if p.is_file())
+    return sorted(name for name in names if is_sample(name))
 
 
 def _split(samples: Samples, held_out: float) -> Reference:
