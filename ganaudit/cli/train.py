@@ -61,6 +61,7 @@ def train(
         return _dry_run(console, plan)
     from ganaudit.document.files import check_writable
     from ganaudit.evidence.ranks import device_of, launched
+    from ganaudit.training.health import ALARMS
     from ganaudit.training.run import train as trained
 
     folder = out or Path("runs") / plan.name
@@ -76,7 +77,7 @@ def train(
             resume=resume,
             allow_change=allow_change,
             stop_after=stop_after,
-            stop_on=stop_on or (),  # type: ignore[arg-type]
+            stop_on=[alarm for alarm in ALARMS if alarm in (stop_on or [])],
             trial=_trial(plan) if plan.audit.every and speaks else None,
             progress=console if speaks else None,
             told=lambda words: console.say(f"caution: {words}") if speaks else None,

@@ -83,6 +83,11 @@ def _check_pair(config: TrainConfig, generator: nn.Module, discriminator: nn.Mod
             f"regularisers.{asked[0]}: network {config.discriminator.network!r} mixes the samples of a batch, so a "
             "score has no gradient of its own sample; choose a discriminator or options without batch normalisation"
         )
+    if not callable(getattr(discriminator, "responses", None)):
+        raise ConfigError(
+            f"discriminator: network {config.discriminator.network!r} has no method responses(x, labels), which "
+            "training reads its scores from; choose another"
+        )
     critic = getattr(generator, "critic", None)
     if critic is not None:
         own = {name: tuple(t.shape) for name, t in critic.state_dict().items()}

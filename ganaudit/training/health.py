@@ -12,9 +12,10 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-__all__ = ["Alarm", "Look", "Verdict", "effective_rank", "look", "overfit", "spread", "verdict"]
+__all__ = ["ALARMS", "Alarm", "Look", "Verdict", "effective_rank", "look", "overfit", "spread", "verdict"]
 
 Alarm = Literal["collapse", "overfit", "saturation", "broken"]
+ALARMS: tuple[Alarm, ...] = ("collapse", "overfit", "saturation", "broken")
 
 _SPREAD = 0.5
 """Below half the spread of reals a batch has collapsed, or is on its way."""

@@ -12,7 +12,7 @@ import numpy as np
 
 from ganaudit.data.collection import is_sample
 from ganaudit.data.reading import ReadOptions, read_samples
-from ganaudit.data.reference import Reference
+from ganaudit.data.reference import Reference, Seen
 from ganaudit.data.samples import Samples
 from ganaudit.document.errors import ConfigError, nearest
 from ganaudit.training.config import TrainConfig
@@ -79,11 +79,11 @@ def _split(samples: Samples, held_out: float) -> Reference:
         for name, rows in parts.items()
         if rows
     }
-    seen = {"train": "seen", "calibration": "unseen"}
+    seen: dict[str, Seen] = {"train": "seen", "calibration": "unseen"}
     return Reference.of(
         samples.name,
         samples.form,
         splits,
-        seen={name: seen[name] for name in splits},  # type: ignore[misc]
+        seen={name: seen[name] for name in splits},
         rule=_RULE.format(share=held_out),
     )
