@@ -20,6 +20,7 @@ from ganaudit.document.gates import Verdict
 from ganaudit.document.model import AuditDocument, Curve, EvaluatorResult, Gallery, Histogram, Measurement, Table
 from ganaudit.report import words
 from ganaudit.report.drawings import Drawings
+from ganaudit.report.history import history_of
 from ganaudit.report.sheets import Sheet, cell_size, contact_sheet, read_samples
 from ganaudit.report.summary import gaps, summarise
 from ganaudit.report.svg import ChartError
@@ -153,6 +154,8 @@ class _Page:
             .render(
                 document=document,
                 summary=summarise(document),
+                training=self._training,
+                training_figures=self._training_figures if budget.charts else [],
                 gaps=gaps(document),
                 galleries=galleries,
                 sections=sections,
@@ -189,6 +192,17 @@ class _Page:
             address = Markup("data:image/png;base64,") + base64.b64encode(sheet.png).decode()
             self._sheets[look] = _GalleryView(gallery, sheet, address)
         return self._sheets[look]
+
+    @cached_property
+    def _training(self) -> tuple[dict[str, Any], list[Curve], list[Table]]:
+        return history_of(self.document.subject.training)
+
+    @cached_property
+    def _training_figures(self) -> list[_Figure]:
+        return [
+            _figure(curve.title, partial(self.drawings.detail, curve, f"training-chart-{i}"))
+            for i, curve in enumerate(self._training[1])
+        ]
 
     @cached_property
     def _figures(self) -> dict[str, list[_Figure]]:

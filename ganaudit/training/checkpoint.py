@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +22,14 @@ from ganaudit.document.errors import ConfigError
 from ganaudit.document.files import write_atomically
 from ganaudit.subjects.digests import json_digest, weights_digest
 from ganaudit.training.config import TrainConfig
+from ganaudit.training.health import Look
 from ganaudit.training.state import State, laid_out_as
 
-__all__ = ["Counters", "checkpoints", "load_checkpoint", "save_checkpoint"]
+__all__ = ["HARMLESS", "Counters", "checkpoints", "load_checkpoint", "save_checkpoint"]
 
 _NAME = re.compile(r"checkpoint-(\d{12})\.safetensors")
 _KEPT = 2
-_HARMLESS = ("device", "deterministic", "checkpoint", "log", "health", "audit")
+HARMLESS = ("device", "backend", "deterministic", "checkpoint", "log", "tensorboard", "health", "audit")
 """Sections of a configuration that change no number of the training, or only its last digits."""
 
 
@@ -54,7 +55,15 @@ def save_checkpoint(folder: Path, config: TrainConfig, state: State, counters: C
     tensors = {name: t.detach().cpu().contiguous() for name, t in _tensors(state).items()}
     metadata = {
         "config": config.model_dump_json(),
-        "counters": json.dumps({"steps": counters.steps, "seconds": counters.seconds, "best": state.best}),
+        "counters": json.dumps(
+            {
+                "steps": counters.steps,
+                "seconds": counters.seconds,
+                "best": state.best,
+                "looks": [asdict(look) for look in state.looks],
+                "audits": state.audits,
+            }
+        ),
         "torch": torch.__version__,
     }
     metadata["digest"] = _digest(metadata, tensors)
@@ -87,7 +96,8 @@ def load_checkpoint(
         _check_config(path, json.loads(metadata["config"]), config, allow_change)
         _restore(state, tensors)
         counters = json.loads(metadata["counters"])
-        state.best = counters["best"]
+        state.best, state.audits = counters["best"], counters["audits"]
+        state.looks = [Look(**look) for look in counters["looks"]]
         return Counters(steps=counters["steps"], seconds=counters["seconds"])
     raise ConfigError(
         [f"--resume: no checkpoint in {folder} can be used; leave --resume out and name another --out", *problems]
@@ -142,7 +152,7 @@ def _below(tensors: dict[str, Tensor], role: str) -> dict[str, Tensor]:
 def _check_config(path: Path, written: dict[str, Any], config: TrainConfig, allow_change: bool) -> None:
     ours = config.model_dump(mode="json")
     changed = [key for key in sorted({*ours, *written}) if ours.get(key) != written.get(key)]
-    harmful = [key for key in changed if key not in _HARMLESS]
+    harmful = [key for key in changed if key not in HARMLESS]
     if not changed or (allow_change and not harmful):
         return
     told = "; ".join(f"{key}: {written.get(key)!r} then, {ours.get(key)!r} now" for key in changed)

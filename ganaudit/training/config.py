@@ -156,6 +156,8 @@ class TrainConfig(_Section):
     device: str = Field(default="cpu", pattern=r"^(cpu|cuda(:\d+)?)$")
     precision: Literal["fp32", "bf16"] = "fp32"
     """bf16: networks compute in bfloat16; scores, losses, penalties, averages and optimisers stay in float32."""
+    backend: Literal["eager", "cudagraph"] = "eager"
+    """cudagraph: on CUDA, a step is recorded once and replayed, which spares small networks the wait for Python."""
     deterministic: bool = True
     """On CUDA: convolutions by kernels that give the same bits every time."""
     latent: int = Field(default=64, ge=1)
@@ -170,7 +172,9 @@ class TrainConfig(_Section):
     checkpoint: int = Field(default=100_000, ge=1)
     """Images between two checkpoints; the last two are kept."""
     log: int = Field(default=3_200, ge=1)
-    """Images between two lines of the log."""
+    """Images between two lines of the log; somewhat more where penalties come every few steps, so that all are told."""
+    tensorboard: bool = False
+    """Whether the log is also written for TensorBoard, to the folder tensorboard; needs ganaudit[tensorboard]."""
     health: int = Field(default=50_000, ge=1)
     """Images between two looks at the health of the run."""
 
@@ -211,6 +215,10 @@ def _impossible(config: TrainConfig) -> list[str]:
         (
             config.objective == "softmax" and regularisers.lecam > 0,
             "regularisers.lecam: is defined for one score, objective 'softmax' has one for each class",
+        ),
+        (
+            config.backend == "cudagraph" and config.device == "cpu",
+            "backend 'cudagraph': records work of a CUDA device; give device = \"cuda\", or leave backend out",
         ),
         (
             config.batch % config.accumulate != 0,

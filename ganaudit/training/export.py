@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import json
 import math
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -19,16 +21,19 @@ from ganaudit.numerics.quantise import to_uint8
 from ganaudit.subjects.digests import json_digest
 from ganaudit.subjects.directory import write_directory
 from ganaudit.subjects.subject import LatentSpec, SampleSpec
+from ganaudit.training.board import Board
 from ganaudit.training.build import described, network_options
-from ganaudit.training.checkpoint import Counters
+from ganaudit.training.checkpoint import HARMLESS, Counters
 from ganaudit.training.config import TrainConfig
 from ganaudit.training.data import TrainingData
-from ganaudit.training.health import Verdict
+from ganaudit.training.health import Look, Verdict
 from ganaudit.training.state import State
 
-__all__ = ["Log", "grid", "write_subject"]
+__all__ = ["Log", "grid", "thinned", "write_subject"]
 
 _MARGIN = 2
+_MOST = 100
+_T = TypeVar("_T")
 
 
 def write_subject(
@@ -54,20 +59,36 @@ def write_subject(
             "images": counters.steps * config.batch,
             "seed": config.seed,
             "objective": config.objective,
-            "weights": "moving average of the generator; discriminator as it stood at the end",
+            "weights": "moving average of the generator"
+            + (f", the snapshot at {state.best['images']:.0f} images" if state.best else "")
+            + "; discriminator as it stood at the end",
             "augmentation": described(config.augmentation),
             "augmentation_data": list(config.augmentation.data),
             "augmentation_seen": list(config.augmentation.seen),
             "augmentation_probability": float(state.registers["probability"]) if config.augmentation.seen else 0.0,
             "health": verdict.verdict,
             "health_words": verdict.words,
-            "config_digest": json_digest(
-                config.model_dump(mode="json", exclude={"device", "checkpoint", "log", "health", "audit"})
-            ),
+            "config_digest": json_digest(config.model_dump(mode="json", exclude=set(HARMLESS) - {"deterministic"})),
             "ganaudit": ganaudit.__version__,
+            "looks": [_look(look) for look in thinned(state.looks)],
+            **({"audits": [dict(one) for one in thinned(state.audits)]} if state.audits else {}),
         },
         classes=data.classes,
     )
+
+
+def thinned(entries: Sequence[_T]) -> list[_T]:
+    """Return at most 100 entries, evenly spread, the last among them."""
+    step = -(-len(entries) // _MOST)
+    return list(entries[::-1][:: max(step, 1)])[::-1]
+
+
+def _look(found: Look) -> dict[str, Any]:
+    """Return what a look found, without what it could not tell: TOML has no word for nothing."""
+    numbers = {name: value for name, value in asdict(found).items() if value is not None}
+    return {name: round(v, 4) if isinstance(v, float) else v for name, v in numbers.items()} | {
+        "alarms": list(found.alarms)
+    }
 
 
 def grid(samples: Tensor) -> bytes:
@@ -104,9 +125,10 @@ def _waves(samples: Tensor, width: int = 128, height: int = 48) -> Tensor:
 
 
 class Log:
-    """The log of a run: a line of JSON for each entry."""
+    """The log of a run: a line of JSON for each entry, and grids of samples; where asked, for TensorBoard as well."""
 
-    def __init__(self, folder: Path, from_images: int) -> None:
+    def __init__(self, folder: Path, from_images: int, board: Board | None = None) -> None:
+        self._board = board
         self._path = folder / "log.jsonl"
         folder.mkdir(parents=True, exist_ok=True)
         # What was written after the checkpoint that the run goes on from will be written again.
@@ -125,3 +147,16 @@ class Log:
         plain = {key: str(v) if isinstance(v, float) and not math.isfinite(v) else v for key, v in entry.items()}
         with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(plain, allow_nan=False) + "\n")
+        if self._board is not None:
+            self._board.write(entry)
+
+    def picture(self, images: int, png: bytes) -> None:
+        """Keep a grid of samples."""
+        write_atomically(self._path.parent / "samples" / f"{images:09d}.png", png)
+        if self._board is not None:
+            self._board.picture(images, png)
+
+    def close(self) -> None:
+        """Let files go."""
+        if self._board is not None:
+            self._board.close()

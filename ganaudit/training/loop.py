@@ -15,12 +15,13 @@ from torch import Tensor, nn
 from ganaudit.evidence.ranks import Ranks
 from ganaudit.training.augmentation import Pipeline, Signs, adjusted
 from ganaudit.training.average import average_into, power_decay
+from ganaudit.training.backend import Backend, Eager
 from ganaudit.training.config import TrainConfig
 from ganaudit.training.data import TrainingData
 from ganaudit.training.draws import between, image_rows, label_rows, latents, normal_noise
 from ganaudit.training.exchange import mean_over
 from ganaudit.training.losses import Batch, Losses, Terms
-from ganaudit.training.regularisers import lazy
+from ganaudit.training.regularisers import Number, lazy
 from ganaudit.training.state import State, laid_out_as, trained_parameters
 
 __all__ = ["Loop", "Shown", "falling"]
@@ -39,6 +40,27 @@ class Shown:
     """Norm of each term's gradient, by network and term; only of steps that were asked to tell."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """What a step does beyond the two descents that every step does."""
+
+    penalised: bool
+    """Whether it descends on the gradient penalties as well; not where they are part of every step's loss."""
+    stretched: bool
+    """Whether it descends on the path length penalty."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Given:
+    """What a step is given."""
+
+    batches: list[Batch]
+    left: Number
+    """Share of the coefficients of regularisers that is left."""
+    discriminator_rate: Number
+    generator_rate: Number
+
+
 def falling(progress: float, end: float) -> float:
     """Return the factor 1 at progress 0, ``end`` at progress 1, along half a cosine."""
     return end + (1.0 - end) * 0.5 * (1.0 + math.cos(math.pi * min(1.0, progress)))
@@ -55,8 +77,10 @@ class Loop:
         pipeline: Pipeline | None,
         data_pipeline: Pipeline | None,
         ranks: Ranks,
+        backend: Backend | None = None,
     ) -> None:
         self.config, self.state, self.data, self.ranks = config, state, data, ranks
+        self.backend = backend or Eager()
         self.pipeline, self.data_pipeline = pipeline, data_pipeline
         self.losses = Losses(config, pipeline, data.deviation, state.registers)
         share = config.batch // ranks.size
@@ -65,40 +89,57 @@ class Loop:
 
     def step(self, number: int, tells: bool = False) -> Shown:
         """Do step ``number`` (from 0) and return what it showed; with ``tells`` also the share of each term."""
-        plan = self.config.regularisers
-        progress = number / self.config.steps
-        left = falling(progress, plan.end)
-        batches = [self._batch(number, part) for part in range(self._parts)]
-        fakes = [self._generated(batch, keeps=self._parts == 1) for batch in batches]
-        values, shares = self._discriminator_phase(number, batches, fakes, left, progress, tells)
-        generator_values, generator_shares = self._generator_phase(number, batches, fakes, left, progress, tells)
+        kind = self._kind(number)
+        given = self._given(number, kind)
+        if tells:
+            # A term at a time: another piece of work than the one that may be recorded.
+            found = self._phases(kind, given, True)
+        else:
+            found = self.backend.run(kind, given, lambda there: self._phases(kind, there, False))
         average_into(self.state.average, self.state.generator, power_decay(number, self.config.average.power))
         if self.config.augmentation.adaptive and (number + 1) % _CONTROL_EVERY == 0:
             self._control()
-        return Shown(values | generator_values, shares | generator_shares)
+        return Shown(found["values"], found["shares"])
+
+    def tells(self, number: int, images: int) -> bool:
+        """Return whether step ``number`` is to tell of itself: one in about ``images`` samples.
+
+        All terms have a part in every such step, those of penalties that come every few steps only as well.
+        """
+        plan = self.config.regularisers
+        lazily = plan.discriminator_every if plan.penalties else 1
+        period = math.lcm(lazily, plan.generator_every if plan.path_length > 0 else 1)
+        stride = -(-max(1, images // self.config.batch) // period) * period
+        return (number + 1) % stride == 0 if period == 1 else number > 0 and number % stride == 0
+
+    def _phases(self, kind: _Kind, given: _Given, tells: bool) -> dict[str, dict[str, Tensor]]:
+        """Do all that a step does on the device and that follows from ``kind`` and ``given`` alone."""
+        fakes = [self._generated(batch, keeps=self._parts == 1) for batch in given.batches]
+        values, shares = self._discriminator_phase(kind, given, fakes, tells)
+        more, more_shares = self._generator_phase(kind, given, fakes, tells)
+        return {"values": values | more, "shares": shares | more_shares}
 
     def _discriminator_phase(
-        self, number: int, batches: list[Batch], fakes: list[Tensor], left: float, progress: float, tells: bool
+        self, kind: _Kind, given: _Given, fakes: list[Tensor], tells: bool
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         plan, state, network = self.config.regularisers, self.state, self.state.discriminator
         merged = bool(plan.penalties) and plan.discriminator_every == 1
         descent = _Descent(network, tells, "discriminator")
         shown: list[dict[str, Tensor]] = []
-        for batch, fake in zip(batches, fakes, strict=True):
-            terms, seen = self.losses.discriminator(network, batch, fake.detach(), left, merged)
-            descent.add(terms, len(batches))
+        for batch, fake in zip(given.batches, fakes, strict=True):
+            terms, seen = self.losses.discriminator(network, batch, fake.detach(), given.left, merged)
+            descent.add(terms, self._parts)
             shown.append(seen | {"discriminator": terms["adversarial"].detach()})
         values = self._mean(shown)
-        self._descend(descent, state.discriminator_optimiser, self._rate(number, progress, False))
+        self._descend(descent, state.discriminator_optimiser, given.discriminator_rate)
         self._remember(values)
-        if plan.penalties and not merged and number % plan.discriminator_every == 0:
+        if kind.penalised:
             every = plan.discriminator_every
             regular = _Descent(network, tells, "discriminator")
-            for batch, fake in zip(batches, fakes, strict=True):
-                terms = self.losses.penalties(network, batch, fake.detach(), left * every)
-                regular.add(terms, len(batches))
-            rate = self._rate(number, progress, False)
-            self._descend(regular, state.discriminator_optimiser, rate, every)
+            for batch, fake in zip(given.batches, fakes, strict=True):
+                terms = self.losses.penalties(network, batch, fake.detach(), given.left * every)
+                regular.add(terms, self._parts)
+            self._descend(regular, state.discriminator_optimiser, given.discriminator_rate, every)
             descent.norms.update(regular.norms)
         critic = getattr(state.generator, "critic", None)
         if critic is not None:
@@ -108,31 +149,31 @@ class Loop:
         return values, descent.norms
 
     def _generator_phase(
-        self, number: int, batches: list[Batch], fakes: list[Tensor], left: float, progress: float, tells: bool
+        self, kind: _Kind, given: _Given, fakes: list[Tensor], tells: bool
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         plan, state = self.config.regularisers, self.state
         descent = _Descent(state.generator, tells, "generator")
         shown = []
-        for batch, kept in zip(batches, fakes, strict=True):
+        for batch, kept in zip(given.batches, fakes, strict=True):
             fake = kept if self._parts == 1 else self._generated(batch, keeps=True)
             terms = self.losses.generator(state.discriminator, batch, fake)
-            descent.add(terms, len(batches))
+            descent.add(terms, self._parts)
             shown.append({"generator": terms["adversarial"].detach()})
         values = self._mean(shown)
-        self._descend(descent, state.generator_optimiser, self._rate(number, progress, True))
-        if plan.path_length > 0 and number % plan.generator_every == 0:
+        self._descend(descent, state.generator_optimiser, given.generator_rate)
+        if kind.stretched:
             every = plan.generator_every
             regular, means = _Descent(state.generator, tells, "generator"), []
-            for batch in batches:
-                terms, mean = self.losses.path_length(state.generator, batch, left * every)
-                regular.add(terms, len(batches))
+            for batch in given.batches:
+                terms, mean = self.losses.path_length(state.generator, batch, given.left * every)
+                regular.add(terms, self._parts)
                 means.append({"path": mean})
             state.registers["path_mean"].copy_(self._mean(means)["path"])
-            self._descend(regular, state.generator_optimiser, self._rate(number, progress, True), every)
+            self._descend(regular, state.generator_optimiser, given.generator_rate, every)
             descent.norms.update(regular.norms)
         return values, descent.norms
 
-    def _descend(self, descent: _Descent, optimiser: torch.optim.Adam, rate: float, every: int = 1) -> None:
+    def _descend(self, descent: _Descent, optimiser: torch.optim.Adam, rate: Number, every: int = 1) -> None:
         """Do one optimiser step on the mean gradient over all processes; ``every`` corrects a lazy one's pace."""
         gradients = mean_over(self.ranks, descent.gradients)
         broken = torch.stack([(~g.isfinite()).sum() for g in gradients]).sum()
@@ -140,12 +181,33 @@ class Loop:
         for parameter, gradient in zip(descent.parameters, gradients, strict=True):
             parameter.grad = laid_out_as(gradient, parameter)
         plan = self.config.optimiser
-        paced, betas = rate, (plan.beta1, plan.beta2)
+        paced: Number = rate
+        betas = (plan.beta1, plan.beta2)
         if every > 1:
             paced, betas = lazy(rate, betas, every)
         for group in optimiser.param_groups:
             group["lr"], group["betas"] = paced, betas
         optimiser.step()
+
+    def _kind(self, number: int) -> _Kind:
+        plan = self.config.regularisers
+        lazily = bool(plan.penalties) and plan.discriminator_every > 1
+        return _Kind(
+            penalised=lazily and number % plan.discriminator_every == 0,
+            stretched=plan.path_length > 0 and number % plan.generator_every == 0,
+        )
+
+    def _given(self, number: int, kind: _Kind) -> _Given:
+        """Return all that a step is given from outside: what it draws, and what changes as the run goes on."""
+        progress = number / self.config.steps
+        numbers: list[Number] = [
+            falling(progress, self.config.regularisers.end),
+            self._rate(number, progress, False),
+            self._rate(number, progress, True),
+        ]
+        if not self.backend.takes_numbers:
+            numbers = list(torch.tensor(numbers).to(self.data.device, non_blocking=True).unbind())
+        return _Given([self._batch(number, part, kind) for part in range(self._parts)], *numbers)
 
     def _rate(self, number: int, progress: float, is_generator: bool) -> float:
         plan = self.config.optimiser
@@ -181,7 +243,7 @@ class Loop:
         with torch.set_grad_enabled(keeps):
             return self.losses.generated(self.state.generator, batch)
 
-    def _batch(self, number: int, part: int) -> Batch:
+    def _batch(self, number: int, part: int, kind: _Kind) -> Batch:
         """Return this process's part of the batch of a step."""
         config, data = self.config, self.data
         share = config.batch // self.ranks.size
@@ -197,9 +259,9 @@ class Loop:
             labels = data.labels[rows].to(device)
             fake_labels = data.labels[label_rows(len(data), start, count, seed)].to(device)
         z = latents(start, count, config.latent, seed).to(device, non_blocking=True)
-        return Batch(real, labels, z, fake_labels, self._draws(number, start, count, real.shape))
+        return Batch(real, labels, z, fake_labels, self._draws(kind, start, count, real.shape))
 
-    def _draws(self, number: int, start: int, count: int, shape: torch.Size) -> dict[str, Tensor]:
+    def _draws(self, kind: _Kind, start: int, count: int, shape: torch.Size) -> dict[str, Tensor]:
         config, plan = self.config, self.config.regularisers
         found: dict[str, Tensor] = {}
         if self.pipeline is not None:
@@ -214,7 +276,7 @@ class Loop:
             found["mix"] = between(config.seed, _MIX, start, count, 1)[:, 0]
         if plan.dragan > 0:
             found["perturb"] = between(config.seed, _PERTURB, start, count, math.prod(shape[1:])).reshape(shape)
-        if plan.path_length > 0 and number % plan.generator_every == 0:
+        if kind.stretched:
             found["path"] = normal_noise(config.seed, _PATH, start, tuple(shape))
         return {name: drawn.to(self.data.device, non_blocking=True) for name, drawn in found.items()}
 
@@ -231,7 +293,7 @@ class _Descent:
     def add(self, terms: Terms, parts: int) -> None:
         """Add the gradient of one of ``parts`` parts; one call for all terms unless each is to be told."""
         if not self._tells:
-            self._add(self._gradients(sum(terms.values(), torch.zeros(())), False), parts)
+            self._add(self._gradients(torch.stack(list(terms.values())).sum(), False), parts)
             return
         last = list(terms)[-1]
         for name, term in terms.items():

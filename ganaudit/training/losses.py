@@ -13,6 +13,7 @@ from ganaudit.training.config import TrainConfig
 from ganaudit.training.objectives import OBJECTIVES, Objective
 from ganaudit.training.regularisers import (
     Anchors,
+    Number,
     consistency_penalty,
     gradient_norms,
     interpolates,
@@ -67,7 +68,7 @@ class Losses:
         return made.to(batch.latents.dtype)
 
     def discriminator(
-        self, network: nn.Module, batch: Batch, fake: Tensor, left: float, merged: bool
+        self, network: nn.Module, batch: Batch, fake: Tensor, left: Number, merged: bool
     ) -> tuple[Terms, Terms]:
         """Return the terms of the discriminator's loss, and what they show.
 
@@ -91,7 +92,7 @@ class Losses:
             shown |= {"lecam_real": moved.real, "lecam_fake": moved.fake}
         return terms, shown
 
-    def penalties(self, network: nn.Module, batch: Batch, fake: Tensor, left: float) -> Terms:
+    def penalties(self, network: nn.Module, batch: Batch, fake: Tensor, left: Number) -> Terms:
         """Return the gradient penalties of the discriminator alone, for a step of their own."""
         terms: Terms = {}
         if self._zero:
@@ -113,7 +114,7 @@ class Losses:
                 real_heads = self._responses(network, other, batch.labels)
         return {"adversarial": self._adversarial("generator", real_heads, fake_heads, batch.fake_labels)}
 
-    def path_length(self, network: nn.Module, batch: Batch, left: float) -> tuple[Terms, Tensor]:
+    def path_length(self, network: nn.Module, batch: Batch, left: Number) -> tuple[Terms, Tensor]:
         """Return the path length penalty of the generator, and the next running mean of lengths."""
         latents = batch.latents.detach().requires_grad_(True)
         with self._autocast(latents):
@@ -125,7 +126,13 @@ class Losses:
 
     def _autocast(self, x: Tensor) -> torch.autocast:
         """Return what lets networks compute in bfloat16 where that is asked for; weights stay in float32."""
-        return torch.autocast(x.device.type, torch.bfloat16, enabled=self.config.precision == "bf16")
+        # A recording must hold the weights' own casts: none that an earlier step left in autocast's store.
+        return torch.autocast(
+            x.device.type,
+            torch.bfloat16,
+            enabled=self.config.precision == "bf16",
+            cache_enabled=self.config.backend == "eager",
+        )
 
     def _responses(self, network: nn.Module, x: Tensor, labels: Tensor | None) -> Heads:
         with self._autocast(x):
@@ -166,7 +173,7 @@ class Losses:
         return loss
 
     def _consistency(
-        self, network: nn.Module, both: Tensor, heads: tuple[Heads, Heads], batch: Batch, left: float
+        self, network: nn.Module, both: Tensor, heads: tuple[Heads, Heads], batch: Batch, left: Number
     ) -> Tensor:
         moved = self._pair(network, self._seen(both, batch.draws["consistency"], always=True), batch)
         coefficient = self.config.regularisers.consistency * left
@@ -191,7 +198,7 @@ class Losses:
         """Return which of the zero-centred penalties there are."""
         return tuple(name for name in ("r1", "r2") if getattr(self.config.regularisers, name) > 0)
 
-    def _zero_centred(self, real: Tensor, fake: Tensor, leaf: Tensor, left: float) -> Terms:
+    def _zero_centred(self, real: Tensor, fake: Tensor, leaf: Tensor, left: Number) -> Terms:
         asked = self._zero
         if not asked:
             return {}
@@ -203,7 +210,7 @@ class Losses:
             for name, part in zip(asked, parts, strict=True)
         }
 
-    def _one_centred(self, network: nn.Module, batch: Batch, fake: Tensor, left: float) -> Terms:
+    def _one_centred(self, network: nn.Module, batch: Batch, fake: Tensor, left: Number) -> Terms:
         plan, terms = self.config.regularisers, {}
         if plan.wgan_gp > 0:
             at = interpolates(batch.real, fake, batch.draws["mix"])
@@ -213,6 +220,6 @@ class Losses:
             terms["dragan"] = self._at(network, at, batch.labels, plan.dragan * left)
         return terms
 
-    def _at(self, network: nn.Module, at: Tensor, labels: Tensor | None, coefficient: float) -> Tensor:
+    def _at(self, network: nn.Module, at: Tensor, labels: Tensor | None, coefficient: Number) -> Tensor:
         scores = self.objective.score(self._responses(network, at, labels)[0])
         return one_centred_penalty(gradient_norms(scores, at), coefficient)

@@ -15,6 +15,7 @@ from torch import Tensor
 
 __all__ = [
     "Anchors",
+    "Number",
     "consistency_penalty",
     "gradient_norms",
     "interpolates",
@@ -26,6 +27,10 @@ __all__ = [
     "perturbed",
     "zero_centred_penalty",
 ]
+
+
+Number = float | Tensor
+"""A plain number, or a scalar tensor where it must be read from the device when the work is done."""
 
 
 class Anchors(NamedTuple):
@@ -45,7 +50,7 @@ def gradient_norms(scores: Tensor, samples: Tensor) -> Tensor:
     return gradient.square().flatten(1).sum(1)
 
 
-def zero_centred_penalty(norms: Tensor, coefficient: float) -> Tensor:
+def zero_centred_penalty(norms: Tensor, coefficient: Number) -> Tensor:
     """Return coefficient / 2 times the mean of squared gradient norms (B,): R1 at reals, R2 at generated samples.
 
     Source: Mescheder et al., Which Training Methods for GANs do actually Converge?, 2018, arXiv:1801.04406.
@@ -53,7 +58,7 @@ def zero_centred_penalty(norms: Tensor, coefficient: float) -> Tensor:
     return coefficient / 2.0 * norms.mean()
 
 
-def one_centred_penalty(norms: Tensor, coefficient: float) -> Tensor:
+def one_centred_penalty(norms: Tensor, coefficient: Number) -> Tensor:
     """Return coefficient / 2 times the mean of (norm - 1)^2, from squared gradient norms (B,).
 
     WGAN-GP at ``interpolates``, DRAGAN at ``perturbed`` reals. The papers write lambda times the mean: their 10 is a
@@ -104,7 +109,7 @@ def path_lengths(images: Tensor, latents: Tensor, noise: Tensor) -> Tensor:
 
 
 def path_length_penalty(
-    lengths: Tensor, mean: Tensor, coefficient: float, decay: float = 0.01
+    lengths: Tensor, mean: Tensor, coefficient: Number, decay: float = 0.01
 ) -> tuple[Tensor, Tensor]:
     """Return coefficient / 2 times the mean of (length - mean)^2, and the next running mean.
 
@@ -117,7 +122,7 @@ def path_length_penalty(
     return coefficient / 2.0 * (lengths - mean).square().mean(), _moved_mean(mean, lengths, decay)
 
 
-def consistency_penalty(responses: Tensor, augmented: Tensor, coefficient: float) -> Tensor:
+def consistency_penalty(responses: Tensor, augmented: Tensor, coefficient: Number) -> Tensor:
     """Return coefficient / 2 times the mean squared difference of the responses to samples and to their augmentations.
 
     Balanced consistency (bCR) is this at reals plus this at generated samples; the gradient passes through both
@@ -130,7 +135,7 @@ def consistency_penalty(responses: Tensor, augmented: Tensor, coefficient: float
 
 
 def lecam_penalty(
-    real: Tensor, fake: Tensor, anchors: Anchors, coefficient: float, decay: float = 0.01
+    real: Tensor, fake: Tensor, anchors: Anchors, coefficient: Number, decay: float = 0.01
 ) -> tuple[Tensor, Anchors]:
     """Return coefficient / 2 times E (real - anchor of fake)^2 + E (fake - anchor of real)^2, and the next anchors.
 
@@ -144,7 +149,7 @@ def lecam_penalty(
     return penalty, Anchors(_moved_mean(high, real, decay), _moved_mean(low, fake, decay))
 
 
-def lazy(rate: float, betas: tuple[float, float], every: int) -> tuple[float, tuple[float, float]]:
+def lazy(rate: Number, betas: tuple[float, float], every: int) -> tuple[Number, tuple[float, float]]:
     """Return Adam's rate c and betas^c with c = k / (k + 1), for a penalty of its own phase every k = ``every`` steps.
 
     There are then k + 1 steps of the optimiser to k of the loss; with c it moves and forgets as fast per step of the

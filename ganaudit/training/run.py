@@ -18,6 +18,9 @@ from ganaudit.document.errors import ConfigError
 from ganaudit.document.files import write_atomically
 from ganaudit.evidence.ranks import SINGLE, Ranks
 from ganaudit.progress import Progress, Silent, Task
+from ganaudit.training.allocator import keep_memory
+from ganaudit.training.backend import backend_of
+from ganaudit.training.board import Board
 from ganaudit.training.build import made, pipelines
 from ganaudit.training.checkpoint import Counters, checkpoints, load_checkpoint, save_checkpoint
 from ganaudit.training.config import TrainConfig
@@ -29,11 +32,10 @@ from ganaudit.training.export import Log, grid, write_subject
 from ganaudit.training.health import Alarm, Look, Verdict, look, verdict
 from ganaudit.training.loop import Loop, Shown
 from ganaudit.training.objectives import OBJECTIVES
-from ganaudit.training.selftest import PenaltyProbe, check_second_order
 from ganaudit.training.state import State
 from ganaudit.training.trial import Trial, Trials
 
-__all__ = ["Run", "Trained", "train"]
+__all__ = ["Run", "Trained", "check_processes", "train"]
 
 _LOOKED_AT = 256
 _SHOWN = 64
@@ -78,6 +80,7 @@ def train(
     """
     if not resume:
         _check_empty(folder)
+    keep_memory()
     run = Run(config, folder, reference, trial, told, ranks)
     counters = load_checkpoint(folder, config, run.state, allow_change, told) if resume else Counters()
     last = config.steps if stop_after is None else min(config.steps, -(-stop_after // config.batch))
@@ -138,15 +141,14 @@ class Run:
     data: TrainingData = field(init=False)
     state: State = field(init=False)
     loop: Loop = field(init=False)
-    looks: list[Look] = field(init=False, default_factory=list)
     trials: Trials = field(init=False)
     _penalty: float | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         config = self.config
         device = device_of(config.device)
-        check_backend(config, device)
-        _check_shares(config, self.ranks)
+        backend = backend_of(config, device)
+        check_processes(config, self.ranks)
         self.data = training_data(self.reference, config.conditional, config.batch, device)
         generator, discriminator = made(config, self.data.shape, self.data.classes)
         generator, discriminator = generator.to(device), discriminator.to(device)
@@ -156,14 +158,14 @@ class Run:
             discriminator = discriminator.to(memory_format=torch.channels_last)
         self.state = State.fresh(config, generator.train(), discriminator.train(), device)
         pipeline, data_pipeline = pipelines(config.augmentation, self.data.shape)
-        self.loop = Loop(config, self.state, self.data, pipeline, data_pipeline, self.ranks)
+        self.loop = Loop(config, self.state, self.data, pipeline, data_pipeline, self.ranks, backend)
         self.trials = Trials(config, self.folder, self.trial)
 
     def go(self, counters: Counters, last: int, stop_on: Sequence[Alarm], task: Task, caught: _Caught) -> Trained:
         """Do steps until ``last``, an alarm or a signal; then save, and export when all are done."""
         config, batch = self.config, self.config.batch
         done, begun, stopped = counters.steps, time.perf_counter(), ""
-        log = Log(self.folder, done * batch) if self.ranks.rank == 0 else None
+        log = self._log(done * batch) if self.ranks.rank == 0 else None
         task.advance(min(done * batch, config.images))
 
         def now() -> Counters:
@@ -171,7 +173,7 @@ class Run:
 
         saved = done
         while done < last and not stopped:
-            tells = _passes(done + 1, batch, config.log)
+            tells = self.loop.tells(done, config.log)
             shown = self.loop.step(done, tells)
             done += 1
             task.advance(batch)
@@ -185,13 +187,18 @@ class Run:
             if done < last and not stopped and (done - saved) * batch >= config.checkpoint:
                 self._save(now())
                 saved = done
+        if log is not None:
+            log.close()
         self._save(now())
         finished = done >= config.steps
-        judged = verdict(self.looks)
+        judged = verdict(self.state.looks)
         if finished and self.ranks.rank == 0:
             self._export(now(), judged)
         reason = stopped or ("" if finished else "stopped as asked")
         return Trained(done * batch, now().seconds, finished, reason, judged)
+
+    def _log(self, from_images: int) -> Log:
+        return Log(self.folder, from_images, Board(self.folder, from_images) if self.config.tensorboard else None)
 
     def _save(self, counters: Counters) -> None:
         if self.ranks.rank != 0:
@@ -202,6 +209,7 @@ class Run:
                 'raise the penalties, or use precision = "fp32"'
             )
         save_checkpoint(self.folder, self.config, self.state, counters)
+        self.trials.settle(self.state)
 
     def _note(self, task: Task, log: Log | None, images: int, shown: Shown, seconds: float) -> None:
         values = {name: float(value) for name, value in shown.values.items()}
@@ -219,10 +227,10 @@ class Run:
     def _looked(self, log: Log | None, images: int, stop_on: Sequence[Alarm]) -> str:
         """Look at the health of the run; return why it must stop, or an empty text."""
         found = self._look(images)
-        self.looks.append(found)
+        self.state.looks.append(found)
         if log is not None:
             log.write(images=images, look=_plain(found))
-            write_atomically(self.folder / "samples" / f"{images:09d}.png", grid(self.samples(_SHOWN)))
+            log.picture(images, grid(self.samples(_SHOWN)))
         for alarm in found.alarms:
             self.told(f"{images} images: signs of {alarm}")
         ending = [alarm for alarm in found.alarms if alarm in stop_on]
@@ -303,20 +311,6 @@ def _plain(found: Look) -> dict[str, object]:
     return {**asdict(found), "alarms": list(found.alarms)}
 
 
-def check_backend(config: TrainConfig, device: torch.device) -> None:
-    """Refuse a device and precision that give another gradient of a gradient penalty than float32 on the CPU."""
-    if not config.regularisers.penalties or (device.type == "cpu" and config.precision == "fp32"):
-        return
-    probe, exact = PenaltyProbe(device), PenaltyProbe("cpu")
-
-    def through() -> list[Tensor]:
-        with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16"):
-            return [gradient.cpu() for gradient in probe.penalty_gradient()]
-
-    dtype = torch.bfloat16 if config.precision == "bf16" else torch.float32
-    check_second_order(through, exact.penalty_gradient, f"{device.type} {config.precision}", dtype)
-
-
 def device_of(name: str) -> torch.device:
     """Return the device; raises ConfigError when it is not there."""
     if name != "cpu" and not torch.cuda.is_available():
@@ -326,7 +320,13 @@ def device_of(name: str) -> torch.device:
     return torch.device(name)
 
 
-def _check_shares(config: TrainConfig, ranks: Ranks) -> None:
+def check_processes(config: TrainConfig, ranks: Ranks) -> None:
+    """Refuse a batch or a backend that so many processes cannot share."""
+    if config.backend == "cudagraph" and ranks.size > 1:
+        raise ConfigError(
+            f"backend 'cudagraph': {ranks.size} processes wait for each other in the middle of a step, which cannot be "
+            "recorded; leave backend out"
+        )
     if config.batch % (ranks.size * config.accumulate):
         raise ConfigError(
             f"batch: {config.batch} cannot be shared out to {ranks.size} processes in {config.accumulate} parts each"

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ganaudit.training.config import TrainConfig
+from ganaudit.training.health import Look
 
 __all__ = ["State", "laid_out_as", "trained_parameters"]
 
@@ -35,6 +36,10 @@ class State:
     """
     best: dict[str, float] = field(default_factory=dict)
     """Measure of the best snapshot so far and the images it was taken at."""
+    looks: list[Look] = field(default_factory=list)
+    """Looks at the health of the run, from its beginning."""
+    audits: list[dict[str, float]] = field(default_factory=list)
+    """What each audit on the way measured, with ``images`` and ``seconds``."""
 
     @classmethod
     def fresh(cls, config: TrainConfig, generator: nn.Module, discriminator: nn.Module, device: torch.device) -> State:
@@ -43,7 +48,12 @@ class State:
 
         def adam(network: nn.Module, rate: float) -> torch.optim.Adam:
             return torch.optim.Adam(
-                trained_parameters(network), lr=rate, betas=(plan.beta1, plan.beta2), eps=1e-8, fused=True
+                trained_parameters(network),
+                lr=rate,
+                betas=(plan.beta1, plan.beta2),
+                eps=1e-8,
+                fused=True,
+                capturable=config.backend == "cudagraph",
             )
 
         registers = {name: torch.zeros((), device=device) for name in _REGISTERS}

@@ -6,7 +6,6 @@ import copy
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from safetensors.torch import load_file, save
 from torch import nn
@@ -17,12 +16,10 @@ from ganaudit.training.data import TrainingData
 from ganaudit.training.export import Log
 from ganaudit.training.state import State
 
-__all__ = ["BEST", "Trial", "Trials"]
+__all__ = ["Trial", "Trials"]
 
 Trial = Callable[[nn.Module, TrainingData], tuple[float, bool, dict[str, float]]]
 """Takes a generator in eval mode; returns the named measure, whether lower is better, and all measures."""
-
-BEST = "best.safetensors"
 
 
 class Trials:
@@ -31,34 +28,40 @@ class Trials:
     def __init__(self, config: TrainConfig, folder: Path, trial: Trial | None) -> None:
         self._plan, self._folder = config.audit, folder
         self._trial = trial if config.audit.every else None
-        self._next = config.audit.every
-        self._spent = 0.0
-        self._last = 0.0
-        self.curve: list[dict[str, Any]] = []
+        self._named: list[Path] = []
 
     def maybe(self, images: int, seconds: float, state: State, data: TrainingData, log: Log | None) -> None:
         """Audit when it is time and the share of the time allows it."""
-        if self._trial is None or images < self._next:
+        done = state.audits
+        last = int(done[-1]["images"]) if done else 0
+        if self._trial is None or images // self._plan.every <= last // self._plan.every:
             return
-        if self.curve and self._spent + self._last > self._plan.share * seconds:
+        spent = sum(one["seconds"] for one in done)
+        if done and spent + done[-1]["seconds"] > self._plan.share * seconds:
             return
-        self._next = (images // self._plan.every + 1) * self._plan.every
         begun = time.perf_counter()
         value, lower, measures = self._trial(copy.deepcopy(state.average).eval(), data)
-        self._last = time.perf_counter() - begun
-        self._spent += self._last
-        entry = {"images": images, **measures}
-        self.curve.append(entry)
+        took = round(time.perf_counter() - begun, 3)
+        done.append({"images": images, "seconds": took, **measures})
         if log is not None:
-            log.write(images=images, audit=measures, audit_seconds=round(self._last, 3))
+            log.write(images=images, audit=measures, audit_seconds=took)
         best = state.best.get("value")
         if best is None or (value < best if lower else value > best):
             state.best = {"value": value, "images": float(images)}
             tensors = {name: t.detach().cpu().contiguous() for name, t in state.average.state_dict().items()}
-            write_atomically(self._folder / BEST, save(tensors))
+            write_atomically(self._path(state), save(tensors))
+
+    def settle(self, state: State) -> None:
+        """Let go of snapshots that neither of the last two checkpoints names; to be called when one was written."""
+        self._named = [*self._named[-1:], self._path(state)]
+        if len(self._named) == 2:
+            for path in set(self._folder.glob("best-*.safetensors")) - set(self._named):
+                path.unlink(missing_ok=True)
 
     def choose(self, state: State) -> None:
         """Put the best snapshot into the averaged generator, where there is one."""
-        path = self._folder / BEST
-        if self._trial is not None and state.best and path.is_file():
-            state.average.load_state_dict(load_file(path))
+        if self._trial is not None and state.best:
+            state.average.load_state_dict(load_file(self._path(state)))
+
+    def _path(self, state: State) -> Path:
+        return self._folder / f"best-{int(state.best.get('images', 0)):012d}.safetensors"

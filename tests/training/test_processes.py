@@ -26,8 +26,8 @@ def doubled(run):
         run.state.registers[name] = value.double()
     batch = run.loop._batch
     wide = lambda t: t.double() if torch.is_tensor(t) and t.is_floating_point() else t
-    def wider(number, part):
-        made = batch(number, part)
+    def wider(number, part, kind):
+        made = batch(number, part, kind)
         fields = {name: wide(getattr(made, name)) for name in ("real", "labels", "latents", "fake_labels")}
         return type(made)(**fields, draws={name: wide(t) for name, t in made.draws.items()})
     run.loop._batch = wider

@@ -28,8 +28,11 @@ PAIRS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "dcgan spectral": ("dcgan", {"width": 4, "norm": "group"}, {"width": 4, "spectral": True}),
     "sn-resnet": ("sn-resnet", {"width": 4}, {"width": 4}),
     "r3": ("r3", {"width": 16, "blocks": 1}, {"width": 16, "blocks": 1}),
+    "coordinate": ("coordinate", {"width": 6, "depth": 1, "mapping": 8}, {"width": 4}),
     "wavegan": ("wavegan", {"width": 4}, {"width": 4}),
+    "spectrogram": ("spectrogram", {"width": 4}, {"width": 6, "depth": 1, "window": 64}),
 }
+PARTNERS = {"unet": "seed", "coordinate": "dcgan"}
 
 
 def data(kind: str) -> Reference:
@@ -57,15 +60,18 @@ def recipe(pair: str = "residual", objective: str = "relativistic-pairing", **mo
             "latent": 4,
             "objective": objective,
             "conditional": objective == "softmax",
-            "generator": {"network": f"{family}-generator", "options": {**generator, **classes}},
+            "generator": {
+                "network": f"{'wavegan' if family == 'spectrogram' else family}-generator",
+                "options": {**generator, **classes},
+            },
             "discriminator": {
-                "network": f"{'seed' if family == 'unet' else family}-discriminator",
+                "network": f"{PARTNERS.get(family, family)}-discriminator",
                 "options": discriminator,
             },
             **more,
         }
     )
-    return Run(config, Path(), data("audio" if pair == "wavegan" else "image"))
+    return Run(config, Path(), data("audio" if pair in ("wavegan", "spectrogram") else "image"))
 
 
 def assert_trains(run: Run) -> None:

@@ -235,6 +235,39 @@ def test_audits_on_the_way_keep_the_best_snapshot(tmp_path):
     assert len(seen) >= 2
 
 
+def test_looks_and_audits_of_all_sittings_are_in_the_subject(tmp_path):
+    values = iter([1.0, 3.0, 0.5, 4.0, 2.0, 6.0, 7.0, 8.0])
+    snapshots = {}
+
+    def trial(generator, data):
+        value = next(values)
+        snapshots[value] = {k: v.clone() for k, v in generator.state_dict().items()}
+        return value, True, {"some/fd": value}
+
+    config = tiny(images=256, health=64, audit={"every": 32, "share": 1.0})
+    run(config, tmp_path, trial=trial, stop_after=128)
+    ended = run(config, tmp_path, trial=trial, resume=True)
+    training = read_subject_file(tmp_path / "subject.toml").training
+    assert [look["images"] for look in training["looks"]] == [64, 128, 192, 256]
+    assert [look.images for look in ended.verdict.looks] == [64, 128, 192, 256]
+    at = [one["images"] for one in training["audits"]]
+    assert at == sorted(set(at))
+    assert at[0] <= 64
+    assert at[-1] > 128
+    kept = load_file(tmp_path / "generator.safetensors")
+    least = min(one["some/fd"] for one in training["audits"])
+    assert all(torch.equal(kept[name], tensor) for name, tensor in snapshots[least].items())
+    best = next(one["images"] for one in training["audits"] if one["some/fd"] == least)
+    assert f"the snapshot at {best} images" in training["weights"]
+
+
+def test_snapshots_that_no_checkpoint_names_go(tmp_path):
+    values = iter(float(10 - i) for i in range(10))
+    config = tiny(images=256, checkpoint=32, audit={"every": 32, "share": 1.0})
+    run(config, tmp_path, trial=lambda generator, data: (next(values), True, {}))
+    assert 1 <= len(list(tmp_path.glob("best-*.safetensors"))) <= 2
+
+
 @pytest.mark.parametrize(
     ("changes", "told"),
     [

@@ -30,6 +30,7 @@ __all__ = [
     "doublings",
     "drawn",
     "enlarged",
+    "full_precision",
     "image_range",
     "normalisation",
     "planes_at",
@@ -177,7 +178,7 @@ class Head(nn.Linear):
 
     def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
         """Return logits; raises ValueError when labels are lacking."""
-        with _no_autocast(x):
+        with full_precision(x):
             x = x.to(self.weight.dtype)
             weight = self.weight if self.spectral is None else self.spectral(self.weight)
             logits = functional.linear(x, weight, self.bias)
@@ -206,7 +207,8 @@ class Discriminator(nn.Module):
         return raw_score(self.responses(x, labels)[0])
 
 
-def _no_autocast(x: Tensor) -> AbstractContextManager[Any]:
+def full_precision(x: Tensor) -> AbstractContextManager[Any]:
+    """Return a block without autocast, for what bfloat16 has too few digits."""
     kind = x.device.type
     # Entered only where it changes something, so that exported programs hold no trace of it.
     return torch.autocast(kind, enabled=False) if torch.is_autocast_enabled(kind) else nullcontext()
