@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +19,7 @@ from benchmarks.measuring import Pair, paired, record
 from ganaudit.data.reference import Reference
 from ganaudit.data.samples import Samples
 from ganaudit.features.precision import has_bf16
+from ganaudit.training.allocator import keep_memory
 from ganaudit.training.average import average_into
 from ganaudit.training.config import TrainConfig
 from ganaudit.training.denormals import flushed_denormals
@@ -23,39 +27,93 @@ from ganaudit.training.networks.dcgan import DcganDiscriminator, DcganGenerator
 from ganaudit.training.run import Run
 
 SIDE, BATCH, LATENT = 64, 64, 100
+STEPS = 2  # at a time
 PEER = "the loop of PyTorch's DCGAN tutorial"
 
 
-def training(repeats: int = 3) -> list[dict[str, Any]]:
-    """Return rows for fp32 and bf16, the penalty and the average; on a CUDA device where there is one."""
+def training(repeats: int = 5) -> list[dict[str, Any]]:
+    """Return rows for fp32 and bf16, the penalty and the average; on a CUDA device also for recorded steps.
+
+    Each side works in a process of its own, as its user would run it: how ours keeps memory does not help the peer.
+    """
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    reference = pictures()
-    theirs = tutorial(reference, device)
     rows = []
+    for precision, target in (("fp32", 1.25), ("bf16", 1.9)):
+        if precision == "bf16" and device == "cpu" and not has_bf16("cpu"):
+            continue
+        work = f"DCGAN step with average, {SIDE}x{SIDE}, batch {BATCH}, {precision}, {device}"
+        rows.append(_against_the_tutorial(work, target, repeats, device=device, precision=precision))
+    if device == "cuda":
+        work = f"DCGAN step with average, 32x32, batch {BATCH}, fp32, recorded, cuda"
+        rows.append(_against_the_tutorial(work, 5.0, repeats, device=device, side=32, backend="cudagraph"))
+    # Without batch normalisation, under which a penalty means nothing.
+    with Worker(device=device, norm="none") as plain, Worker(device=device, norm="none", r1=1.0) as penalised:
+        pair = paired(plain.step, penalised.step, repeats)
+    rows.append(
+        record(f"DCGAN step with R1 in every step, {device}", "the step without", pair, None, None,
+               times_the_plain_step=round(1 / pair.ratio if pair.ratio > 1 else pair.peer / pair.ours, 3),
+               limit=1.6 if device == "cpu" else 1.5)
+    )  # fmt: skip
     with flushed_denormals():
-        for precision, target in (("fp32", 1.25), ("bf16", 1.9)):
-            if precision == "bf16" and device == "cpu" and not has_bf16("cpu"):
-                continue
-            ours = steps(reference, device, precision=precision)
-            pair = paired(ours, theirs, repeats)
-            work = f"DCGAN step with average, {SIDE}x{SIDE}, batch {BATCH}, {precision}, {device}"
-            rows.append(record(work, PEER, pair, target, None, images_per_second=round(BATCH / pair.ours, 1)))
-        # Without batch normalisation, under which a penalty means nothing.
-        plain = steps(reference, device, norm="none")
-        penalised = steps(reference, device, norm="none", regularisers={"r1": 1.0})
-        pair = paired(plain, penalised, repeats)
-        rows.append(
-            record(f"DCGAN step with R1 in every step, {device}", "the step without", pair, None, None,
-                   times_the_plain_step=round(1 / pair.ratio if pair.ratio > 1 else pair.peer / pair.ours, 3),
-                   limit=1.6)
-        )  # fmt: skip
-        rows.append(average(plain, device))
+        rows.append(average(steps(pictures(), device, norm="none"), device))
     return rows
 
 
-def pictures(n: int = 256) -> Reference:
+def _against_the_tutorial(work: str, target: float, repeats: int, **how: Any) -> dict[str, Any]:
+    theirs = {key: value for key, value in how.items() if key in ("device", "side")}
+    with Worker(**how) as ours, Worker(who="tutorial", **theirs) as peer:
+        pair = paired(ours.step, peer.step, repeats)
+    pair = Pair(pair.ours / STEPS, pair.peer / STEPS, pair.ratio)
+    return record(work, PEER, pair, target, None, images_per_second=round(BATCH / pair.ours, 1))
+
+
+class Worker:
+    """A process that does ``STEPS`` steps of one kind each time it is asked."""
+
+    def __init__(self, **how: Any) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.training", json.dumps(how)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def __enter__(self) -> Worker:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.communicate()
+
+    def step(self) -> None:
+        """Have the steps done; raises RuntimeError when the process has ended."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write("go\n")
+        self._process.stdin.flush()
+        if self._process.stdout.readline() != "done\n":
+            raise RuntimeError("a worker of the training benchmark ended")
+
+
+def serve(how: dict[str, Any]) -> None:
+    """Do steps when asked on the standard input, until its end."""
+    device, side = how.pop("device", "cpu"), how.pop("side", SIDE)
+    if how.pop("who", "ours") == "tutorial":
+        work = tutorial(pictures(side), device, side)
+    else:
+        keep_memory()
+        if r1 := how.pop("r1", 0.0):
+            how["regularisers"] = {"r1": r1}
+        work = steps(pictures(side), device, **how)
+    with flushed_denormals():
+        for _ in sys.stdin:
+            for _ in range(STEPS):
+                work()
+            print("done", flush=True)
+
+
+def pictures(side: int = SIDE, n: int = 256) -> Reference:
     """Return random pictures as a data set."""
-    array = np.random.default_rng(0).integers(0, 256, (n, SIDE, SIDE, 3), dtype=np.uint8)
+    array = np.random.default_rng(0).integers(0, 256, (n, side, side, 3), dtype=np.uint8)
     samples = Samples.of(array, "images", "noise", "built-in")
     return Reference.of("noise", "built-in", {"train": samples}, seen={"train": "seen"}, rule="made for timing")
 
@@ -84,10 +142,10 @@ def steps(reference: Reference, device: str, norm: str = "batch", **more: Any) -
     return work
 
 
-def tutorial(reference: Reference, device: str) -> Callable[[], None]:
+def tutorial(reference: Reference, device: str, side: int = SIDE) -> Callable[[], None]:
     """Return a function that does one step as the tutorial does: three backward passes, two optimisers, no average."""
-    generator = DcganGenerator(SIDE, 3, LATENT, norm="batch").to(device)
-    discriminator = DcganDiscriminator(SIDE, 3, norm="batch").to(device)
+    generator = DcganGenerator(side, 3, LATENT, norm="batch").to(device)
+    discriminator = DcganDiscriminator(side, 3, norm="batch").to(device)
     adams = [torch.optim.Adam(n.parameters(), lr=2e-4, betas=(0.5, 0.999)) for n in (discriminator, generator)]
     criterion = nn.BCEWithLogitsLoss()
     data = reference.splits["train"].values(slice(None), -1.0, 1.0)
@@ -132,5 +190,4 @@ def _wait(device: str) -> None:
 
 
 if __name__ == "__main__":
-    for row in training():
-        print(row)
+    serve(json.loads(sys.argv[1]))

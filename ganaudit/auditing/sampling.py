@@ -86,7 +86,7 @@ def _draw(subject: Subject, count: int, seed: int, progress: Progress) -> dict[s
         z, labels = subject.latents(seed, start, size), subject.labels(seed, start, size)
         x = subject.generate(z, labels)
         parts = [x, z] if labels is None else [x, z, labels]
-        return (*parts, subject.discriminate(x)) if subject.discriminator is not None else tuple(parts)
+        return (*parts, subject.discriminate(x, labels)) if subject.discriminator is not None else tuple(parts)
 
     names = ["samples", "latents"] + (["labels"] if subject.classes else [])
     names += ["scores"] if subject.discriminator is not None else []

@@ -132,7 +132,12 @@ def _trial(plan: TrainConfig) -> Trial:
 
     def trial(generator: nn.Module, data: TrainingData) -> tuple[float, bool, dict[str, float]]:
         subject = Subject.from_modules(
-            generator, latent=LatentSpec(plan.latent), classes=data.classes, name=plan.name, device=plan.device
+            generator,
+            latent=LatentSpec(plan.latent),
+            classes=data.classes,
+            label_law=data.label_law,
+            name=plan.name,
+            device=plan.device,
         )
         # Against the reals it is trained on: choosing a snapshot by unseen ones would spoil them for the audit to come.
         split = "train" if "train" in data.reference.splits else "test"

@@ -100,6 +100,14 @@ class Evidence:
             return f"the reference has no {side} split of reals; train reals are never substituted"
         if side == "train" and side not in self.reference.splits:
             return "the reference has no train split"
+        return self._missing_judged_labels(side) if self.subject.judges_labels and side != "fake" else None
+
+    def _missing_judged_labels(self, split: str) -> str | None:
+        real = self.reference.splits[split]
+        if real.labels is None:
+            return f"the discriminator is told the class, and the {split} reals have no labels"
+        if len(real.classes or ()) not in (0, self.subject.classes):
+            return f"the discriminator knows {self.subject.classes} classes, the reference has {len(real.classes)}"
         return None
 
     def _missing_labels(self, side: str) -> str | None:
@@ -236,7 +244,9 @@ class Evidence:
             return [subject.digest]
         # Of one seed, so that the scores of reals, which no seed changes, are found again under every other.
         x = subject.generate(subject.latents(0, 0, self._block), subject.labels(0, 0, self._block))
-        made = {"x": x} if subject.discriminator is None else {"x": x, "scores": subject.discriminate(x)}
+        made = {"x": x}
+        if subject.discriminator is not None:
+            made["scores"] = subject.discriminate(x, subject.labels(0, 0, self._block))
         return [subject.digest, weights_digest(made)]
 
     def _samples(self, side: str) -> Samples | None:
@@ -340,7 +350,8 @@ class Evidence:
         parts = []
         for first in range(start, stop, self._block):
             indices = [min(i, len(samples) - 1) for i in range(first, first + self._block)]
-            parts.append(self.subject.discriminate(samples.values(indices, low, high)))
+            labels = None if samples.labels is None else torch.from_numpy(samples.labels[indices])
+            parts.append(self.subject.discriminate(samples.values(indices, low, high), labels))
         return {"scores": torch.cat(parts)[: stop - start]}
 
     def _fake(self) -> dict[str, Rows]:
@@ -376,7 +387,7 @@ class Evidence:
             x = self._generated(first)
             images.append(handed(x, subject.sample.low, subject.sample.high, self.plan.quantiser))
             if subject.discriminator is not None:
-                scores.append(subject.discriminate(x))
+                scores.append(subject.discriminate(x, subject.labels(self.plan.seed, first, self._block)))
         inputs = torch.cat(images)[: stop - start]
         made = extracted(self.extractor.extract, inputs, self._extraction_block, subject.device)
         return made | {"scores": torch.cat(scores)[: stop - start]} if scores else made

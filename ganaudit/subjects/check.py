@@ -42,8 +42,12 @@ def checked(subject: Subject) -> Subject:
         findings.append("caution: different latents gave equal samples: the generator may be constant")
     if subject.spatial_latent:
         findings.append("latents are given as (B, size, 1, 1)")
+    if subject.label_law:
+        low, high = min(subject.label_law), max(subject.label_law)
+        findings.append(f"labels are drawn by the law of its training data: shares of {low:.3g} to {high:.3g}")
     if subject.discriminator is not None:
-        findings += discriminator_findings(subject, x)
+        subject = _as_it_judges(subject, x, labels)
+        findings += discriminator_findings(subject, x, labels)
     return replace(subject, checks=(*subject.checks, *findings))
 
 
@@ -85,24 +89,45 @@ def _range_findings(subject: Subject, x: Tensor) -> list[str]:
     return [f"values in {found}, inside [{low:g}, {high:g}]"]
 
 
-def discriminator_findings(subject: Subject, x: Tensor) -> list[str]:
+def _as_it_judges(subject: Subject, x: Tensor, labels: Tensor | None) -> Subject:
+    """Return the subject, told labels with what it scores where its discriminator refuses samples alone."""
+    if labels is None:
+        return subject
+    try:
+        subject.discriminate(x)
+    except SubjectError as error:
+        told = replace(subject, judges_labels=True)
+        try:
+            told.discriminate(x, labels)
+        except SubjectError:
+            raise error from None
+        return told
+    return subject
+
+
+def discriminator_findings(subject: Subject, x: Tensor, labels: Tensor | None = None) -> list[str]:
     """Return what the discriminator does on the samples ``x``; raises SubjectError when it is not usable."""
     assert subject.discriminator is not None
-    scores = subject.discriminate(x)
+    scores = subject.discriminate(x, labels)
     if subject.discriminator.training:
         raise SubjectError(f"discriminator of {subject.name}: still in training mode after eval()")
     findings = [f"discriminator gives one finite score per sample ({float(scores.min()):.4g} to "
                 f"{float(scores.max()):.4g} on them)"]  # fmt: skip
-    if not torch.equal(scores, subject.discriminate(x)):
+    if not torch.equal(scores, subject.discriminate(x, labels)):
         findings.append("caution: equal samples gave unequal scores: the discriminator draws noise of its own")
-    if subject.block is None and not _same_alone(subject, x, scores):
+    if subject.block is None and not _same_alone(subject, x, labels, scores):
         findings.append("caution: a sample's score depends on the batch it is in (batch statistics)")
+    if subject.judges_labels:
+        findings.append(
+            "the discriminator is told the class: of reals their own, of generated samples the one asked for"
+        )
     return findings
 
 
-def _same_alone(subject: Subject, x: Tensor, scores: Tensor) -> bool:
+def _same_alone(subject: Subject, x: Tensor, labels: Tensor | None, scores: Tensor) -> bool:
+    ones = [slice(i, i + 1) for i in range(len(x))]
     try:
-        alone = torch.cat([subject.discriminate(x[i : i + 1]) for i in range(len(x))])
+        alone = torch.cat([subject.discriminate(x[one], None if labels is None else labels[one]) for one in ones])
     except SubjectError:
         return False  # statistics over a batch of one may be refused
     return torch.allclose(alone, scores, rtol=1e-3, atol=1e-4 * float(scores.abs().max() + 1))

@@ -9,10 +9,10 @@ from __future__ import annotations
 import hashlib
 import tomllib
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import tomlkit
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from safetensors import SafetensorError
 from safetensors.torch import load as load_safetensors
 from safetensors.torch import save as save_safetensors
@@ -56,6 +56,17 @@ class Sample(_Section):
     """(C, H, W) of images, (C, T) of audio."""
     range: tuple[float, float]
     classes: int = Field(default=0, ge=0)
+    label_law: tuple[Annotated[float, Field(ge=0, le=1)], ...] = ()
+    """Probability of each class in the data; empty: all the same."""
+
+    @model_validator(mode="after")
+    def _is_law(self) -> Sample:
+        if self.label_law and (len(self.label_law) != self.classes or abs(sum(self.label_law) - 1) > 1e-6):
+            raise ValueError(
+                f"label_law: found {len(self.label_law)} entries of the sum {sum(self.label_law):g}; allowed: one for "
+                f"each of {self.classes} classes, of the sum 1"
+            )
+        return self
 
 
 class SubjectFile(_Section):
@@ -102,6 +113,8 @@ class Directory:
         discriminator = _network(path, described.discriminator, options) if described.discriminator else None
         # The training record is a claim about the weights, not a part of them: it stays out of the digest.
         identity = described.model_dump(mode="json", by_alias=True, exclude={"training", "name"})
+        if not described.sample.label_law:
+            del identity["sample"]["label_law"]  # as it was before there was one: digests of subjects are to stay
         subject = Subject(
             name=described.name,
             kind=self.id,
@@ -112,6 +125,7 @@ class Directory:
             discriminator=discriminator,
             latent=LatentSpec(described.latent.size, described.latent.law),
             classes=described.sample.classes,
+            label_law=described.sample.label_law,
             path=str(path),
             device=options.device,
             training=described.training,
@@ -172,6 +186,7 @@ def write_directory(
     networks: dict[str, tuple[str, dict[str, int | float | bool | str], dict[str, Tensor]]],
     training: dict[str, Any],
     classes: int = 0,
+    label_law: tuple[float, ...] = (),
 ) -> None:
     """Write a subject directory; the description goes last, so an interrupted write is never taken for a subject.
 
@@ -187,7 +202,7 @@ def write_directory(
     described = SubjectFile(
         name=name,
         latent=Latent(size=latent.size, law=latent.law),
-        sample=Sample(shape=sample.shape, range=(sample.low, sample.high), classes=classes),
+        sample=Sample(shape=sample.shape, range=(sample.low, sample.high), classes=classes, label_law=label_law),
         training=training,
         **sections,
     )

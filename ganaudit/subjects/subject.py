@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -80,6 +80,10 @@ class Subject:
     spatial_latent: bool = False
     """Whether the generator takes latents as (B, size, 1, 1), as convolutional ones often do."""
     classes: int = 0
+    label_law: tuple[float, ...] = ()
+    """Probability of each class when labels are drawn; empty: all the same."""
+    judges_labels: bool = False
+    """Whether the discriminator is told the class of what it scores; the self-check finds out."""
     samples: Samples | None = None
     """The samples of a subject without a generator."""
     path: str | None = None
@@ -98,6 +102,7 @@ class Subject:
         latent: int | LatentSpec,
         value_range: tuple[float, float] = (-1.0, 1.0),
         classes: int = 0,
+        label_law: Sequence[float] = (),
         name: str = "in-process",
         device: str = "cpu",
     ) -> Subject:
@@ -105,7 +110,8 @@ class Subject:
 
         ``generator(z)`` takes float32 (B, latent) and returns images (B, C, H, W), or audio (B, C, T) of one
         or two channels, in ``value_range``; with ``classes`` it is called as ``generator(z, labels)`` with int64 labels
-        (B,). ``discriminator(x)`` returns one raw score per sample, larger for more real. Both are put into eval mode.
+        (B,), drawn by ``label_law``, else evenly. ``discriminator(x)``, or then ``discriminator(x, labels)``, returns
+        one raw score per sample, larger for more real. Both are put into eval mode.
         Raises SubjectError when one tiny batch shows anything else.
         """
         from ganaudit.subjects.check import checked  # the check calls back into Subject
@@ -117,6 +123,7 @@ class Subject:
         # Two networks may hold equal weights and still differ in code: their structure enters the digest too.
         structure = {k: _structure(m) for k, m in modules.items() if m is not None}
         spec = {"latent": [law.size, law.law], "range": list(value_range), "classes": classes, "structure": structure}
+        spec |= {"label_law": list(label_law)} if len(label_law) else {}
         return checked(
             cls(
                 name=name,
@@ -128,6 +135,7 @@ class Subject:
                 discriminator=discriminator.eval().to(device) if discriminator is not None else None,
                 latent=law,
                 classes=classes,
+                label_law=tuple(label_law),
                 device=device,
             )
         )
@@ -138,9 +146,18 @@ class Subject:
         return self.latent.draw(seed, start, count)
 
     def labels(self, seed: int, start: int, count: int) -> Tensor | None:
-        """Return class labels drawn uniformly, label i from (seed, i) alone; None for an unconditional subject."""
+        """Return class labels drawn by ``label_law``, label i from (seed, i) alone; None for an unconditional subject.
+
+        The law is that of the data a generator was trained on: fidelity compares two joint laws, and classes drawn
+        more or less often than reals show them would be counted as its fault.
+        """
         if not self.classes:
             return None
+        if self.label_law:
+            edges = np.cumsum(self.label_law)
+            u = uniforms(seed, _LABEL_STREAM, start, count, 1)[:, 0]
+            # Divided by the last edge, which rounding may leave below 1: a class of probability 0 is never drawn.
+            return torch.from_numpy(np.searchsorted(edges / edges[-1], u, side="right").astype(np.int64))
         return torch.from_numpy(integers(seed, _LABEL_STREAM, start, count, self.classes)).to(torch.int64)
 
     @torch.no_grad()
@@ -178,11 +195,13 @@ class Subject:
     def discriminate(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
         """Return one raw score per sample, float64 (B,), larger for more real.
 
-        A map of scores is averaged over its places; of several outputs the first is read.
+        ``labels`` (B,) are passed on where the discriminator is told the class. A map of scores is averaged over its
+        places; of several outputs the first is read.
         Raises SubjectError when the discriminator refuses the samples or gives no single finite score each.
         """
         assert self.discriminator is not None
-        arguments = [t.to(self.device) for t in (x, labels) if t is not None]
+        told = (x, labels) if self.judges_labels else (x,)
+        arguments = [t.to(self.device) for t in told if t is not None]
         scores = _called(self.discriminator, arguments, "discriminator", f"samples {tuple(x.shape)}")
         if isinstance(scores, tuple | list) and scores:
             scores = scores[0]
@@ -214,7 +233,7 @@ def _called(module: nn.Module, arguments: list[Tensor], role: str, given: str) -
         message = re.sub(r"^\w*Error: ", "", told[-1]) if told else type(error).__name__
         hint = "--latent N sets the latent size, --classes N makes labels"
         if role == "discriminator":
-            hint = "it is called with samples alone: one that takes labels cannot be audited yet, leave it out"
+            hint = "it is called with samples alone, or as discriminator(x, labels) where the generator has classes"
         raise SubjectError(f"{role}: refused {given}: {message[:300]} ({hint})") from error
 
 

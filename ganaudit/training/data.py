@@ -40,6 +40,14 @@ class TrainingData:
         """Shape of one sample."""
         return tuple(self.values.shape[1:])
 
+    @property
+    def label_law(self) -> tuple[float, ...]:
+        """Share of each class, of the sum 1; empty without classes."""
+        if self.labels is None:
+            return ()
+        counts = torch.bincount(self.labels, minlength=self.classes).double()
+        return tuple((counts / counts.sum()).tolist())
+
     def batch(self, rows: Tensor) -> Tensor:
         """Return the samples at ``rows`` as float32 in [-1, 1] on the device."""
         if self.values.device == self.device:

@@ -74,6 +74,7 @@ def write_subject(
             **({"audits": [dict(one) for one in thinned(state.audits)]} if state.audits else {}),
         },
         classes=data.classes,
+        label_law=data.label_law,
     )
 
 

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from ganaudit.numerics.arguments import whole
 from ganaudit.training.networks.layers import (
     LatentInput,
+    ResidualBlock,
     clamped,
     drawn,
     full_precision,
@@ -32,11 +33,11 @@ _SEED = 20210623
 class CoordinateGenerator(nn.Module):
     """Latent (B, latent) to image (B, channels, size, size) in [-1, 1]; size is a multiple of 8.
 
-    Two linear layers of ``mapping`` make a style of the latent. The style turns, stretches and shifts the plane; of
-    the moved coordinates, from -1 to 1 over the image, sines and cosines of ``waves`` fixed frequencies are taken (the
-    first eight along the axes), and ``depth`` layers of ``width``, alike for every pixel, make a colour of them. The
-    style scales what enters each layer and shifts what leaves it. With ``classes`` an embedding of the class stands
-    beside the latent.
+    A residual trunk of ``blocks``, ``mapping`` wide, makes a style of the latent. The style turns, stretches and shifts
+    the plane; of the moved coordinates, from -1 to 1 over the image, and of sines and cosines of ``waves`` fixed
+    frequencies, normal draws of ``bandwidth`` half turns a unit, ``depth`` layers of ``width``, alike for every pixel,
+    make a colour. The style scales what enters each layer and shifts what leaves it. A small bandwidth gives few large
+    shapes, a large one fine texture. With ``classes`` an embedding of the class stands beside the latent.
     """
 
     kind: ClassVar[Literal["image", "audio"]] = "image"
@@ -52,7 +53,9 @@ class CoordinateGenerator(nn.Module):
         width: int = 48,
         depth: int = 3,
         waves: int = 16,
-        mapping: int = 128,
+        bandwidth: float = 1.0,
+        mapping: int = 192,
+        blocks: int = 2,
     ) -> None:
         super().__init__()
         scale_factor(size)
@@ -61,21 +64,24 @@ class CoordinateGenerator(nn.Module):
         whole(depth, "depth", 1)
         whole(waves, "waves", 1)
         whole(mapping, "mapping", 1)
+        whole(blocks, "blocks", 0)
+        if not bandwidth > 0:
+            raise ValueError(f"bandwidth: found {bandwidth}; allowed: above 0")
         self.size = size
         self.input = LatentInput(latent, classes)
         self.first = drawn(nn.Linear(self.input.features, mapping))
-        self.second = drawn(nn.Linear(mapping, mapping))
+        self.trunk = nn.Sequential(*(ResidualBlock(mapping) for _ in range(blocks)))
         self.affine = drawn(nn.Linear(mapping, _AFFINE), 0.25)
         inputs = [2 + 2 * waves, *([width] * depth)]
         self.layers = nn.ModuleList(drawn(nn.Linear(here, width)) for here in inputs[:-1])
         self.image = drawn(nn.Linear(width, channels), 0.5)
         self.scales = nn.ModuleList(drawn(nn.Linear(mapping, here), 0.5) for here in inputs)
         self.shifts = nn.ModuleList(drawn(nn.Linear(mapping, there), 0.5) for there in [*inputs[1:], channels])
-        self.register_buffer("frequencies", _frequencies(waves))
+        self.register_buffer("frequencies", _frequencies(waves, bandwidth))
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """Return images; in training values beyond the range leak through, so that none is without a gradient."""
-        style = rectified(self.second(rectified(self.first(self.input(z, labels)))))
+        style = rectified(self.trunk(self.first(self.input(z, labels))))
         x = self._features(self.affine(style).to(z.dtype))
         for layer, scale, shift in zip([*self.layers, self.image], self.scales, self.shifts, strict=True):
             # Scaling the weights of each sample costs less than scaling what every one of its pixels brings.
@@ -97,9 +103,7 @@ class CoordinateGenerator(nn.Module):
             return torch.cat([moved, angles.sin(), angles.cos()], 2)
 
 
-def _frequencies(waves: int) -> Tensor:
-    """Return angular frequencies (2, waves): 1/2, 1, 2, 4 half turns along each axis, then fixed normal draws."""
-    along = torch.tensor([0.5, 1.0, 2.0, 4.0]) * math.pi
-    axes = torch.cat([torch.stack([along, 0 * along]), torch.stack([0 * along, along])], 1)
-    rest = torch.randn(2, max(waves - axes.shape[1], 0), generator=torch.Generator().manual_seed(_SEED)) * math.pi
-    return torch.cat([axes, rest], 1)[:, :waves].contiguous()
+def _frequencies(waves: int, bandwidth: float) -> Tensor:
+    """Return angular frequencies (2, waves), the same in every network of these options."""
+    chance = torch.Generator().manual_seed(_SEED)
+    return torch.randn(2, waves, generator=chance) * (bandwidth * math.pi)

@@ -25,6 +25,7 @@ __all__ = [
     "Discriminator",
     "Head",
     "LatentInput",
+    "ResidualBlock",
     "chosen",
     "clamped",
     "doublings",
@@ -189,6 +190,20 @@ class Head(nn.Linear):
                 table = self.projection_spectral(table)
             rows = functional.embedding(_given(labels, self.classes), table)
             return logits + (rows * x).sum(1, keepdim=True)
+
+
+class ResidualBlock(nn.Module):
+    """x + small(rectified(linear(rectified(x)))): near the identity at first."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.inner = drawn(nn.Linear(width, width))
+        self.outer = drawn(nn.Linear(width, width), 0.25)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (B, width)."""
+        y: Tensor = x + self.outer(rectified(self.inner(rectified(x))))
+        return y
 
 
 class Discriminator(nn.Module):

@@ -12,24 +12,20 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ganaudit.numerics.arguments import whole
-from ganaudit.training.networks.layers import Discriminator, Head, LatentInput, clamped, drawn, rectified, scale_factor
+from ganaudit.training.networks.layers import (
+    Discriminator,
+    Head,
+    LatentInput,
+    ResidualBlock,
+    clamped,
+    drawn,
+    rectified,
+    scale_factor,
+)
 
 __all__ = ["ResidualDiscriminator", "ResidualGenerator"]
 
 _MAP = 8
-
-
-class _Block(nn.Module):
-    """x + small(rectified(linear(rectified(x)))): near the identity at first."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.inner = drawn(nn.Linear(width, width))
-        self.outer = drawn(nn.Linear(width, width), 0.25)
-
-    def forward(self, x: Tensor) -> Tensor:
-        y: Tensor = x + self.outer(rectified(self.inner(rectified(x))))
-        return y
 
 
 class ResidualGenerator(nn.Module):
@@ -58,7 +54,7 @@ class ResidualGenerator(nn.Module):
         self.size, self.planes = size, planes
         self.input = LatentInput(latent, classes)
         self.first = drawn(nn.Linear(self.input.features, width))
-        self.trunk = nn.Sequential(*(_Block(width) for _ in range(depth)))
+        self.trunk = nn.Sequential(*(ResidualBlock(width) for _ in range(depth)))
         self.map = drawn(nn.Linear(width, planes * _MAP * _MAP))
         self.convolution = drawn(nn.Conv2d(planes, 2 * planes, 3, padding=1))
         self.image = drawn(nn.Conv2d(2 * planes, channels, 3, padding=1), 0.5)
@@ -96,7 +92,7 @@ class ResidualDiscriminator(Discriminator):
         _check(channels, width, depth, planes)
         self.convolution = drawn(nn.Conv2d(channels, planes, 3, padding=1))
         self.first = drawn(nn.Linear(planes * _MAP * _MAP, width))
-        self.trunk = nn.Sequential(*(_Block(width) for _ in range(depth)))
+        self.trunk = nn.Sequential(*(ResidualBlock(width) for _ in range(depth)))
         self.last = Head(width, classes, outputs, gain=0.5)
 
     def responses(self, x: Tensor, labels: Tensor | None = None) -> tuple[Tensor, ...]:

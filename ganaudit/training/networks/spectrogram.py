@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ganaudit.numerics.arguments import whole
-from ganaudit.training.networks.layers import Discriminator, Head, drawn, full_precision, rectified
+from ganaudit.training.networks.layers import Discriminator, Head, ResidualBlock, drawn, full_precision, rectified
 
 __all__ = ["SpectrogramDiscriminator"]
 
@@ -58,17 +58,14 @@ class SpectrogramDiscriminator(Discriminator):
         frames = size // (window // 2) - 1
         features = channels * (frames * (window // 2 + 1) + (size if values else 0))
         self.first = drawn(nn.Linear(features, width))
-        self.inner = nn.ModuleList(drawn(nn.Linear(width, width)) for _ in range(depth))
-        self.outer = nn.ModuleList(drawn(nn.Linear(width, width), 0.25) for _ in range(depth))
+        self.trunk = nn.Sequential(*(ResidualBlock(width) for _ in range(depth)))
         self.last = Head(width, classes, outputs, gain=0.5)
         self.register_buffer("taper", torch.hann_window(window), persistent=False)
 
     def responses(self, x: Tensor, labels: Tensor | None = None) -> tuple[Tensor, ...]:
         """Return logits (B, outputs)."""
         seen = self.magnitudes(x).flatten(1)
-        y = self.first(torch.cat([seen, x.flatten(1)], 1) if self.values else seen)
-        for inner, outer in zip(self.inner, self.outer, strict=True):
-            y = y + outer(rectified(inner(rectified(y))))
+        y = self.trunk(self.first(torch.cat([seen, x.flatten(1)], 1) if self.values else seen))
         return (self.last(rectified(y), labels),)
 
     def magnitudes(self, x: Tensor) -> Tensor:
