@@ -15,6 +15,7 @@ from torch import Tensor
 from ganaudit.data.reference import Reference
 from ganaudit.data.samples import Samples
 from ganaudit.document.errors import EvidenceError
+from ganaudit.evidence.availability import Availability
 from ganaudit.evidence.filling import Table, filled
 from ganaudit.evidence.handing import handed, read, shown
 from ganaudit.evidence.nodes import PARTNER, node_names
@@ -77,56 +78,11 @@ class Evidence:
         # Not the earlier evidence itself, which would keep the one before it, and so on.
         self._known = {} if earlier is None else earlier._memory
         self.null: NullDesign = null_design(reference, plan.against, plan.samples, plan.seed)
+        self._available = Availability(subject, reference, extractor, self.null, plan.against)
 
     def missing(self, node: str) -> str | None:
         """Return why a node cannot be had from this subject, reference and extractor, or None when it can."""
-        kind, _, side = node.partition("/")
-        if kind == "scores":
-            return self._missing_scores(side)
-        if self.reference.statistics is not None and side == "real" and kind != "moments":
-            return "the reference is a mean and a covariance of features, without samples"
-        if side.startswith("null") and self.null.fake is None:
-            return self.null.rule
-        if kind == "logits" and not self.extractor.classes:
-            return f"the extractor {self.extractor.id} is no classifier, so there are no class probabilities"
-        if kind == "labels":
-            return self._missing_labels(side)
-        return None
-
-    def _missing_scores(self, side: str) -> str | None:
-        if self.subject.discriminator is None:
-            return "the subject has no discriminator (--discriminator FILE gives one)"
-        if side in ("calibration", "test") and side not in self.reference.splits:
-            return f"the reference has no {side} split of reals; train reals are never substituted"
-        if side == "train" and side not in self.reference.splits:
-            return "the reference has no train split"
-        return self._missing_judged_labels(side) if self.subject.judges_labels and side != "fake" else None
-
-    def _missing_judged_labels(self, split: str) -> str | None:
-        real = self.reference.splits[split]
-        if real.labels is None:
-            return f"the discriminator is told the class, and the {split} reals have no labels"
-        if len(real.classes or ()) not in (0, self.subject.classes):
-            return f"the discriminator knows {self.subject.classes} classes, the reference has {len(real.classes)}"
-        return None
-
-    def _missing_labels(self, side: str) -> str | None:
-        if self.reference.statistics is not None:
-            return "the reference is a mean and a covariance of features, without labels"
-        real = self.reference.split(self.plan.against)
-        if side == "fake" and self.subject.samples is None:
-            if not self.subject.classes:
-                return "the generator is unconditional: its samples have no labels"
-            if real.labels is not None and len(real.classes or ()) not in (0, self.subject.classes):
-                return f"the generator has {self.subject.classes} classes, the reference {len(real.classes)}"
-            return None
-        samples = self._samples(side)
-        assert samples is not None
-        if samples.labels is None:
-            return f"the samples of {samples.name} have no labels"
-        if side == "fake" and samples.classes != real.classes:
-            return "the classes of the subject's samples are not those of the reference"
-        return None
+        return self._available.missing(node)
 
     @property
     def holds_features(self) -> bool:
@@ -141,7 +97,7 @@ class Evidence:
         kind, _, side = node.partition("/")
         if side == "fake":
             return self.plan.samples
-        if kind == "scores":
+        if kind in ("scores", "values"):
             return len(self.reference.splits[side])
         if side == "real" and self.reference.statistics is not None:
             return self.reference.statistics.n or 0
@@ -153,6 +109,8 @@ class Evidence:
         kind, side = self._checked(name)
         if kind == "moments":
             raise EvidenceError(f"evidence {name!r}: moments are no tensor; ask for them by moments({side!r})")
+        if kind == "values":
+            raise EvidenceError(f"evidence {name!r}: is asked for some samples at a time, by values()")
         if kind == "labels":
             return self._labels(side)
         return self._rows(kind, side).tensor
@@ -160,7 +118,7 @@ class Evidence:
     def blocks(self, name: str) -> Iterator[tuple[int, Tensor]]:
         """Yield (first row, rows) of a node over all its rows, in little memory; raises EvidenceError as ``node``."""
         kind, side = self._checked(name)
-        if kind in ("moments", "labels"):
+        if kind in ("moments", "labels", "values"):
             raise EvidenceError(f"evidence {name!r}: is not read in blocks")
         return self._rows(kind, side).blocks()
 
@@ -193,6 +151,24 @@ class Evidence:
         made = torch.stack([blocks[i // self._block * self._block][i % self._block] for i in indices])
         # Shown as they would be written to a file, whatever the protocol hands to the extractor.
         return handed(made, self.subject.sample.low, self.subject.sample.high, "round")
+
+    def values(self, name: str, indices: list[int]) -> tuple[Tensor, Tensor | None]:
+        """Return samples of a node ``values/SET`` as the discriminator is given them, and their labels if it is told.
+
+        Float32 in the subject's range, generated ones before any quantisation. Raises EvidenceError as ``node``.
+        """
+        _, side = self._checked(name)
+        subject = self.subject
+        if side == "fake" and subject.samples is None:
+            starts = sorted({i // self._block * self._block for i in indices})
+            blocks = {start: self._generated(start) for start in starts}
+            x = torch.stack([blocks[i // self._block * self._block][i % self._block] for i in indices])
+            labels = subject.labels(self.plan.seed, 0, self.plan.samples)
+        else:
+            samples = self._fake_samples if side == "fake" else self.reference.splits[side]
+            x = samples.values(indices, subject.sample.low, subject.sample.high)
+            labels = None if samples.labels is None else torch.from_numpy(samples.labels.copy())
+        return x, labels[indices] if labels is not None and subject.judges_labels else None
 
     def features_by(self, extractor: Extractor, side: str, indices: list[int]) -> Tensor:
         """Return the features of some samples of "real" or "fake" by another extractor, kept as a node's are."""

@@ -1,8 +1,9 @@
 """The names of evidence.
 
-``features/SIDE``, ``logits/SIDE``, ``labels/SIDE``, ``moments/SIDE`` and ``scores/SET``; SIDE is real, fake, null-real
-or null-fake, SET is fake, train, calibration or test. Moments are a ``GroupedMoments``; every other node is one tensor
-with a row per sample.
+``features/SIDE``, ``logits/SIDE``, ``labels/SIDE``, ``moments/SIDE``, ``scores/SET`` and ``values/SET``; SIDE is real,
+fake, null-real or null-fake, SET is fake, train, calibration or test. Moments are a ``GroupedMoments``; values, the
+samples as the discriminator is given them, are asked for some at a time; every other node is one tensor with a row per
+sample.
 """
 
 from __future__ import annotations
@@ -19,4 +20,6 @@ PARTNER = {"real": "fake", "fake": "real", "null-real": "null-fake", "null-fake"
 
 def node_names() -> list[str]:
     """Return the name of every node."""
-    return [f"{kind}/{side}" for kind in KINDS for side in SIDES] + [f"scores/{s}" for s in SCORE_SETS]
+    return [f"{kind}/{side}" for kind in KINDS for side in SIDES] + [
+        f"{kind}/{s}" for kind in ("scores", "values") for s in SCORE_SETS
+    ]

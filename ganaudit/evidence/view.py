@@ -13,6 +13,7 @@ from ganaudit.document.spec import EvaluatorSpec, Findings
 from ganaudit.evidence.evidence import Evidence
 from ganaudit.numerics.moments import GroupedMoments
 from ganaudit.numerics.world import World
+from ganaudit.subjects.subject import Subject
 
 __all__ = ["Evaluator", "View"]
 
@@ -43,6 +44,21 @@ class View:
         """Return the moments of the features of a side, declared as ``moments/SIDE``."""
         self._declares(f"moments/{side}")
         return self._evidence.moments(side)
+
+    def values(self, side: str, indices: Sequence[int]) -> tuple[Tensor, Tensor | None]:
+        """Return samples of a set as the discriminator is given them, and their labels where it is told the class.
+
+        Declared as ``values/SET``; float32 in the subject's range, generated ones before any quantisation.
+        """
+        self._declares(f"values/{side}")
+        return self._evidence.values(f"values/{side}", list(indices))
+
+    @property
+    def subject(self) -> Subject:
+        """The subject itself, for evaluators that must call its networks; they declare the ``values`` they work on."""
+        if not any(node.startswith("values/") for node in self._declared):
+            raise EvidenceError("the subject's networks were asked for without any values/SET being declared")
+        return self._evidence.subject
 
     def missing(self, node: str) -> str | None:
         """Return why a node cannot be had, or None."""

@@ -199,6 +199,16 @@ class Subject:
         places; of several outputs the first is read.
         Raises SubjectError when the discriminator refuses the samples or gives no single finite score each.
         """
+        scores = self.score(x, labels).to(torch.float64)
+        if not torch.isfinite(scores).all():
+            raise SubjectError(f"discriminator of {self.name}: gave scores that are not finite")
+        return scores.cpu()
+
+    def score(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Return the same (B,) on the discriminator's own device and in its precision, differentiable in ``x``.
+
+        Scores may be other than finite. Raises SubjectError as ``discriminate`` does.
+        """
         assert self.discriminator is not None
         told = (x, labels) if self.judges_labels else (x,)
         arguments = [t.to(self.device) for t in told if t is not None]
@@ -214,10 +224,8 @@ class Subject:
                 f"discriminator of {self.name}: returned {scores.shape[1]} numbers per sample, shape "
                 f"{tuple(scores.shape)}; allowed: one score (B,) or (B, 1), or a map (B, 1, h, w), for audio (B, 1, t)"
             )
-        scores = scores.to(torch.float64).flatten(1).mean(1) if scores.ndim > 1 else scores.to(torch.float64)
-        if not torch.isfinite(scores).all():
-            raise SubjectError(f"discriminator of {self.name}: gave scores that are not finite")
-        return scores.cpu()
+        # A map is averaged in float64: the mean of many half-precision places would lose digits.
+        return scores.to(torch.float64).flatten(1).mean(1) if scores.ndim > 1 else scores
 
 
 def _is_shape(x: Tensor) -> bool:

@@ -17,7 +17,7 @@ from ganaudit.subjects.subject import Subject
 
 SHAPE = (3, 8, 8)
 CLASSES = tuple("abcdefghij")
-NODES = [name for name in node_names() if not name.startswith("moments") and name != "labels/fake"]
+NODES = [n for n in node_names() if n.split("/")[0] not in ("moments", "values") and n != "labels/fake"]
 """What the evidence of an unconditional generator has as tensors."""
 
 
@@ -81,11 +81,12 @@ def evidence(
     extractor=None,
     ranks=SINGLE,
     earlier=None,
+    held=None,
     **sizes,
 ):
     return Evidence(
         subject or Subject.from_modules(Convolving(), Judging(), latent=16),
-        reference(**(sizes or {"train": 60, "calibration": 40, "test": 50})),
+        held or reference(**(sizes or {"train": 60, "calibration": 40, "test": 50})),
         extractor or Classifying(ExtractorOptions(SHAPE)),
         EvidencePlan(samples=samples, seed=seed, against=against, batch=batch, quantiser=quantiser),
         store or Store(None),

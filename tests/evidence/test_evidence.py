@@ -187,8 +187,7 @@ def test_labels_that_cannot_be_had_are_told(side, more, told):
         made = evidence(Subject.from_modules(Convolving(), latent=16, classes=more["classes"]))
     elif "unlabelled" in more:
         splits = {"test": unlabelled(reals(50, 0))}
-        made = evidence()
-        made.reference = Reference.of("r", "npz", splits, seen={"test": "unknown"}, rule="one")
+        made = evidence(held=Reference.of("r", "npz", splits, seen={"test": "unknown"}, rule="one"))
     elif "samples" in more:
         other = Samples.of(samples.array, "images", "fakes", "npy", labels=samples.labels, classes=CLASSES[::-1])
         chosen = {"other": other, "same": samples}.get(more["samples"]) or unlabelled(samples)
@@ -523,3 +522,49 @@ def test_which_reals_stand_in_for_generated_ones(sizes, against, n_fake, rule, s
     # A seed draws other rows wherever there is a choice.
     other = null_design(made, against, n_fake, seed=1)
     assert (other.fake.digest != null.fake.digest) == (len(null.fake) not in sizes.values())
+
+
+# --- values
+
+
+class Told(torch.nn.Module):
+    def forward(self, x, labels):
+        return x.mean((1, 2, 3)) + labels
+
+
+@pytest.mark.parametrize("side", ["fake", "train", "calibration", "test"])
+def test_values_are_what_scores_were_taken_of(side):
+    for subject in (None, Subject.from_modules(Convolving(), Told(), latent=16, classes=10)):
+        made = evidence(subject)
+        rows = [0, 37, 5, 39]
+        x, labels = made.values(f"values/{side}", rows)
+        assert x.dtype == torch.float32
+        assert (labels is None) == (subject is None)
+        torch.testing.assert_close(made.subject.discriminate(x, labels), made.node(f"scores/{side}")[rows])
+
+
+def test_values_are_asked_for_by_rows():
+    made = evidence()
+    with pytest.raises(EvidenceError, match="some samples at a time"):
+        made.node("values/test")
+    with pytest.raises(EvidenceError, match="is not read in blocks"):
+        next(made.blocks("values/test"))
+    with pytest.raises(EvidenceError, match="has no train split"):
+        evidence(test=50).values("values/train", [0])
+
+
+def test_the_subject_is_lent_to_those_who_declare_values():
+    made = evidence()
+    assert View(made, ["values/test"]).subject is made.subject
+    with pytest.raises(EvidenceError, match="without any values/SET being declared"):
+        _ = View(made, ["scores/test"]).subject
+    with pytest.raises(EvidenceError, match="read without being declared"):
+        View(made, ["values/test"]).values("fake", [0])
+
+
+def test_scores_have_gradients_where_they_are_asked_for_so():
+    subject = evidence().subject
+    x = torch.rand(3, 3, 8, 8, requires_grad=True)
+    (gradient,) = torch.autograd.grad(subject.score(x).sum(), x)
+    assert float(gradient.abs().sum()) > 0
+    torch.testing.assert_close(subject.score(x).detach().double(), subject.discriminate(x))

@@ -1,0 +1,73 @@
+"""Which evidence can be had, and in words why some cannot."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ganaudit.data.reference import Reference
+from ganaudit.evidence.null import NullDesign
+from ganaudit.features.extractor import Extractor
+from ganaudit.subjects.subject import Subject
+
+__all__ = ["Availability"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Availability:
+    """What follows from subject, reference and extractor alone, before anything is computed."""
+
+    subject: Subject
+    reference: Reference
+    extractor: Extractor
+    null: NullDesign
+    against: str
+
+    def missing(self, node: str) -> str | None:
+        """Return why a node cannot be had, or None when it can."""
+        kind, _, side = node.partition("/")
+        if kind in ("scores", "values"):
+            return self._missing_scores(side)
+        if self.reference.statistics is not None and side == "real" and kind != "moments":
+            return "the reference is a mean and a covariance of features, without samples"
+        if side.startswith("null") and self.null.fake is None:
+            return self.null.rule
+        if kind == "logits" and not self.extractor.classes:
+            return f"the extractor {self.extractor.id} is no classifier, so there are no class probabilities"
+        if kind == "labels":
+            return self._missing_labels(side)
+        return None
+
+    def _missing_scores(self, side: str) -> str | None:
+        if self.subject.discriminator is None:
+            return "the subject has no discriminator (--discriminator FILE gives one)"
+        if side in ("calibration", "test") and side not in self.reference.splits:
+            return f"the reference has no {side} split of reals; train reals are never substituted"
+        if side == "train" and side not in self.reference.splits:
+            return "the reference has no train split"
+        if side == "fake" or not self.subject.judges_labels:
+            return None
+        real = self.reference.splits[side]
+        if real.labels is None:
+            return f"the discriminator is told the class, and the {side} reals have no labels"
+        if len(real.classes or ()) not in (0, self.subject.classes):
+            return f"the discriminator knows {self.subject.classes} classes, the reference has {len(real.classes)}"
+        return None
+
+    def _missing_labels(self, side: str) -> str | None:
+        if self.reference.statistics is not None:
+            return "the reference is a mean and a covariance of features, without labels"
+        real = self.reference.split(self.against)
+        if side == "fake" and self.subject.samples is None:
+            if not self.subject.classes:
+                return "the generator is unconditional: its samples have no labels"
+            if real.labels is not None and len(real.classes or ()) not in (0, self.subject.classes):
+                return f"the generator has {self.subject.classes} classes, the reference {len(real.classes)}"
+            return None
+        sides = {"fake": self.subject.samples, "real": real, "null-fake": self.null.fake, "null-real": self.null.real}
+        samples = sides[side]
+        assert samples is not None
+        if samples.labels is None:
+            return f"the samples of {samples.name} have no labels"
+        if side == "fake" and samples.classes != real.classes:
+            return "the classes of the subject's samples are not those of the reference"
+        return None
