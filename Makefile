@@ -3,9 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+MODELS := digits glyphs tones
 
 .DEFAULT_GOAL := help
-.PHONY: help audit test lint format bench docs reference golden clean
+.PHONY: help audit test lint format bench docs reference reports golden clean
 
 help: ## Show this list.
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -39,12 +40,17 @@ docs: $(STAMP) ## Write docs/reference/ again from the code.
 	$(BIN)/python docs/make_reference.py
 
 # One thread: networks this small gain little from more, and the weights come out the same on any number of cores.
-reference: $(STAMP) ## Train the reference models again (minutes).
+reference: $(STAMP) ## Train the reference models again (an hour).
 	OMP_NUM_THREADS=1 $(BIN)/python reference_models/digits/train_extractor.py
 	rm -rf runs/reference
-	OMP_NUM_THREADS=1 $(BIN)/ganaudit train reference_models/digits/train.toml --out runs/reference
-	cp runs/reference/subject.toml runs/reference/generator.safetensors runs/reference/discriminator.safetensors \
-	   reference_models/digits/
+	for model in $(MODELS); do \
+	  OMP_NUM_THREADS=1 $(BIN)/ganaudit train reference_models/$$model/train.toml --out runs/reference/$$model && \
+	  cp runs/reference/$$model/subject.toml runs/reference/$$model/generator.safetensors \
+	     runs/reference/$$model/discriminator.safetensors reference_models/$$model/ || exit 1; \
+	done
+
+reports: $(STAMP) ## Audit all reference models; writes reports/.
+	for model in $(MODELS); do $(BIN)/ganaudit audit $$model --out reports/$$model || exit 1; done
 
 golden: $(STAMP) ## Write the golden files of the tests again; review the difference.
 	GANAUDIT_REGENERATE=1 $(BIN)/python -m pytest tests/report tests/cli

@@ -57,6 +57,7 @@ def train(
     overrides += [f"seed={seed}"] if seed is not None else []
     overrides += [f"device={device!r}"] if device is not None else []
     plan = load_config(config, overrides)
+    _check_audit(plan)
     if dry_run:
         return _dry_run(console, plan)
     from ganaudit.document.files import check_writable
@@ -114,21 +115,40 @@ def _reference(plan: TrainConfig) -> Reference:
     return opened(plan, registry.names("datasets"), lambda name: registry.find("datasets", name))
 
 
+def _check_audit(plan: TrainConfig) -> None:
+    """Refuse audits on the way that could not be done, before hours have passed."""
+    from ganaudit import registry
+    from ganaudit.document.errors import nearest
+
+    if not plan.audit.every:
+        return
+    evaluator, _, key = plan.audit.measure.partition("/")
+    known = registry.names("evaluators")
+    if evaluator not in known:
+        raise ConfigError(
+            f"audit.measure {plan.audit.measure!r}: is no EVALUATOR/KEY; evaluators are {', '.join(known)}"
+        )
+    keys = {m.key: m.better for m in registry.find("evaluators", evaluator).spec.measurements}
+    if keys.get(key) not in ("lower", "higher"):
+        chosen = [name for name, better in keys.items() if better in ("lower", "higher")]
+        raise ConfigError(
+            f"audit.measure {plan.audit.measure!r}: a snapshot is chosen by a number of which lower or higher is "
+            f"better; {nearest(key, chosen)}; all: {', '.join(chosen)}"
+        )
+    extractor = plan.audit.extractor
+    if extractor is not None and extractor not in registry.names("extractors"):
+        raise ConfigError(f"audit.extractor {extractor!r}: {nearest(extractor, registry.names('extractors'))}")
+
+
 def _trial(plan: TrainConfig) -> Trial:
     """Return the cheap audit of a generator on its way, by the evaluators themselves."""
     from torch import nn
 
-    from ganaudit import registry
     from ganaudit.auditing import audit
     from ganaudit.subjects.subject import LatentSpec, Subject
     from ganaudit.training.data import TrainingData
 
     evaluator, _, key = plan.audit.measure.partition("/")
-    if evaluator not in registry.names("evaluators"):
-        raise ConfigError(
-            f"audit.measure {plan.audit.measure!r}: is no EVALUATOR/KEY; evaluators are "
-            f"{', '.join(registry.names('evaluators'))}"
-        )
 
     def trial(generator: nn.Module, data: TrainingData) -> tuple[float, bool, dict[str, float]]:
         subject = Subject.from_modules(

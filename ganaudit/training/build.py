@@ -14,7 +14,7 @@ from ganaudit.numerics.randomness import child_seed
 from ganaudit.training.augmentation import Pipeline
 from ganaudit.training.config import AugmentationConfig, NetworkConfig, TrainConfig
 
-__all__ = ["described", "made", "network_options", "pipelines"]
+__all__ = ["augmentation_laws", "described", "made", "network_options", "pipelines"]
 
 _GIVEN = ("size", "channels", "latent", "classes", "outputs")
 _PENALTIES = ("r1", "r2", "wgan_gp", "dragan")
@@ -49,6 +49,10 @@ def network_options(config: TrainConfig, role: str, shape: tuple[int, ...], clas
 
 
 def _network(role: str, plan: NetworkConfig, options: dict[str, Any], shape: tuple[int, ...]) -> nn.Module:
+    if len(shape) == 3 and shape[1] != shape[2]:
+        raise ConfigError(
+            f"data: images are {shape[2]} wide and {shape[1]} high; networks make squares: give reading.resize a square"
+        )
     build = registry.find("networks", plan.network)
     known = inspect.signature(build).parameters
     wanted = "audio" if len(shape) == 2 else "image"
@@ -114,11 +118,18 @@ def pipelines(config: AugmentationConfig, shape: tuple[int, ...]) -> tuple[Pipel
     return found[0], found[1]
 
 
+def augmentation_laws(config: AugmentationConfig, shape: tuple[int, ...]) -> tuple[str, ...]:
+    """Return what each operation does to a sample it acts on, with its options, one line for each."""
+    seen, data = pipelines(config, shape)
+    parts = (("data", data), ("seen", seen))
+    return tuple(f"{where}: {law}" for where, pipeline in parts if pipeline is not None for law in pipeline.laws)
+
+
 def described(config: AugmentationConfig) -> str:
     """Return what is done to samples, in one line: what an auditor of augmentation must know."""
     told = []
     if config.data:
-        told.append(f"{', '.join(config.data)} of the data, each half the time")
+        told.append(f"{', '.join(config.data)} of the data, each on every sample")
     if config.seen:
         how = (
             f"with an adaptive probability (target {config.target:g})"

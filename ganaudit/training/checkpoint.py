@@ -62,6 +62,8 @@ def save_checkpoint(folder: Path, config: TrainConfig, state: State, counters: C
                 "best": state.best,
                 "looks": [asdict(look) for look in state.looks],
                 "audits": state.audits,
+                "penalty": state.penalty,
+                "data": state.data,
             }
         ),
         "torch": torch.__version__,
@@ -69,7 +71,9 @@ def save_checkpoint(folder: Path, config: TrainConfig, state: State, counters: C
     metadata["digest"] = _digest(metadata, tensors)
     path = folder / f"checkpoint-{counters.steps:012d}.safetensors"
     write_atomically(path, save(tensors, metadata=metadata))
-    for old in checkpoints(folder)[_KEPT:]:
+    # Those of more steps than this one could not be used, or the run would have gone on from them.
+    earlier = [old for old in checkpoints(folder) if old.name < path.name]
+    for old in {*checkpoints(folder)} - {path, *earlier[: _KEPT - 1]}:
         old.unlink(missing_ok=True)
     return path
 
@@ -96,7 +100,12 @@ def load_checkpoint(
         _check_config(path, json.loads(metadata["config"]), config, allow_change)
         _restore(state, tensors)
         counters = json.loads(metadata["counters"])
-        state.best, state.audits = counters["best"], counters["audits"]
+        if counters["data"] != state.data:
+            raise ConfigError(
+                f"--resume: {path} was trained on other samples: their digest was {counters['data']}, that of the data "
+                f"as they are now is {state.data}; bring them back, or begin anew without --resume"
+            )
+        state.best, state.audits, state.penalty = counters["best"], counters["audits"], counters["penalty"]
         state.looks = [Look(**look) for look in counters["looks"]]
         return Counters(steps=counters["steps"], seconds=counters["seconds"])
     raise ConfigError(

@@ -45,6 +45,10 @@ class DataConfig(_Section):
 
     resize: tuple[int, int] | None = None
     """Width and height every image is resized to, antialiased bicubic."""
+    range: tuple[float, float] = (-1.0, 1.0)
+    """What samples stored as floats span; they are brought to -1 to 1."""
+    skip_unreadable: bool = False
+    """Whether files that cannot be read are left out, and counted, in place of ending the run."""
     labels: Path | None = None
     """A CSV file with the columns file and label; without it labels are the names of subfolders."""
     held_out: float = Field(default=0.1, ge=0, le=0.5)
@@ -86,7 +90,7 @@ class AugmentationConfig(_Section):
     """Two different things: what is done to the data set, and to all that the discriminator sees."""
 
     data: tuple[str, ...] = ()
-    """Operations on the reals alone: they become part of the law that is learned, and each acts half the time."""
+    """Operations on the reals alone, each by its law on every sample: they become part of the law that is learned."""
     seen: tuple[str, ...] = ()
     """Operations on reals and generated samples alike, before the discriminator: the generator need not copy them."""
     probability: float = Field(default=0.5, ge=0, lt=1)

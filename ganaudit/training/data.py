@@ -36,6 +36,12 @@ class TrainingData:
         return len(self.values)
 
     @property
+    def digest(self) -> str:
+        """Digest of the samples and labels that are trained on."""
+        splits = self.reference.splits
+        return splits["train" if "train" in splits else "test"].digest
+
+    @property
     def shape(self) -> tuple[int, ...]:
         """Shape of one sample."""
         return tuple(self.values.shape[1:])

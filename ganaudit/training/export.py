@@ -16,13 +16,14 @@ from PIL import Image
 from torch import Tensor, nn
 
 import ganaudit
+from ganaudit.document.errors import OutputError
 from ganaudit.document.files import write_atomically
 from ganaudit.numerics.quantise import to_uint8
 from ganaudit.subjects.digests import json_digest
 from ganaudit.subjects.directory import write_directory
 from ganaudit.subjects.subject import LatentSpec, SampleSpec
 from ganaudit.training.board import Board
-from ganaudit.training.build import described, network_options
+from ganaudit.training.build import augmentation_laws, described, network_options
 from ganaudit.training.checkpoint import HARMLESS, Counters
 from ganaudit.training.config import TrainConfig
 from ganaudit.training.data import TrainingData
@@ -65,6 +66,7 @@ def write_subject(
             "augmentation": described(config.augmentation),
             "augmentation_data": list(config.augmentation.data),
             "augmentation_seen": list(config.augmentation.seen),
+            "augmentation_laws": list(augmentation_laws(config.augmentation, data.shape)),
             "augmentation_probability": float(state.registers["probability"]) if config.augmentation.seen else 0.0,
             "health": verdict.verdict,
             "health_words": verdict.words,
@@ -125,6 +127,13 @@ def _waves(samples: Tensor, width: int = 128, height: int = 48) -> Tensor:
     return torch.where(inside, 30, 245).to(torch.uint8)[:, None]
 
 
+def _in_words(value: Any) -> Any:
+    """Return ``value`` with words in place of numbers that are not finite, however deep."""
+    if isinstance(value, dict):
+        return {key: _in_words(inner) for key, inner in value.items()}
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
 class Log:
     """The log of a run: a line of JSON for each entry, and grids of samples; where asked, for TensorBoard as well."""
 
@@ -145,9 +154,12 @@ class Log:
 
     def write(self, **entry: Any) -> None:
         """Append an entry; a number that is not finite is written as a word."""
-        plain = {key: str(v) if isinstance(v, float) and not math.isfinite(v) else v for key, v in entry.items()}
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(plain, allow_nan=False) + "\n")
+        line = json.dumps(_in_words(entry), allow_nan=False) + "\n"
+        try:
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(line)
+        except OSError as error:
+            raise OutputError(f"{self._path}: cannot be written: {error.strerror}; --resume goes on later") from None
         if self._board is not None:
             self._board.write(entry)
 

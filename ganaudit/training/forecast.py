@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from ganaudit.data.reference import Reference
+from ganaudit.training.allocator import keep_memory
 from ganaudit.training.config import TrainConfig
 from ganaudit.training.denormals import flushed_denormals
 from ganaudit.training.networks.cost import Cost, cost
@@ -40,15 +41,18 @@ def forecast(config: TrainConfig, reference: Reference) -> Forecast:
     Raises ConfigError as ``train`` does for what cannot be trained.
     """
     run = Run(config, Path(), reference)
+    # Whole periods, so that penalties of one in so many steps are timed with their true share.
+    timed = -(-_TIMED // run.loop.period) * run.loop.period
+    keep_memory()
     with flushed_denormals():
         for number in range(_WARM):
             run.loop.step(number)
         start = time.perf_counter()
-        for number in range(_WARM, _WARM + _TIMED):
+        for number in range(_WARM, _WARM + timed):
             run.loop.step(number)
         if run.data.device.type == "cuda":
             torch.cuda.synchronize(run.data.device)
-        per_step = (time.perf_counter() - start) / _TIMED
+        per_step = (time.perf_counter() - start) / timed
     data, state = run.data, run.state
     z = torch.zeros(1, config.latent, device=data.device)
     labels = None if data.labels is None else torch.zeros(1, dtype=torch.int64, device=data.device)

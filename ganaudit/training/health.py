@@ -12,7 +12,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-__all__ = ["ALARMS", "Alarm", "Look", "Verdict", "effective_rank", "look", "overfit", "spread", "verdict"]
+__all__ = ["ALARMS", "Alarm", "Look", "Verdict", "effective_rank", "look", "nearest", "overfit", "spread", "verdict"]
 
 Alarm = Literal["collapse", "overfit", "saturation", "broken"]
 ALARMS: tuple[Alarm, ...] = ("collapse", "overfit", "saturation", "broken")
@@ -20,6 +20,8 @@ ALARMS: tuple[Alarm, ...] = ("collapse", "overfit", "saturation", "broken")
 _SPREAD = 0.5
 """Below half the spread of reals a batch has collapsed, or is on its way."""
 _RANK = 0.35
+_DISTINCT = 0.25
+"""Below a quarter of the reals' distance to the nearest neighbour a batch is made of near copies."""
 _GAP = 0.5
 """Share of the way from generated samples to train reals that held-out reals have fallen back."""
 _SIGN = 0.9
@@ -37,6 +39,8 @@ class Look:
     """Mean distance of two generated samples over that of two reals; 1 where they spread alike."""
     rank: float
     """Effective rank of generated samples over that of as many reals."""
+    distinct: float
+    """Mean distance of a generated sample to its nearest neighbour in the batch over that of reals; 0 for copies."""
     overfit: float | None
     """r_v: 0 where held-out reals score as train reals do, 1 where they score as generated samples; None without."""
     sign: float | None
@@ -52,7 +56,7 @@ class Look:
     def alarms(self) -> tuple[Alarm, ...]:
         """Return what is wrong at this look."""
         found: list[Alarm] = []
-        if self.spread < _SPREAD or self.rank < _RANK:
+        if self.spread < _SPREAD or self.rank < _RANK or self.distinct < _DISTINCT:
             found.append("collapse")
         if self.overfit is not None and self.overfit > _GAP and (self.sign is None or self.sign > _SIGN):
             found.append("overfit")
@@ -104,6 +108,13 @@ def effective_rank(x: Tensor) -> float:
     return float(torch.special.entr(shares).sum().exp())
 
 
+def nearest(x: Tensor) -> float:
+    """Return the mean Euclidean distance of each sample (N, ...) to the nearest other one, float64."""
+    rows = x.flatten(1).double()
+    distances = torch.cdist(rows, rows, compute_mode="donot_use_mm_for_euclid_dist")
+    return float(distances.fill_diagonal_(torch.inf).amin(1).mean())
+
+
 def overfit(train: Tensor, held_out: Tensor, fake: Tensor) -> float:
     """Return r_v = (E D(train) - E D(held out)) / (E D(train) - E D(generated)) of scores.
 
@@ -127,12 +138,16 @@ def look(
     ``scores`` are of train reals, generated samples and held-out reals, less the objective's boundary where it has one.
     """
     train, generated, held = scores
-    of_reals, rank = spread(real), effective_rank(real)
+    if not bool(torch.isfinite(fake).all()):
+        # Nothing can be said of such samples but that; their gradients were counted long before.
+        return Look(images, 0.0, 0.0, 0.0, None, None, 0.0, max(broken, 1), None)
+    of_reals, rank, between = spread(real), effective_rank(real), nearest(real)
     edge = [float((x.abs() > _EDGE).double().mean()) for x in (fake, real)]
     return Look(
         images=images,
         spread=spread(fake) / of_reals if of_reals > 0 else 0.0,
         rank=effective_rank(fake) / rank if rank > 0 else 0.0,
+        distinct=nearest(fake) / between if between > 0 else 1.0,
         overfit=None if held is None else overfit(train, held, generated),
         sign=float(train.double().sign().mean()) if has_boundary else None,
         saturation=edge[0] - edge[1],
@@ -142,7 +157,8 @@ def look(
 
 
 _WORDS: dict[Alarm, str] = {
-    "collapse": "generated samples spread over {spread:.0%} of what reals do, their effective rank is {rank:.0%}",
+    "collapse": "generated samples spread over {spread:.0%} of what reals do, their effective rank is {rank:.0%}, they "
+    "lie {distinct:.0%} as far from each other as reals",
     "overfit": "held-out reals have fallen back {overfit:.0%} of the way to generated samples in the scores",
     "saturation": "{saturation:.0%} more generated values than real ones lie at the ends of the range",
     "broken": "{broken} entries of gradients were not finite",

@@ -101,14 +101,19 @@ class Loop:
             self._control()
         return Shown(found["values"], found["shares"])
 
+    @property
+    def period(self) -> int:
+        """Return after how many steps the kinds of steps come again in the same order."""
+        plan = self.config.regularisers
+        lazily = plan.discriminator_every if plan.penalties else 1
+        return math.lcm(lazily, plan.generator_every if plan.path_length > 0 else 1)
+
     def tells(self, number: int, images: int) -> bool:
         """Return whether step ``number`` is to tell of itself: one in about ``images`` samples.
 
         All terms have a part in every such step, those of penalties that come every few steps only as well.
         """
-        plan = self.config.regularisers
-        lazily = plan.discriminator_every if plan.penalties else 1
-        period = math.lcm(lazily, plan.generator_every if plan.path_length > 0 else 1)
+        period = self.period
         stride = -(-max(1, images // self.config.batch) // period) * period
         return (number + 1) % stride == 0 if period == 1 else number > 0 and number % stride == 0
 
@@ -117,6 +122,13 @@ class Loop:
         fakes = [self._generated(batch, keeps=self._parts == 1) for batch in given.batches]
         values, shares = self._discriminator_phase(kind, given, fakes, tells)
         more, more_shares = self._generator_phase(kind, given, fakes, tells)
+        critic = getattr(self.state.generator, "critic", None)
+        if critic is not None:
+            # At the end, so that all samples of a step, in however many parts, are made with one critic.
+            with torch.no_grad():
+                network = self.state.discriminator
+                own = [*critic.parameters(), *critic.buffers()]
+                torch._foreach_copy_(own, [*network.parameters(), *network.buffers()])
         return {"values": values | more, "shares": shares | more_shares}
 
     def _discriminator_phase(
@@ -131,21 +143,16 @@ class Loop:
             descent.add(terms, self._parts)
             shown.append(seen | {"discriminator": terms["adversarial"].detach()})
         values = self._mean(shown)
-        self._descend(descent, state.discriminator_optimiser, given.discriminator_rate)
+        every = plan.discriminator_every if plan.penalties else 1
+        self._descend(descent, state.discriminator_optimiser, given.discriminator_rate, every)
         self._remember(values)
         if kind.penalised:
-            every = plan.discriminator_every
             regular = _Descent(network, tells, "discriminator")
             for batch, fake in zip(given.batches, fakes, strict=True):
                 terms = self.losses.penalties(network, batch, fake.detach(), given.left * every)
                 regular.add(terms, self._parts)
             self._descend(regular, state.discriminator_optimiser, given.discriminator_rate, every)
             descent.norms.update(regular.norms)
-        critic = getattr(state.generator, "critic", None)
-        if critic is not None:
-            with torch.no_grad():
-                own = [*critic.parameters(), *critic.buffers()]
-                torch._foreach_copy_(own, [*network.parameters(), *network.buffers()])
         return values, descent.norms
 
     def _generator_phase(
@@ -160,9 +167,9 @@ class Loop:
             descent.add(terms, self._parts)
             shown.append({"generator": terms["adversarial"].detach()})
         values = self._mean(shown)
-        self._descend(descent, state.generator_optimiser, given.generator_rate)
+        every = plan.generator_every if plan.path_length > 0 else 1
+        self._descend(descent, state.generator_optimiser, given.generator_rate, every)
         if kind.stretched:
-            every = plan.generator_every
             regular, means = _Descent(state.generator, tells, "generator"), []
             for batch in given.batches:
                 terms, mean = self.losses.path_length(state.generator, batch, given.left * every)
@@ -174,8 +181,13 @@ class Loop:
         return values, descent.norms
 
     def _descend(self, descent: _Descent, optimiser: torch.optim.Adam, rate: Number, every: int = 1) -> None:
-        """Do one optimiser step on the mean gradient over all processes; ``every`` corrects a lazy one's pace."""
+        """Do one optimiser step on the mean gradient over all processes.
+
+        ``every`` corrects the pace of an optimiser that also descends on a penalty every so many steps: in all its
+        steps, those of the penalty and those of the loss.
+        """
         gradients = mean_over(self.ranks, descent.gradients)
+        descent.tell(self.ranks)
         broken = torch.stack([(~g.isfinite()).sum() for g in gradients]).sum()
         self.state.registers["broken"] += broken
         for parameter, gradient in zip(descent.parameters, gradients, strict=True):
@@ -253,7 +265,7 @@ class Loop:
         real = data.batch(rows)
         if self.data_pipeline is not None:
             drawn = between(seed, _DATA, start, count, self.data_pipeline.draws).to(device)
-            real = self.data_pipeline.apply(real, drawn, 0.5)
+            real = self.data_pipeline.apply(real, drawn, 1.0)
         labels = fake_labels = None
         if data.labels is not None:
             labels = data.labels[rows].to(device)
@@ -289,29 +301,32 @@ class _Descent:
         self.gradients: list[Tensor] = []
         self.norms: dict[str, Tensor] = {}
         self._tells, self._name = tells, name
+        self._of_terms: dict[str, list[Tensor]] = {}
 
     def add(self, terms: Terms, parts: int) -> None:
-        """Add the gradient of one of ``parts`` parts; one call for all terms unless each is to be told."""
-        if not self._tells:
-            self._add(self._gradients(torch.stack(list(terms.values())).sum(), False), parts)
-            return
-        last = list(terms)[-1]
-        for name, term in terms.items():
-            gradients = self._gradients(term, name != last)
-            norm = torch.stack(torch._foreach_norm(gradients)).norm() / parts
-            key = f"{self._name}/{name}"
-            self.norms[key] = self.norms[key] + norm if key in self.norms else norm
-            self._add(gradients, parts)
+        """Add the gradient of one of ``parts`` parts, in one call for all terms."""
+        if self._tells:
+            # Beside that call, not in place of it: what is learned does not depend on what is told.
+            for name, term in terms.items():
+                self._of_terms[name] = _sum(self._of_terms.get(name), self._gradients(term, True), parts)
+        self.gradients = _sum(self.gradients, self._gradients(torch.stack(list(terms.values())).sum(), False), parts)
+
+    def tell(self, ranks: Ranks) -> None:
+        """Keep the norm of each term's gradient over all parts and processes."""
+        for name, gradients in self._of_terms.items():
+            norm = torch.stack(torch._foreach_norm(mean_over(ranks, gradients))).norm()
+            self.norms[f"{self._name}/{name}"] = norm
 
     def _gradients(self, loss: Tensor, retain: bool) -> list[Tensor]:
         # A penalty leaves the last bias alone: it has no gradient there, which is 0.
         found = torch.autograd.grad(loss, self.parameters, retain_graph=retain, allow_unused=True)
         return [torch.zeros_like(p) if g is None else g for p, g in zip(self.parameters, found, strict=True)]
 
-    def _add(self, gradients: list[Tensor], parts: int) -> None:
-        if parts > 1:
-            torch._foreach_div_(gradients, float(parts))
-        if self.gradients:
-            torch._foreach_add_(self.gradients, gradients)
-        else:
-            self.gradients = gradients
+
+def _sum(before: list[Tensor] | None, gradients: list[Tensor], parts: int) -> list[Tensor]:
+    if parts > 1:
+        torch._foreach_div_(gradients, float(parts))
+    if before:
+        torch._foreach_add_(before, gradients)
+        return before
+    return gradients

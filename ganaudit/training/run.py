@@ -142,7 +142,6 @@ class Run:
     state: State = field(init=False)
     loop: Loop = field(init=False)
     trials: Trials = field(init=False)
-    _penalty: float | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         config = self.config
@@ -157,6 +156,7 @@ class Run:
             generator = generator.to(memory_format=torch.channels_last)
             discriminator = discriminator.to(memory_format=torch.channels_last)
         self.state = State.fresh(config, generator.train(), discriminator.train(), device)
+        self.state.data = self.data.digest
         pipeline, data_pipeline = pipelines(config.augmentation, self.data.shape)
         self.loop = Loop(config, self.state, self.data, pipeline, data_pipeline, self.ranks, backend)
         self.trials = Trials(config, self.folder, self.trial)
@@ -201,15 +201,23 @@ class Run:
         return Log(self.folder, from_images, Board(self.folder, from_images) if self.config.tensorboard else None)
 
     def _save(self, counters: Counters) -> None:
+        self._check_broken()
         if self.ranks.rank != 0:
             return
-        if float(self.state.registers["broken"]):
-            raise ConfigError(
-                "training broke down: gradients were not finite; the last good checkpoint stays. Lower optimiser.rate, "
-                'raise the penalties, or use precision = "fp32"'
-            )
         save_checkpoint(self.folder, self.config, self.state, counters)
         self.trials.settle(self.state)
+
+    def _check_broken(self) -> None:
+        """Raise ConfigError where a gradient was not finite: what follows is no training."""
+        count = int(self.state.registers["broken"])
+        if count == 0:
+            return
+        kept = checkpoints(self.folder)
+        way = f"--resume goes on from {kept[0].name}" if kept else "there was no checkpoint yet"
+        raise ConfigError(
+            f"training broke down: {count} entries of gradients were not finite; {way}. Lower optimiser.rate, raise "
+            'the penalties, or use precision = "fp32"'
+        )
 
     def _note(self, task: Task, log: Log | None, images: int, shown: Shown, seconds: float) -> None:
         values = {name: float(value) for name, value in shown.values.items()}
@@ -217,12 +225,13 @@ class Run:
         penalties = [
             share for name, share in shares.items() if name.split("/")[1] in self.config.regularisers.penalties
         ]
-        self._penalty = sum(penalties) if penalties else None
+        self.state.penalty = sum(penalties) if penalties else None
         gap = values["real"] - values["fake"]
         task.note(f"D {values['discriminator']:.3f} G {values['generator']:.3f} gap {gap:+.2f}")
         if log is not None:
             extra = {"probability": float(self.state.registers["probability"])} if self.config.augmentation.seen else {}
             log.write(images=images, seconds=round(seconds, 3), **values, shares=shares, **extra)
+        self._check_broken()
 
     def _looked(self, log: Log | None, images: int, stop_on: Sequence[Alarm]) -> str:
         """Look at the health of the run; return why it must stop, or an empty text."""
@@ -230,6 +239,8 @@ class Run:
         self.state.looks.append(found)
         if log is not None:
             log.write(images=images, look=_plain(found))
+        self._check_broken()  # before the picture: of samples that are no numbers there is none
+        if log is not None:
             log.picture(images, grid(self.samples(_SHOWN)))
         for alarm in found.alarms:
             self.told(f"{images} images: signs of {alarm}")
@@ -251,7 +262,7 @@ class Run:
         scores = (self._scores(real, labels), self._scores(fake, self._told_labels(count)), held)
         broken = int(self.state.registers["broken"])
         has_boundary = OBJECTIVES[self.config.objective].boundary is not None
-        return look(images, fake, real, scores, broken, self._penalty, has_boundary)
+        return look(images, fake, real, scores, broken, self.state.penalty, has_boundary)
 
     def samples(self, count: int) -> Tensor:
         """Return ``count`` samples of the averaged generator from latents that are the same at every look."""
@@ -302,7 +313,7 @@ def _shares(norms: dict[str, float]) -> dict[str, float]:
     for name, norm in norms.items():
         network = name.split("/")[0]
         total[network] = total.get(network, 0.0) + norm
-    return {name: norm / total[name.split("/")[0]] if norm > 0 else 0.0 for name, norm in norms.items()}
+    return {name: 0.0 if norm == 0 else norm / total[name.split("/")[0]] for name, norm in norms.items()}
 
 
 def _plain(found: Look) -> dict[str, object]:

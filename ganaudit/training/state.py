@@ -38,6 +38,10 @@ class State:
     """Measure of the best snapshot so far and the images it was taken at."""
     looks: list[Look] = field(default_factory=list)
     """Looks at the health of the run, from its beginning."""
+    penalty: float | None = None
+    """Share of the gradient penalties when it was last told."""
+    data: str = ""
+    """Digest of what is trained on."""
     audits: list[dict[str, float]] = field(default_factory=list)
     """What each audit on the way measured, with ``images`` and ``seconds``."""
 

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from ganaudit.training.health import Look, effective_rank, look, overfit, spread, verdict
+from ganaudit.training.health import Look, effective_rank, look, nearest, overfit, spread, verdict
 
 
 def test_diversity_against_all_pairs():
@@ -63,6 +63,33 @@ def test_copies_of_one_sample_are_a_collapse_and_so_is_one_direction():
     assert line.rank < 0.1
 
 
+def test_near_copies_of_a_few_samples_are_a_collapse_however_far_apart_the_few_lie():
+    def few(rng):
+        kept = torch.randn(40, 1, 8, 8, generator=rng).mul(0.3).clamp(-1, 1)
+        return kept.repeat(2, 1, 1, 1)[:64] + 0.01 * torch.randn(64, 1, 8, 8, generator=rng)
+
+    found = made(few)
+    assert found.spread > 0.9
+    assert found.rank > 0.5
+    assert found.distinct < 0.7
+    three = made(lambda rng: torch.randn(3, 1, 8, 8, generator=rng).mul(0.3).repeat(22, 1, 1, 1)[:64])
+    assert three.distinct == 0
+    assert "collapse" in three.alarms
+
+
+def test_the_nearest_neighbour_by_loops():
+    x = torch.randn(9, 2, 3, generator=torch.Generator().manual_seed(1))
+    rows = x.flatten(1).tolist()
+    found = [min(math.dist(a, b) for j, b in enumerate(rows) if j != i) for i, a in enumerate(rows)]
+    assert nearest(x) == pytest.approx(sum(found) / 9, rel=1e-9)
+
+
+def test_samples_that_are_no_numbers_are_broken_and_nothing_else():
+    found = made(lambda rng: torch.full((64, 1, 8, 8), torch.nan))
+    assert "broken" in found.alarms
+    assert verdict([found]).verdict == "broken"
+
+
 def test_values_at_the_ends_of_the_range_are_saturation():
     found = made(lambda rng: torch.randn(64, 1, 8, 8, generator=rng).sign())
     assert found.saturation == pytest.approx(1, abs=0.01)
@@ -77,8 +104,8 @@ def test_a_discriminator_that_knows_its_reals_by_heart_is_overfit():
 
 
 def test_the_verdict_tells_what_the_last_look_shows_and_what_has_passed():
-    fine = Look(2, 1.0, 1.0, 0.1, 0.2, 0.0, 0)
-    dull = Look(1, 0.2, 0.2, None, 0.2, 0.0, 0)
+    fine = Look(2, 1.0, 1.0, 1.0, 0.1, 0.2, 0.0, 0)
+    dull = Look(1, 0.2, 0.2, 0.2, None, 0.2, 0.0, 0)
     assert verdict([]).words == "the run was too short for a look at its health"
     assert verdict([fine]).verdict == "healthy"
     passed = verdict([dull, fine])
@@ -87,4 +114,4 @@ def test_the_verdict_tells_what_the_last_look_shows_and_what_has_passed():
     ended = verdict([fine, dull])
     assert (ended.verdict, ended.alarms) == ("doubtful", ("collapse",))
     assert "spread over 20% of what reals do" in ended.words
-    assert verdict([Look(3, 1.0, 1.0, 0.1, 0.2, 0.0, 7)]).verdict == "broken"
+    assert verdict([Look(3, 1.0, 1.0, 1.0, 0.1, 0.2, 0.0, 7)]).verdict == "broken"

@@ -37,7 +37,7 @@ def table(path: Path, rows: list[str]) -> Path:
 
 
 def test_a_folder_is_trained_on_but_for_a_tenth(tmp_path, pictures):
-    config = tiny(data=str(pictures), batch=4, images=8)
+    config = tiny(scale=1, data=str(pictures), batch=4, images=8)
     reference = data_of(config)
     assert {name: len(split) for name, split in reference.splits.items()} == {"calibration": 4, "train": 36}
     assert reference.seen == {"calibration": "unseen", "train": "seen"}
@@ -47,7 +47,7 @@ def test_a_folder_is_trained_on_but_for_a_tenth(tmp_path, pictures):
 def test_labels_come_from_a_table(tmp_path, pictures):
     (pictures / "notes.txt").write_text("no picture, so it needs no label")
     labels = table(tmp_path / "labels.csv", [f"{i:02d}.png,{'even' if i % 2 == 0 else 'odd'}" for i in range(40)])
-    config = tiny(data=str(pictures), conditional=True, batch=4, images=8, reading={"labels": str(labels)})
+    config = tiny(scale=1, data=str(pictures), conditional=True, batch=4, images=8, reading={"labels": str(labels)})
     reference = data_of(config)
     split = reference.splits["train"]
     assert split.classes == ("even", "odd")
@@ -67,7 +67,7 @@ def test_labels_come_from_a_table(tmp_path, pictures):
 def test_tables_that_do_not_fit_are_refused(tmp_path, pictures, rows, told):
     labels = table(tmp_path / "labels.csv", rows)
     config = tiny(
-        data=str(pictures), conditional=True, batch=4, images=8, reading={"labels": str(labels), "held_out": 0}
+        scale=1, data=str(pictures), conditional=True, batch=4, images=8, reading={"labels": str(labels), "held_out": 0}
     )
     with pytest.raises(ConfigError, match=told):
         train(config, tmp_path / "run", data_of(config))
@@ -78,11 +78,11 @@ def test_a_table_without_its_columns_and_one_that_is_not_there(tmp_path, picture
     (tmp_path / "labels.csv").write_text("name,kind\n00.png,a\n")
     for name, told in (("labels.csv", "needs the columns file and label"), ("none.csv", "cannot be read")):
         with pytest.raises(ConfigError, match=told):
-            data_of(tiny(data=str(pictures), reading={"labels": str(tmp_path / name)}))
+            data_of(tiny(scale=1, data=str(pictures), reading={"labels": str(tmp_path / name)}))
 
 
 def test_labels_are_asked_for_and_there_are_none(tmp_path, pictures):
-    config = tiny(data=str(pictures), conditional=True, batch=4, images=8)
+    config = tiny(scale=1, data=str(pictures), conditional=True, batch=4, images=8)
     with pytest.raises(ConfigError, match=r"have no labels; give them by subfolders or reading\.labels"):
         train(config, tmp_path / "run", data_of(config))
 
@@ -90,19 +90,19 @@ def test_labels_are_asked_for_and_there_are_none(tmp_path, pictures):
 def test_images_of_mixed_sizes_need_a_size(tmp_path, pictures):
     Image.fromarray(np.zeros((20, 16), dtype=np.uint8)).save(pictures / "tall.png")
     with pytest.raises(SourceError, match=r"tall\.png"):
-        data_of(tiny(data=str(pictures)))
-    assert data_of(tiny(data=str(pictures), reading={"resize": [16, 16]})).splits["train"].shape == (1, 16, 16)
+        data_of(tiny(scale=1, data=str(pictures)))
+    assert data_of(tiny(scale=1, data=str(pictures), reading={"resize": [16, 16]})).splits["train"].shape == (1, 16, 16)
 
 
 def test_sizes_that_do_not_suit_the_networks(tmp_path, pictures):
-    config = tiny(data=str(pictures), batch=4, images=8, reading={"resize": [12, 12]})
+    config = tiny(scale=1, data=str(pictures), batch=4, images=8, reading={"resize": [12, 12]})
     with pytest.raises(ConfigError, match="multiple of 8"):
         train(config, tmp_path / "run", data_of(config))
 
 
 def test_nothing_of_this_name():
     with pytest.raises(ConfigError, match="neither a built-in set nor a path"):
-        data_of(tiny(data="digit"))
+        data_of(tiny(scale=1, data="digit"))
 
 
 def test_a_folder_of_sounds_is_trained_on_and_the_subject_loads(tmp_path):
@@ -113,12 +113,12 @@ def test_a_folder_of_sounds_is_trained_on_and_the_subject_loads(tmp_path):
     folder.mkdir()
     for i in range(20):
         wavfile.write(folder / f"{i}.wav", 16000, (rng.uniform(-1, 1, 256) * 30000).astype(np.int16))
-    config = tiny(data=str(folder), **WAVE)
+    config = tiny(scale=1, data=str(folder), **WAVE)
     assert train(config, tmp_path / "run", data_of(config)).finished
     assert Directory().accepts(tmp_path / "run")
 
 
 def test_images_for_a_network_of_sounds(tmp_path, pictures):
-    config = tiny(data=str(pictures), **WAVE)
+    config = tiny(scale=1, data=str(pictures), **WAVE)
     with pytest.raises(ConfigError, match="is for audio samples; the data are image"):
         train(config, tmp_path / "run", data_of(config))

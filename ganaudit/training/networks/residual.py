@@ -31,8 +31,8 @@ _MAP = 8
 class ResidualGenerator(nn.Module):
     """Latent (B, latent) to image (B, channels, size, size) in [-1, 1]; size is 8 times the scale factor.
 
-    Linear trunk of ``depth`` residual blocks, an 8x8 map of ``planes``, antialiased bicubic enlargement, two
-    convolutions. With ``classes`` an embedding of the class stands beside the latent.
+    Linear trunk of ``depth`` residual blocks, a map of ``cells`` times ``cells`` and ``planes``, antialiased bicubic
+    enlargement, two convolutions. With ``classes`` an embedding of the class stands beside the latent.
     """
 
     kind: ClassVar[Literal["image", "audio"]] = "image"
@@ -47,15 +47,18 @@ class ResidualGenerator(nn.Module):
         width: int = 224,
         depth: int = 2,
         planes: int = 8,
+        cells: int = _MAP,
     ) -> None:
         super().__init__()
         scale_factor(size)
         _check(channels, width, depth, planes)
-        self.size, self.planes = size, planes
+        if not 1 <= cells <= size:
+            raise ValueError(f"cells: found {cells}; allowed: 1 to the size, {size}")
+        self.size, self.planes, self.cells = size, planes, cells
         self.input = LatentInput(latent, classes)
         self.first = drawn(nn.Linear(self.input.features, width))
         self.trunk = nn.Sequential(*(ResidualBlock(width) for _ in range(depth)))
-        self.map = drawn(nn.Linear(width, planes * _MAP * _MAP))
+        self.map = drawn(nn.Linear(width, planes * cells**2))
         self.convolution = drawn(nn.Conv2d(planes, 2 * planes, 3, padding=1))
         self.image = drawn(nn.Conv2d(2 * planes, channels, 3, padding=1), 0.5)
 
@@ -63,7 +66,7 @@ class ResidualGenerator(nn.Module):
         """Return images; in training values beyond the range leak through, so that none is without a gradient."""
         x = self.first(self.input(z, labels))
         # In the latents' precision: on CPU the enlargement knows no bfloat16.
-        x = self.map(rectified(self.trunk(x))).to(z.dtype).view(-1, self.planes, _MAP, _MAP)
+        x = self.map(rectified(self.trunk(x))).to(z.dtype).view(-1, self.planes, self.cells, self.cells)
         x = functional.interpolate(x, (self.size, self.size), mode="bicubic", align_corners=False, antialias=True)
         x = self.image(rectified(self.convolution(x)))
         return clamped(x.to(z.dtype), self.training)
