@@ -19,6 +19,7 @@ __all__ = ["KINDS", "Entry", "entries", "find", "names"]
 KINDS = {
     "evaluators": "ganaudit.evaluators",
     "extractors": "ganaudit.extractors",
+    "attacks": "ganaudit.attacks",
     "datasets": "ganaudit.datasets",
     "subjects": "ganaudit.subjects",
     "networks": "ganaudit.networks",

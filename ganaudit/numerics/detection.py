@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from fractions import Fraction
 
-import torch
 from scipy import special
 from torch import Tensor
 
 from ganaudit.numerics.arguments import proportion, vector, whole
 from ganaudit.numerics.intervals import Bounds, clopper_pearson, normal
+from ganaudit.numerics.ranks import counts_below, doubled_ranks, written
 
 __all__ = [
     "Auc",
@@ -98,8 +97,8 @@ def auc(real: Tensor, fake: Tensor) -> Auc:
     reals, fakes = vector(real, "real", least=2), vector(fake, "fake", least=2)
     n, m = len(reals), len(fakes)
     # Twice the counts are whole numbers, so the value and the decision that a variance is 0 are free of rounding.
-    above = _doubled_ranks(reals, fakes)
-    below = 2 * n - _doubled_ranks(fakes, reals)
+    above = doubled_ranks(reals, fakes)
+    below = 2 * n - doubled_ranks(fakes, reals)
     value = int(above.sum()) / (2 * n * m)
     variance = _whole_variance(above) / (4 * m**2 * n) + _whole_variance(below) / (4 * n**2 * m)
     return Auc(value, math.sqrt(variance), n, m)
@@ -113,7 +112,7 @@ def roc(real: Tensor, fake: Tensor) -> Roc:
     Raises ValueError when a side is not a vector of 1 or more finite scores.
     """
     reals, fakes = vector(real, "real", least=1), vector(fake, "fake", least=1)
-    thresholds, false_positives, true_positives = _counts_below(reals, fakes)
+    thresholds, false_positives, true_positives = counts_below(reals, fakes)
     return Roc(thresholds, false_positives.double() / len(reals), true_positives.double() / len(fakes))
 
 
@@ -126,7 +125,7 @@ def equal_error_rate(real: Tensor, fake: Tensor) -> EqualErrorRate:
     """
     reals, fakes = vector(real, "real", least=1), vector(fake, "fake", least=1)
     n, m = len(reals), len(fakes)
-    thresholds, false_positives, true_positives = _counts_below(reals, fakes)
+    thresholds, false_positives, true_positives = counts_below(reals, fakes)
     misses = m - true_positives
     # Over the common denominator NM the gap is a whole number and a tie is a tie.
     gaps = (false_positives * m - misses * n).abs()
@@ -156,7 +155,7 @@ def conformal_rank(n: int, alpha: float) -> int:
 
     Raises ValueError when ``n`` is below 1 or ``alpha`` is not in (0, 1).
     """
-    return math.floor(_decimal(alpha) * (whole(n, "n", least=1) + 1))
+    return math.floor(written(alpha, "alpha") * (whole(n, "n", least=1) + 1))
 
 
 def conformal_rate(n: int, alpha: float, level: float) -> tuple[float, Bounds]:
@@ -180,7 +179,7 @@ def calibration_size_needed(alpha: float) -> int:
 
     ceil(1/alpha) - 1, at least 1. Raises ValueError when ``alpha`` is not in (0, 1).
     """
-    return max(1, math.ceil(1 / _decimal(alpha)) - 1)
+    return max(1, math.ceil(1 / written(alpha, "alpha")) - 1)
 
 
 def false_positive_rate(real: Tensor, threshold: float) -> float:
@@ -203,26 +202,5 @@ def _share_below(scores: Tensor, threshold: float) -> float:
     return int((scores < threshold).sum()) / len(scores)
 
 
-def _decimal(alpha: float) -> Fraction:
-    # The number as it is written: 0.29 · 100 is 28.999... in binary, and its floor would lose a score.
-    return Fraction(repr(proportion(alpha, "alpha")))
-
-
-def _doubled_ranks(scores: Tensor, others: Tensor) -> Tensor:
-    """Return twice the number of ``others`` below each score plus once the number equal to it, int64."""
-    ordered = others.sort().values
-    return torch.searchsorted(ordered, scores) + torch.searchsorted(ordered, scores, right=True)
-
-
 def _whole_variance(counts: Tensor) -> float:
     return 0.0 if bool((counts == counts[0]).all()) else float(counts.double().var(correction=1))
-
-
-def _counts_below(reals: Tensor, fakes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    scores = torch.unique(torch.cat([reals, fakes]))
-    thresholds = torch.cat([scores, scores.new_tensor([math.inf])])
-    return (
-        thresholds,
-        torch.searchsorted(reals.sort().values, thresholds),
-        torch.searchsorted(fakes.sort().values, thresholds),
-    )
