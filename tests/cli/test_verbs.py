@@ -312,7 +312,7 @@ def test_list_names_everything_registered(ganaudit: Run) -> None:
     found = json.loads(ganaudit("list", "--json").out)
     assert {"frechet-distance", "precision-recall"} <= {row["name"] for row in found["evaluators"]}
     assert all(row["summary"] and "cannot be read" not in row["summary"] for rows in found.values() for row in rows)
-    assert [row["name"] for row in found["models"]] == ["digits", "glyphs"]
+    assert [row["name"] for row in found["models"]] == ["digits", "glyphs", "tones"]
 
 
 def test_help_of_every_verb(ganaudit: Run) -> None:
