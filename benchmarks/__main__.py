@@ -21,6 +21,7 @@ WORKS = {
     "end-to-end": ("benchmarks.end_to_end", "end_to_end"),
     "growth": ("benchmarks.growth", "growth"),
     "training": ("benchmarks.training", "training"),
+    "attacks": ("benchmarks.attacks", "attacks"),
 }
 
 

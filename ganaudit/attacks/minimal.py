@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ganaudit.attacks.balls import DUALS, Norm, norms
+from ganaudit.attacks.bracket import Bracket
 from ganaudit.attacks.critic import Critic, Side, ascent
 from ganaudit.attacks.threat import Budget, Kind, Threat
 from ganaudit.attacks.trial import Counter, Outcome, checked, in_parts, quantised, scored
@@ -27,17 +28,17 @@ _FADING = 0.03
 
 @dataclass(frozen=True, slots=True)
 class MinimalNorm:
-    """The smallest change found: a ball that shrinks on success and grows on failure, then bisection.
+    """The smallest change found: a ball that shrinks on success and grows on failure, then a bracket.
 
     After FMN (Pintor et al. 2021): the radius of each sample starts at margin/|gradient|_dual, its distance to the
     boundary if the critic were linear, and grows until the sample is fooled, which half way through is tried in the
     furthest corner; from then on it turns about the smallest
     radius that worked, by 10 % at first and by 1 % at the end. Steps are a share of that radius, from 0.7 down to 0.02,
     and are projected on ball and box exactly, so that neither the unit of the score nor that of the values matters.
-    ``rounds`` bisections between the sample and the best change then make the norm tight along that direction, to
-    2^-rounds of itself.
+    The crossing between the sample and the best change is then closed in on, to 2^-``rounds`` of the norm (``Bracket``).
 
-    Passes: ``steps`` + ``rounds`` + 1 forward, ``steps`` backward. ValueError for fewer than 1 step or 0 rounds.
+    Passes: ``steps`` backward, the same and at most ``rounds`` + 2 more forward, in general some 8. ValueError for
+    fewer than 1 step or 0 rounds.
     """
 
     steps: int = 40
@@ -56,44 +57,67 @@ class MinimalNorm:
 
         The budget's radius is not looked at, its norm is.
         """
-        return self._tightened(critic, x, self._search(critic, x, _unbounded(threat, x)), threat.side)
+        found, clean = self._search(critic, x, _unbounded(threat, x))
+        return self._tightened(critic, x, found, clean, threat.side)
 
-    def _search(self, critic: Critic, x: Tensor, threat: Threat) -> Tensor:
-        norm, best, now = threat.budget.norm, x.clone(), x
-        smallest = torch.full((len(x),), math.inf, dtype=torch.float64, device=x.device)
-        radius = torch.zeros_like(smallest)
+    def _search(self, critic: Critic, x: Tensor, threat: Threat) -> tuple[_Nearest, Tensor]:
+        norm, best, now = threat.budget.norm, _Nearest(x), x
+        radius, clean = torch.zeros_like(best.sizes), best.margins
         for k in range(self.steps):
             margins, gradient = ascent(critic, now, threat.side)
+            clean = margins if k == 0 else clean
             sizes = norms(now - x, norm)
             crossed = _crossed(margins, threat.side)
-            smallest = _smaller(best, smallest, now, sizes, crossed)
-            known = torch.isfinite(smallest)
+            best.offer(now, sizes, margins, crossed)
+            known = torch.isfinite(best.sizes)
             swing, share = _SWING * 0.1 ** (k / self.steps), _FIRST_STEP * _FADING ** (k / self.steps)
             first = sizes + _OVERSHOOT * margins.abs() / _dual(gradient, norm)
             if norm == "l1":  # coordinates come to their walls, which the tangent does not know
                 first = torch.maximum(first, radius * _GROWTH)
             grown = torch.where(known, radius * (1 + swing), first)
-            shrunk = torch.minimum(radius, smallest) * (1 - swing)
-            radius = torch.minimum(torch.where(crossed, shrunk, grown), smallest).clamp(max=threat.budget.radius)
+            shrunk = torch.minimum(radius, best.sizes) * (1 - swing)
+            radius = torch.minimum(torch.where(crossed, shrunk, grown), best.sizes).clamp(max=threat.budget.radius)
             # The best point along the gradient (l1) is the way across; smaller steps could not keep up with the ball.
             length = torch.where(known, share, 1.0) if norm == "l1" else share
             now = threat.step(x, now, gradient, length * radius, radius)
             if k == self.steps // 2:
                 now = torch.where(_along(known, x), now, _corner(now, gradient, threat))
-        _smaller(best, smallest, now, norms(now - x, norm), critic.fooled(now, threat.side))
-        return best
+        with torch.no_grad():
+            margins = critic.margin(now, threat.side)
+        best.offer(now, norms(now - x, norm), margins, _crossed(margins, threat.side))
+        return best, clean
 
-    def _tightened(self, critic: Critic, x: Tensor, found: Tensor, side: Side) -> Tensor:
-        low = torch.zeros(len(x), dtype=torch.float64, device=x.device)
-        high = torch.ones_like(low)
-        best = found
-        for _ in range(self.rounds):
-            middle = (low + high) / 2
-            tried = (x.double() + _along(middle, x) * (found.double() - x.double())).to(x.dtype)
-            crossed = critic.fooled(tried, side)
-            high, low = torch.where(crossed, middle, high), torch.where(crossed, low, middle)
+    def _tightened(self, critic: Critic, x: Tensor, found: _Nearest, clean: Tensor, side: Side) -> Tensor:
+        best = found.samples.clone()
+        bracket = Bracket(clean, found.margins, (found.sizes > 0) & torch.isfinite(found.sizes), self.rounds)
+        origin = x.double()
+        way = found.samples.double() - origin
+        while bracket.open:
+            share = bracket.next()
+            tried = (origin + _along(share, x) * way).to(x.dtype)
+            with torch.no_grad():
+                margins = critic.margin(tried, side)
+            crossed = _crossed(margins, side)
+            bracket.shrink(share, margins, crossed)
+            # Every round of a sample still open lies below its best; one that is done repeats its last.
             best = torch.where(_along(crossed, x), tried, best)
         return best
+
+
+class _Nearest:
+    """The crossing of smallest norm seen so far, for each of B samples."""
+
+    def __init__(self, x: Tensor) -> None:
+        self.samples = x.clone()
+        self.sizes = torch.full((len(x),), math.inf, dtype=torch.float64, device=x.device)
+        self.margins = torch.full_like(self.sizes, math.nan)
+
+    def offer(self, samples: Tensor, sizes: Tensor, margins: Tensor, crossed: Tensor) -> None:
+        """Take over those of ``samples`` that crossed with less."""
+        better = crossed & (sizes < self.sizes)
+        self.samples[better] = samples[better]
+        self.sizes = torch.where(better, sizes, self.sizes)
+        self.margins = torch.where(better, margins, self.margins)
 
 
 def minimal_norms(
@@ -140,13 +164,6 @@ def minimal_norms(
         backward=counter.backward,
         notes=() if fitted == batch else (f"batch halved from {batch} to {fitted}: out of memory",),
     )
-
-
-def _smaller(best: Tensor, smallest: Tensor, now: Tensor, sizes: Tensor, crossed: Tensor) -> Tensor:
-    """Take over into ``best`` what crossed with less, and return the smallest norms."""
-    better = crossed & (sizes < smallest)
-    best[better] = now[better]
-    return torch.where(better, sizes, smallest)
 
 
 def _along(mask: Tensor, x: Tensor) -> Tensor:

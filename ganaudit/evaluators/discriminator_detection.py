@@ -9,39 +9,28 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ganaudit.document.model import (
-    Axis,
-    Curve,
-    Detail,
-    Histogram,
-    HistogramSeries,
-    Interval,
-    Measurement,
-    Note,
-    Null,
-    Rule,
-    Series,
-)
-from ganaudit.document.spec import EvaluatorSpec, Findings, MeasurementSpec
+from ganaudit.document.model import Detail, Measurement, Note, Rule, Table
+from ganaudit.document.spec import EvaluatorSpec, Exhibit, Findings, MeasurementSpec
+from ganaudit.evidence.score_cautions import are_constant, score_cautions
+from ganaudit.evidence.score_charts import det_curve, roc_curve, score_laws
+from ganaudit.evidence.score_sides import Reading, ScoreSides
+from ganaudit.evidence.score_thresholds import at_threshold, caught_at_rate, threshold_table
 from ganaudit.evidence.view import View
-from ganaudit.numerics.detection import (
-    auc,
-    calibration_size_needed,
-    conformal_rank,
-    conformal_rate,
-    conformal_threshold,
-    equal_error_rate,
-    false_positive_rate,
-    roc,
-    true_positive_rate,
-)
-from ganaudit.numerics.intervals import Bounds, bootstrap, clopper_pearson, quantile_bounds
+from ganaudit.numerics.detection import equal_error_rate
+from ganaudit.numerics.detection_costs import detection_cost, likelihood_ratio_cost
+from ganaudit.numerics.detection_curves import average_precision, hull_equal_error_rate, partial_auc
+from ganaudit.numerics.detection_intervals import actual_cost_bounds, likelihood_ratio_cost_bounds
+from ganaudit.numerics.thresholds import Threshold, achieved, thresholds
 
 __all__ = ["DiscriminatorDetection"]
 
-_RESAMPLES = 500
-_BINS = 40
-_BOTH = "the drawing of test reals and of generated samples; not the training of the discriminator"
+_RATES = (0.1, 0.05, 0.01, 0.001)
+_PARTIAL = 0.1
+_SHOWN = 16
+_ALARM = 0.005
+_SHARE = "share of samples"
+_BELOW = "scores strictly below the threshold"
+_UNIT = (0.0, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +39,21 @@ class DiscriminatorDetection:
 
     fpr: float = 0.05
     """The share of reals that may be called generated; the threshold is chosen for it on calibration reals."""
+    confidence: float = 0.95
+    """Share of calibration draws in which the threshold with a guarantee keeps that rate."""
+    prior_fake: float = 0.05
+    """Share of generated samples where the detector would be used; costs weigh errors by it."""
+    cost_real: float = 1.0
+    """Cost of a real that is called generated."""
+    cost_fake: float = 10.0
+    """Cost of a generated sample that is let through."""
 
     spec: ClassVar[EvaluatorSpec] = EvaluatorSpec(
         id="discriminator-detection",
         title="Discriminator threshold detection",
         question="Can the discriminator's own score tell generated samples from real ones it has never seen?",
         needs=("scores/test", "scores/fake", "scores/calibration"),
+        wants=("scores/train",),
         minimum={"scores/test": 2, "scores/fake": 2, "scores/calibration": 2},
         measurements=(
             MeasurementSpec(
@@ -64,16 +62,16 @@ class DiscriminatorDetection:
                 meaning="Chance that a real sample scores above a generated one; 0.5 is no detection, 1 is certain.",
                 unit="probability",
                 better="higher",
-                bounds=(0.0, 1.0),
+                bounds=_UNIT,
                 estimator="Mann-Whitney on raw scores, ties count half",
             ),
             MeasurementSpec(
                 key="eer",
                 title="Equal error rate",
                 meaning="Error where as many reals are called generated as generated samples are called real.",
-                unit="share of samples",
+                unit=_SHARE,
                 better="lower",
-                bounds=(0.0, 1.0),
+                bounds=_UNIT,
                 estimator="mean of false positive and false negative rate at the ROC vertex where they differ least",
             ),
             MeasurementSpec(
@@ -88,195 +86,275 @@ class DiscriminatorDetection:
                 key="fpr-at-threshold",
                 title="False positive rate at the threshold",
                 meaning="Share of test reals that are called generated.",
-                unit="share of samples",
+                unit=_SHARE,
                 better="lower",
-                bounds=(0.0, 1.0),
-                estimator="scores strictly below the threshold",
+                bounds=_UNIT,
+                estimator=_BELOW,
             ),
             MeasurementSpec(
                 key="tpr-at-threshold",
                 title="True positive rate at the threshold",
                 meaning="Share of generated samples that are called generated.",
-                unit="share of samples",
+                unit=_SHARE,
                 better="higher",
-                bounds=(0.0, 1.0),
-                estimator="scores strictly below the threshold",
+                bounds=_UNIT,
+                estimator=_BELOW,
+            ),
+            MeasurementSpec(
+                key="pac-threshold",
+                title="Threshold with a guarantee",
+                meaning="Calls no more than the allowed share of reals generated, with the stated confidence.",
+                unit="score",
+                better="none",
+                estimator="k-th smallest calibration score, largest k: P(Beta(k, n + 1 - k) <= fpr) >= confidence",
+            ),
+            MeasurementSpec(
+                key="fpr-at-pac-threshold",
+                title="False positive rate at the guaranteed threshold",
+                meaning="Share of test reals that are called generated.",
+                unit=_SHARE,
+                better="lower",
+                bounds=_UNIT,
+                estimator=_BELOW,
+            ),
+            MeasurementSpec(
+                key="tpr-at-pac-threshold",
+                title="True positive rate at the guaranteed threshold",
+                meaning="Share of generated samples that are called generated.",
+                unit=_SHARE,
+                better="higher",
+                bounds=_UNIT,
+                estimator=_BELOW,
+            ),
+            MeasurementSpec(
+                key="exchangeability-p-value",
+                title="Calibration and test reals alike",
+                meaning="Chance of this many test reals below the threshold if they are like calibration reals.",
+                unit="probability",
+                better="higher",
+                bounds=_UNIT,
+                estimator="upper tail of BetaBinomial(N; k, n + 1 - k), conformal threshold; ties make it larger",
+                interval=False,
+            ),
+            MeasurementSpec(
+                key="tpr-at-1-percent",
+                title="True positive rate at 1 % false positives",
+                meaning="Share of generated samples caught where 1 % of reals are called generated.",
+                unit=_SHARE,
+                better="higher",
+                bounds=_UNIT,
+                estimator="below the conformal threshold for 1 %; from 1,000 calibration reals on",
+            ),
+            MeasurementSpec(
+                key="tpr-at-0.1-percent",
+                title="True positive rate at 0.1 % false positives",
+                meaning="Share of generated samples caught where 0.1 % of reals are called generated.",
+                unit=_SHARE,
+                better="higher",
+                bounds=_UNIT,
+                estimator="below the conformal threshold for 0.1 %; from 10,000 calibration reals on",
+            ),
+            MeasurementSpec(
+                key="average-precision",
+                title="Average precision",
+                meaning="Mean share of generated among those called so, if half are generated; 0.5 is chance.",
+                unit="share",
+                better="higher",
+                bounds=_UNIT,
+                estimator="sum over ROC vertices, prevalence 1/2, generated as positive; biased upwards",
+            ),
+            MeasurementSpec(
+                key="partial-auc",
+                title="Area under the ROC curve up to 10 % false positives",
+                meaning="Detection where few reals may be called generated; 0.5 is none, 1 is certain.",
+                unit="standardised area",
+                better="higher",
+                bounds=_UNIT,
+                estimator="trapezoids from 0 to 0.1, standardised after McClish",
+            ),
+            MeasurementSpec(
+                key="min-dcf",
+                title="Least detection cost",
+                meaning="Expected cost at the best threshold, over that of the better verdict without a detector.",
+                unit="ratio of costs",
+                better="lower",
+                bounds=_UNIT,
+                estimator="minimum over every distinct score, chosen on the same samples: biased downwards",
+            ),
+            MeasurementSpec(
+                key="act-dcf",
+                title="Actual detection cost",
+                meaning="The same cost at the threshold for log-likelihood ratios; above 1 is worse than none.",
+                unit="ratio of costs",
+                better="lower",
+                bounds=(0.0, None),
+                estimator="threshold log(cost_fake p / (cost_real (1 - p))), p = prior_fake",
+            ),
+            MeasurementSpec(
+                key="cllr",
+                title="Log-likelihood-ratio cost",
+                meaning="Cost of scores taken at their word; 0 is certain and right, 1 says nothing, more misleads.",
+                unit="bits",
+                better="lower",
+                bounds=(0.0, None),
+                estimator="means of log2(1 + e^-s) over reals and of log2(1 + e^s) over generated, halved",
+            ),
+            MeasurementSpec(
+                key="cllr-min",
+                title="Least log-likelihood-ratio cost",
+                meaning="The same after the best rising map of the scores: what their order alone is worth.",
+                unit="bits",
+                better="lower",
+                bounds=_UNIT,
+                estimator="scores pooled to a rising share of reals, fitted on the same samples: biased downwards",
             ),
         ),
         misleads=(
             "A discriminator at the end of good training sees no difference, and one that has learnt its training "
             "images by heart calls unseen reals generated: a low area under the curve may mean a good generator or a "
             "bad discriminator. Directions here are the detector's: higher area is better detection. Low-quality real "
-            "images are misjudged most."
+            "images are misjudged most. Every promise of a threshold is for reals like those of the calibration. Costs "
+            "in bits and the actual cost take scores for log-likelihood ratios, which those of many objectives are not."
         ),
         references=(
             "DeLong et al., Comparing the Areas under Two or More Correlated ROC Curves, Biometrics 44, 1988",
             "Vovk et al., Algorithmic Learning in a Random World, 2005 (split conformal thresholds)",
+            "Vovk, Conditional Validity of Inductive Conformal Predictors, 2012, arXiv:1209.2673 (the law of the rate)",
+            "McClish, Analyzing a Portion of the ROC Curve, Medical Decision Making 9, 1989",
+            "Brümmer and du Preez, Application-Independent Evaluation of Speaker Detection, 2006 (Cllr)",
+            "Delgado et al., ASVspoof 5 Evaluation Plan, 2024 (detection costs)",
         ),
     )
 
     def __post_init__(self) -> None:
-        if not 0.0 < self.fpr < 1.0:
-            raise ValueError("fpr must lie between 0 and 1")
+        for name in ("fpr", "confidence", "prior_fake"):
+            if not 0.0 < getattr(self, name) < 1.0:
+                raise ValueError(f"{name} must lie between 0 and 1")
+        for name in ("cost_real", "cost_fake"):
+            if not 0.0 < getattr(self, name) < float("inf"):
+                raise ValueError(f"{name} must be above 0 and finite")
 
     def evaluate(self, view: View, rng: np.random.Generator) -> Findings:
-        """Return the two threshold-free numbers, the threshold, and what it does to unseen samples."""
-        real, fake, calibration = view["scores/test"], view["scores/fake"], view["scores/calibration"]
-        threshold = conformal_threshold(calibration, self.fpr)
-        measurements = [
-            self._auc(real, fake, calibration),
-            self._eer(real, fake, calibration, rng),
-            *self._at_threshold(real, fake, calibration, threshold),
+        """Return what the ranking is worth, thresholds and what they do to unseen samples, costs, and the extremes."""
+        sides = ScoreSides(view["scores/test"], view["scores/fake"], view["scores/calibration"], rng)
+        train = view["scores/train"] if view.missing("scores/train") is None else None
+        conformal, pac = thresholds(sides.calibration, [self.fpr], self.confidence)
+        keys = [m.key for m in self.spec.measurements]
+        readings = [*self._readings(sides), *self._thresholds(conformal, pac, sides)]
+        by_key = {m.key: m for m in (reading.measured(self.spec, key) for key, reading in readings)}
+        measurements = [by_key[key] for key in keys]
+        warnings = score_cautions(sides.real, sides.fake, sides.calibration, train)
+        alike = by_key["exchangeability-p-value"].value
+        if alike is not None and alike < _ALARM:
+            warnings.append(
+                f"more test reals are called generated than calibration can explain (p = {alike:.2g}): calibration and "
+                "test reals are not of one kind, and the promised rate does not hold for the test reals"
+            )
+        details: list[Detail] = [
+            _laws(sides, train, conformal, pac),
+            roc_curve(sides.real, sides.fake),
+            det_curve(sides.real, sides.fake),
+            threshold_table(sides, sorted({*_RATES, self.fpr}), self.confidence),
+            self._conventions(sides, measurements),
+            Note(text="Scores of generated samples are read as generated, before quantisation to 8 bits."),
         ]
-        details: list[Detail] = [_histogram(real, fake, threshold), _roc(real, fake)]
-        details.append(Note(text="Scores of generated samples are read as generated, before quantisation to 8 bits."))
-        warnings = []
-        if measurements[0].value is not None and measurements[0].value < 0.5:
-            warnings.append(
-                "generated samples score above unseen reals: the discriminator's sign may be reversed, or it learnt "
-                "its training reals by heart"
-            )
-        rate = next(m for m in measurements if m.key == "fpr-at-threshold")
-        if rate.interval and rate.null and rate.null.high is not None and rate.interval.low > rate.null.high:
-            warnings.append(
-                "more test reals are called generated than calibration can explain: calibration and test reals "
-                "are not of one kind, and the promised rate does not hold for the test reals"
-            )
-        return Findings(measurements, details, warnings)
+        return Findings(measurements, details, warnings, exhibits=_extremes(sides, view.against == "test"))
 
-    def _auc(self, real: Tensor, fake: Tensor, calibration: Tensor) -> Measurement:
-        area, null = auc(real, fake), auc(real, calibration)
-        null_bounds = null.interval(0.95)
-        return self.spec.measurement(
-            "auc",
-            area.value,
-            {"real": len(real), "fake": len(fake)},
-            interval=_interval(area.interval(0.95), "DeLong, logit scale", _BOTH),
-            null=Null(
-                value=null.value,
-                low=null_bounds.low,
-                high=null_bounds.high,
-                n=len(calibration),
-                rule=_null_rule(real, calibration),
-            ),
-        )
-
-    def _eer(self, real: Tensor, fake: Tensor, calibration: Tensor, rng: np.random.Generator) -> Measurement:
-        bounds = bootstrap(lambda r, f: equal_error_rate(r, f).value, [real, fake], _RESAMPLES, rng, 0.95)
-        return self.spec.measurement(
-            "eer",
-            equal_error_rate(real, fake).value,
-            {"real": len(real), "fake": len(fake)},
-            interval=_interval(bounds, f"percentile bootstrap, {_RESAMPLES} resamples", _BOTH),
-            null=Null(
-                value=equal_error_rate(real, calibration).value, n=len(calibration), rule=_null_rule(real, calibration)
-            ),
-        )
-
-    def _at_threshold(
-        self, real: Tensor, fake: Tensor, calibration: Tensor, threshold: float | None
-    ) -> list[Measurement]:
-        sizes = {"threshold": {"calibration": len(calibration)}, "fpr-at-threshold": {"real": len(real)}}
-        sizes["tpr-at-threshold"] = {"fake": len(fake)}
-        if threshold is None:
-            needed = calibration_size_needed(self.fpr)
-            reason = (
-                f"a false positive rate of {self.fpr:g} needs {needed} calibration reals; there are {len(calibration)}"
-            )
-            return [self.spec.measurement(key, None, size, reason=reason) for key, size in sizes.items()]
-        below = int((real < threshold).sum())
-        caught = int((fake < threshold).sum())
-        achieved = false_positive_rate(real, threshold)
-        false_bounds = clopper_pearson(below, len(real), 0.95)
-        given = "the drawing of {} samples, the threshold held fixed"
-        expected, law = conformal_rate(len(calibration), self.fpr, 0.95)
+    def _readings(self, sides: ScoreSides) -> list[tuple[str, Reading]]:
+        costs = self.prior_fake, self.cost_real, self.cost_fake
+        resampled = sides.resampled
         return [
-            self.spec.measurement(
-                "threshold",
-                threshold,
-                sizes["threshold"],
-                interval=_quantile_interval(calibration, conformal_rank(len(calibration), self.fpr)),
-                interval_reason="too few calibration reals lie below the threshold for a bound on both sides",
-                null_reason="a threshold is set on reals alone: there is no generated side to replace",
-            ),
-            self.spec.measurement(
-                "fpr-at-threshold",
-                achieved,
-                sizes["fpr-at-threshold"],
-                interval=_interval(false_bounds, "Clopper-Pearson", given.format("test real")),
-                null=Null(
-                    value=expected,
-                    low=law.low,
-                    high=law.high,
-                    n=len(calibration),
-                    rule="the rate expected of reals exchangeable with calibration; the range is over the drawing of "
-                    "calibration reals (Beta law)",
-                ),
-            ),
-            self.spec.measurement(
-                "tpr-at-threshold",
-                true_positive_rate(fake, threshold),
-                sizes["tpr-at-threshold"],
-                interval=_interval(
-                    clopper_pearson(caught, len(fake), 0.95), "Clopper-Pearson", given.format("generated")
-                ),
-                null=Null(
-                    value=achieved,
-                    low=false_bounds.low,
-                    high=false_bounds.high,
-                    n=len(real),
-                    rule=f"{len(real)} test reals in place of generated samples",
-                ),
-            ),
+            ("auc", sides.area()),
+            ("eer", resampled(lambda r, f: equal_error_rate(r, f).value, "percentile", _UNIT)),
+            ("tpr-at-1-percent", caught_at_rate(sides, 0.01)),
+            ("tpr-at-0.1-percent", caught_at_rate(sides, 0.001)),
+            ("average-precision", resampled(lambda r, f: average_precision(r, f, 0.5).value, "percentile", _UNIT)),
+            ("partial-auc", resampled(lambda r, f: partial_auc(r, f, _PARTIAL).standardised, "percentile", _UNIT)),
+            ("min-dcf", resampled(lambda r, f: detection_cost(r, f, *costs).minimum, "reflected", _UNIT)),
+            ("act-dcf", sides.bounded(
+                lambda r, f: detection_cost(r, f, *costs).actual,
+                lambda r, f: actual_cost_bounds(r, f, *costs, 0.95),
+                "Clopper-Pearson for each error, joined",
+            )),
+            ("cllr", sides.bounded(
+                lambda r, f: likelihood_ratio_cost(r, f).value,
+                lambda r, f: likelihood_ratio_cost_bounds(r, f, 0.95),
+                "normal, standard error of two means",
+            )),
+            ("cllr-min", resampled(lambda r, f: likelihood_ratio_cost(r, f).minimum, "reflected", _UNIT)),
+        ]  # fmt: skip
+
+    def _thresholds(self, conformal: Threshold, pac: Threshold, sides: ScoreSides) -> list[tuple[str, Reading]]:
+        keys = ("threshold", "fpr-at-threshold", "tpr-at-threshold")
+        found = list(zip(keys, at_threshold(conformal, sides), strict=True))
+        guaranteed = ("pac-threshold", "fpr-at-pac-threshold", "tpr-at-pac-threshold")
+        found += zip(guaranteed, at_threshold(pac, sides), strict=True)
+        sizes = {"calibration": len(sides.calibration), "real": len(sides.real)}
+        p_value = Reading(None, sizes, reason=found[0][1].reason)
+        if conformal.value is not None:
+            p_value = Reading(
+                achieved(sides.real, conformal).p_value,
+                sizes,
+                "a p-value is itself a statement on chance: of reals of one kind it is below a in a share a of draws",
+                "by construction: it compares reals with reals",
+            )
+        return [*found, ("exchangeability-p-value", p_value)]
+
+    def _conventions(self, sides: ScoreSides, measurements: list[Measurement]) -> Table:
+        costs = detection_cost(sides.real, sides.fake, self.prior_fake, self.cost_real, self.cost_fake)
+        bits = likelihood_ratio_cost(sides.real, sides.fake)
+        best = costs.best_threshold if np.isfinite(costs.best_threshold) else "none: all called generated"
+        eer = next(m.value for m in measurements if m.key == "eer")
+        prevalence = average_precision(sides.real, sides.fake)
+        rows: list[list[str | int | float | None]] = [
+            ["equal error rate, mean of both errors at the nearest vertex (eer)", eer],
+            ["equal error rate on the convex hull of the ROC curve", hull_equal_error_rate(sides.real, sides.fake)],
+            [f"average precision at the share of generated here, {prevalence.prevalence:.3g}", prevalence.value],
+            ["threshold of the least cost, found on these samples", best],
+            ["threshold of the actual cost, if scores are log-likelihood ratios", costs.bayes_threshold],
+            ["cost of the wrong threshold (act-dcf less min-dcf)", costs.actual - costs.minimum],
+            ["cost of scores that do not mean what they say, bits (cllr less cllr-min)", bits.calibration_loss],
         ]
+        return Table(title="In other conventions", columns=["", "value"], rows=rows)
 
 
-def _null_rule(real: Tensor, calibration: Tensor) -> str:
-    return f"{len(calibration)} calibration reals in place of generated samples, against {len(real)} test reals"
+def _laws(sides: ScoreSides, train: Tensor | None, conformal: Threshold, pac: Threshold) -> Detail:
+    laws = {"test reals": sides.real, "generated": sides.fake}
+    if train is not None:
+        laws = {"train reals": train, **laws}
+    named = (("threshold", conformal.value), ("threshold with a guarantee", pac.value))
+    return score_laws(laws, [Rule(at=at, label=label) for label, at in named if at is not None])
 
 
-def _interval(bounds: Bounds, method: str, covers: str) -> Interval:
-    return Interval(low=bounds.low, high=bounds.high, level=0.95, method=method, covers=covers)
-
-
-def _quantile_interval(calibration: Tensor, k: int) -> Interval | None:
-    bounds = quantile_bounds(calibration, k, 0.95)
-    if not (np.isfinite(bounds.low) and np.isfinite(bounds.high)):
-        return None
-    return _interval(
-        bounds,
-        "order statistics (binomial)",
-        "the drawing of calibration reals, for the score quantile the threshold estimates",
+def _extremes(sides: ScoreSides, are_reals_shown: bool) -> list[Exhibit]:
+    """Return the samples that the discriminator is most wrong about; none where it has no opinion."""
+    if are_constant(sides.real, sides.fake):
+        return []
+    found = []
+    top = torch.argsort(sides.fake, descending=True, stable=True)[:_SHOWN].tolist()
+    found.append(
+        Exhibit(
+            title="Generated samples that look most real to the discriminator",
+            rule=f"the {len(top)} highest scores of {len(sides.fake)} generated samples, highest first",
+            side="fake",
+            indices=top,
+            captions=[_caption(i, sides.fake, sides.calibration, "calibration reals") for i in top],
+        )
     )
+    if are_reals_shown:  # galleries of reals show the split that is compared with
+        low = torch.argsort(sides.real, stable=True)[:_SHOWN].tolist()
+        found.append(
+            Exhibit(
+                title="Real samples that the discriminator is surest are generated",
+                rule=f"the {len(low)} lowest scores of {len(sides.real)} test reals, lowest first",
+                side="real",
+                indices=low,
+                captions=[_caption(i, sides.real, sides.fake, "generated samples") for i in low],
+            )
+        )
+    return found
 
 
-def _histogram(real: Tensor, fake: Tensor, threshold: float | None) -> Histogram:
-    low, high = float(torch.minimum(real.min(), fake.min())), float(torch.maximum(real.max(), fake.max()))
-    if high <= low:
-        high = low + max(abs(low), 1.0) * 1e-6
-    edges = np.linspace(low, high, _BINS + 1)
-    return Histogram(
-        title="Discriminator scores",
-        x=Axis(title="raw score (larger: more real)"),
-        edges=edges.tolist(),
-        series=[
-            HistogramSeries(name=name, shares=(np.histogram(scores.numpy(), edges)[0] / len(scores)).tolist())
-            for name, scores in (("test reals", real), ("generated", fake))
-        ],
-        rules=[Rule(at=threshold, label="threshold")] if threshold is not None else [],
-    )
-
-
-def _roc(real: Tensor, fake: Tensor) -> Curve:
-    curve = roc(real, fake)
-    # A step curve of ten thousand vertices is no better a picture than one of two hundred.
-    chosen = torch.unique(torch.linspace(0, len(curve.fpr) - 1, min(len(curve.fpr), 200)).round().long())
-    return Curve(
-        title="ROC curve: generated samples called generated, against reals called generated",
-        x=Axis(title="false positive rate (reals called generated)"),
-        y=Axis(title="true positive rate"),
-        series=[
-            Series(name="discriminator", x=curve.fpr[chosen].tolist(), y=curve.tpr[chosen].tolist()),
-            Series(name="no detection", x=[0.0, 1.0], y=[0.0, 1.0]),
-        ],
-    )
+def _caption(index: int, scores: Tensor, others: Tensor, named: str) -> str:
+    below = float((others < scores[index]).double().mean())
+    return f"sample {index}: score {float(scores[index]):.4g}, above {below:.1%} of {named}"

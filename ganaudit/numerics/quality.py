@@ -51,11 +51,12 @@ def flatness(x: Tensor, low: float, high: float) -> Tensor:
     """
     wave = _wave(x, low, high)
     power = torch.fft.rfft(wave, dim=2)[:, :, 1:].abs().square() / wave.shape[2] + _POWER
-    return (power.log().mean(2).exp() / power.mean(2)).mean(1)
+    found: Tensor = (power.log().mean(2).exp() / power.mean(2)).mean(1)
+    return found
 
 
 def level(x: Tensor, low: float, high: float) -> Tensor:
-    """Return the loudness of each waveform of ``x`` (B, C, T), values in [low, high], in dB of full scale; (B,) float64.
+    """Return the level of each waveform of ``x`` (B, C, T), values in [low, high], in dB of full scale; (B,) float64.
 
     20 log10 of the root mean square of values in -1..1, all channels; -120 or more.
     Raises ValueError for another number of axes or an empty range.

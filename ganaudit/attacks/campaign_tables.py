@@ -1,0 +1,125 @@
+"""What campaigns found, as the document shows it: tables, curves and the panel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from ganaudit.attacks.campaign import Campaign, Entry
+from ganaudit.attacks.threat import Norm
+from ganaudit.document.model import Axis, Curve, Rule, Series, Table
+from ganaudit.numerics.detection import auc, equal_error_rate, true_positive_rate
+from ganaudit.numerics.detection_curves import tpr_at_fpr
+from ganaudit.numerics.intervals import Bounds, clopper_pearson
+
+__all__ = ["SIDES_TOLD", "attack_table", "detection_table", "panel_table", "robust_bounds", "robustness_curve"]
+
+SIDES_TOLD = {"fake": "generated, to pass as real", "real": "real, to be called generated"}
+
+_POINTS = 40
+
+Cell = str | int | float | None
+
+
+def robust_bounds(fooled: Tensor) -> tuple[float, Bounds]:
+    """Return the share of samples not fooled, and its Clopper-Pearson interval at 95 %."""
+    right, n = int((~fooled).sum()), len(fooled)
+    return right / n, clopper_pearson(right, n, 0.95)
+
+
+def attack_table(campaigns: Sequence[Campaign]) -> Table:
+    """Return one row for each attack, budget and side; rows of attacks with gradients are void where masked."""
+    columns = ["attacked", "attack", "kind", "norm", "budget", "robust accuracy", "low", "high", "after storing",
+               "scores asked", "gradients taken"]  # fmt: skip
+    rows = [_row(found, entry) for found in campaigns for entry in found.entries]
+    return Table(title="Robust accuracy by attack and budget", columns=columns, rows=rows)
+
+
+def _row(found: Campaign, entry: Entry) -> list[Cell]:
+    told: list[Cell] = [SIDES_TOLD[found.accused.side], entry.title, entry.kind, entry.norm or "its own", entry.stated]
+    if found.masked and entry.kind == "white-box":
+        told[2] = "white-box: void (masked)"
+        return [*told, None, None, None, None, entry.forward, entry.backward]
+    share, bounds = robust_bounds(entry.fooled)
+    stored, _ = robust_bounds(entry.stored)
+    return [*told, share, bounds.low, bounds.high, stored, entry.forward, entry.backward]
+
+
+def robustness_curve(found: Campaign, norm: Norm, shares: Sequence[float]) -> Curve:
+    """Return robust accuracy over the budget for each attack, the strongest with a band, on one side."""
+    start = float((~found.clean).double().mean())
+    x = [0.0, *shares]
+    series = []
+    named: dict[str, list[float]] = {}
+    for entry in found.entries:
+        if entry.norm == norm and not (found.masked and entry.kind == "white-box"):
+            named.setdefault(entry.title, [start]).append(float((~entry.fooled).double().mean()))
+    bounds = [robust_bounds(found.fooled(norm, share, queries=found.masked)) for share in shares]
+    _, first = robust_bounds(found.clean)
+    series.append(Series(
+        name="any attack without gradients" if found.masked else "any attack",
+        x=x,
+        y=[start, *[share for share, _ in bounds]],
+        low=[first.low, *[ends.low for _, ends in bounds]],
+        high=[first.high, *[ends.high for _, ends in bounds]],
+    ))  # fmt: skip
+    series += [Series(name=name, x=x, y=y) for name, y in named.items() if len(y) == len(x)]
+    if norm in found.minimal and not found.masked:
+        finer = torch.linspace(0, max(shares), _POINTS, dtype=torch.float64)
+        kept = [float((found.minimal[norm] > float(share)).double().mean()) for share in finer]
+        kept[0] = start  # a sample that needs a change of size 0 is called wrongly as it stands
+        series.append(Series(name="smallest change found", x=finer.tolist(), y=kept))
+    return Curve(
+        title=f"Robust accuracy over the budget, {norm}: {SIDES_TOLD[found.accused.side]}",
+        x=Axis(title=f"{norm} norm of the change over the width of the range"),
+        y=Axis(title="share of samples still called rightly"),
+        series=series,
+        rules=[Rule(at=shares[1], label="headline")] if norm == "linf" else [],
+        points=False,
+    )
+
+
+def detection_table(fakes: Campaign, reals: Campaign, calibration: Tensor) -> Table:
+    """Return AUC, EER and rates of detection under attack, linf, by budget and by who is attacked."""
+    columns = ["budget (share of the range)", "attacked", "AUC", "low", "high", "EER", "TPR at 1 % FPR",
+               "TPR at the threshold", "FPR at the threshold"]  # fmt: skip
+    threshold = fakes.threshold
+    rows: list[list[Cell]] = []
+    for share in (0.0, *fakes.pushed):
+        fake, real = fakes.pushed.get(share, fakes.scores), reals.pushed.get(share, reals.scores)
+        pairs = [("nothing", reals.scores, fakes.scores)] if share == 0 else [
+            ("generated", reals.scores, fake), ("real", real, fakes.scores), ("both", real, fake),
+        ]  # fmt: skip
+        for name, one, other in pairs:
+            area = auc(one, other)
+            ends = area.interval(0.95)
+            at = tpr_at_fpr(calibration, other, 0.01)
+            rows.append([
+                share, name, area.value, ends.low, ends.high, equal_error_rate(one, other).value,
+                None if at is None else at.value, true_positive_rate(other, threshold),
+                true_positive_rate(one, threshold),
+            ])  # fmt: skip
+    return Table(title="Detection under attack", columns=columns, rows=rows)
+
+
+def panel_table(campaigns: Sequence[Campaign]) -> Table:
+    """Return the checks whether attacks measured robustness or were misled, for each side."""
+    rows: list[list[Cell]] = []
+    for found in campaigns:
+        told = SIDES_TOLD[found.accused.side]
+        if found.panel is None:
+            rows.append([told, "none made", "no sample is called rightly: nothing to attack", None, None, "", ""])
+            continue
+        for row in found.panel.rows:
+            state = "not made" if row.passed is None else "passed" if row.passed else "FAILED"
+            weight = "void" if row.voids else "weaker"
+            rows.append([told, row.name, state, _finite(row.value), _finite(row.limit), row.words, weight])
+        rows.append([told, "verdict", found.panel.verdict, None, None, "", ""])
+    columns = ["attacked", "check", "outcome", "value", "allowed up to", "what was measured", "a failure makes numbers"]
+    return Table(title="Was robustness measured, or hidden? (masking panel)", columns=columns, rows=rows)
+
+
+def _finite(value: float | None) -> float | None:
+    return None if value is None or value in (float("inf"), float("-inf")) or value != value else value

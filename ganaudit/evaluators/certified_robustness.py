@@ -1,0 +1,251 @@
+"""What is certain about the discriminator under noise: verdicts and error rates that no small change can turn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ganaudit.attacks.accused import Accused, accused
+from ganaudit.attacks.critic import Critic
+from ganaudit.attacks.smoothing import Certificates, certified_rates, certify, largest_radius, smoothed_scores
+from ganaudit.document.model import Axis, Curve, Detail, Note, Null, Rule, Series, Table
+from ganaudit.document.spec import EvaluatorSpec, Findings, MeasurementSpec, NotAssessable
+from ganaudit.evidence.judging import chosen
+from ganaudit.evidence.score_sides import Reading, interval_of
+from ganaudit.evidence.view import View
+from ganaudit.numerics.detection import calibration_size_needed, conformal_threshold
+from ganaudit.numerics.intervals import clopper_pearson, quantile_bounds
+
+__all__ = ["CertifiedRobustness"]
+
+_SHARE = "share of samples"
+_UNIT = (0.0, 1.0)
+_FACTORS = (0.0, 0.25, 0.5, 1.0, 1.5, 2.0)
+_GUESS = 50
+_HELD = "the drawing of {}; each certificate errs with probability alpha besides"
+_ONE_SIDED = "only reals are in it: there is no generated side to replace"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Side:
+    certificates: Certificates
+    low: Tensor
+    """Bounds of the smoothed score by radius, (R, N)."""
+    high: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class CertifiedRobustness:
+    """Verdicts of the discriminator asked under Gaussian noise, and the radius within which they are certain."""
+
+    sigma: float = 0.05
+    """Standard deviation of the noise, as a share of the width of the range."""
+    samples: int = 24
+    """Samples of each side."""
+    draws: int = 400
+    """Noisy copies of each sample; the largest radius that can be certified grows with their logarithm."""
+    alpha: float = 0.001
+    """Probability at most with which one certificate is wrong."""
+    fpr: float = 0.05
+    """The share of reals that may be called generated; the threshold is chosen for it on calibration reals."""
+
+    spec: ClassVar[EvaluatorSpec] = EvaluatorSpec(
+        id="certified-robustness",
+        title="Certified robustness of the discriminator",
+        question="Within what distance can no change at all turn the verdict of the discriminator asked under noise?",
+        needs=("values/test", "values/fake", "scores/calibration", "scores/test", "scores/fake"),
+        minimum={"scores/test": 2, "scores/fake": 2, "scores/calibration": 2},
+        measurements=(
+            MeasurementSpec(
+                key="certified-accuracy-fake",
+                title="Certified accuracy on generated samples",
+                meaning="Share of generated samples certain to be called so within l2 distance sigma/2.",
+                unit=_SHARE,
+                better="higher",
+                bounds=_UNIT,
+                estimator="randomised smoothing, Clopper-Pearson at 1 - alpha, abstaining counts as wrong",
+            ),
+            MeasurementSpec(
+                key="certified-accuracy-real",
+                title="Certified accuracy on reals",
+                meaning="Share of reals certain to be called real within l2 distance sigma/2.",
+                unit=_SHARE,
+                better="higher",
+                bounds=_UNIT,
+                estimator="randomised smoothing, Clopper-Pearson at 1 - alpha, abstaining counts as wrong",
+            ),
+            MeasurementSpec(
+                key="median-certified-radius",
+                title="Median certified radius",
+                meaning="Half of the generated samples are certain to be called so within at least this l2 distance.",
+                unit="widths of the range",
+                better="higher",
+                bounds=(0.0, None),
+                estimator="lower median of sigma Phi^-1(lower bound of the share); 0 where wrong or abstained; capped",
+            ),
+            MeasurementSpec(
+                key="certified-fpr",
+                title="Certified false positive rate",
+                meaning="No change of reals within l2 distance sigma/2 can get a larger share called generated.",
+                unit=_SHARE,
+                better="lower",
+                bounds=_UNIT,
+                estimator="median smoothing: share whose lower bound of the median score is below the threshold",
+            ),
+            MeasurementSpec(
+                key="certified-tpr",
+                title="Certified true positive rate",
+                meaning="No change of generated samples within l2 distance sigma/2 leaves a smaller share caught.",
+                unit=_SHARE,
+                better="higher",
+                bounds=_UNIT,
+                estimator="median smoothing: share whose upper bound of the median score is below the threshold",
+            ),
+        ),
+        misleads=(
+            "The certificate is for the discriminator asked many times under noise, not for the discriminator itself, "
+            "and for l2 distances only. Noise moves scores, and the threshold is that of samples without noise: where "
+            "all noisy samples look generated, generated ones are certified and every real is accused. Few draws cap "
+            "the radius."
+        ),
+        references=(
+            "Cohen et al., Certified Adversarial Robustness via Randomized Smoothing, 2019, arXiv:1902.02918",
+            "Chiang et al., Detection as Regression: Certified Object Detection by Median Smoothing, 2020, "
+            "arXiv:2007.03730",
+        ),
+    )
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.sigma < float("inf"):
+            raise ValueError("sigma must be above 0 and finite")
+        if self.samples < 1 or self.draws < 1:
+            raise ValueError("samples and draws must be at least 1")
+        for name in ("alpha", "fpr"):
+            if not 0.0 < getattr(self, name) < 1.0:
+                raise ValueError(f"{name} must lie between 0 and 1")
+
+    def evaluate(self, view: View, rng: np.random.Generator) -> Findings:
+        """Return certified accuracy and error rates at sigma/2, the median radius, and curves over the radius."""
+        calibration = view["scores/calibration"]
+        threshold = conformal_threshold(calibration, self.fpr)
+        if threshold is None:
+            raise NotAssessable(
+                f"a false positive rate of {self.fpr:g} needs {calibration_size_needed(self.fpr)} calibration reals; "
+                f"there are {len(calibration)}"
+            )
+        span = view.subject.sample.high - view.subject.sample.low
+        sides = []
+        for side, node in (("fake", "fake"), ("real", "test")):
+            rows = chosen(view, node, len(view[f"scores/{node}"]), self.samples, rng)
+            x, labels = view.values(node, rows)
+            found = accused(view.subject, x, labels, "fake" if side == "fake" else "real", threshold)
+            sides.append(self._certified(found, self.sigma * span, rng))
+        fake, real = sides
+        readings = self._readings(fake, real, threshold, span)
+        return Findings(
+            [readings[m.key].measured(self.spec, m.key) for m in self.spec.measurements],
+            self._details(fake, real, threshold, span),
+        )
+
+    def _certified(self, found: Accused, sigma: float, rng: np.random.Generator) -> _Side:
+        n = len(found.x)
+        radii = [factor * sigma for factor in _FACTORS]
+        real, abstained = torch.empty(n, dtype=torch.bool), torch.empty(n, dtype=torch.bool)
+        numbers = torch.empty(4, n, dtype=torch.float64)
+        low, high = torch.empty(len(radii), n, dtype=torch.float64), torch.empty(len(radii), n, dtype=torch.float64)
+        for group in found.groups:
+            x, places, critic = found.x[group.places], group.places, group.critic
+            one = certify(critic, x, sigma, rng, n0=_GUESS, n=self.draws, alpha=self.alpha)
+            real[places], abstained[places] = one.called_real, one.abstained
+            numbers[:, places] = torch.stack([one.radius, one.estimate, one.share, one.share_low])
+            low[:, places], high[:, places] = self._bounds(critic, x, sigma, radii, rng)
+        return _Side(Certificates(real, abstained, *numbers), low, high)
+
+    def _bounds(
+        self, critic: Critic, x: Tensor, sigma: float, radii: list[float], rng: np.random.Generator
+    ) -> tuple[Tensor, Tensor]:
+        found = smoothed_scores(critic, x, sigma, radii, rng, n=self.draws, alpha=self.alpha)
+        return found.low, found.high
+
+    def _readings(self, fake: _Side, real: _Side, threshold: float, span: float) -> dict[str, Reading]:
+        at, radius = _FACTORS.index(0.5), 0.5 * self.sigma * span
+        accused_real = real.certificates.accuracy(real=False, radius=radius)
+        n_fake, n_real = len(fake.low[0]), len(real.low[0])
+        fpr, tpr = certified_rates(real.low[at], fake.high[at], threshold)
+        _, null_tpr = certified_rates(real.low[at], real.high[at], threshold)
+        rule = f"{n_real} test reals in place of generated samples: the share certain to be called generated"
+        return {
+            "certified-accuracy-fake": _share(fake.certificates.accuracy(real=False, radius=radius), n_fake, "fake",
+                                              _null(accused_real, n_real, rule)),
+            "certified-accuracy-real": _share(real.certificates.accuracy(real=True, radius=radius), n_real, "real",
+                                              _ONE_SIDED),
+            "median-certified-radius": self._radius(fake, real, span),
+            "certified-fpr": _share(fpr, n_real, "real", _ONE_SIDED),
+            "certified-tpr": _share(tpr, n_fake, "fake", _null(null_tpr, n_real, rule)),
+        }  # fmt: skip
+
+    def _radius(self, fake: _Side, real: _Side, span: float) -> Reading:
+        radii, others = (_radii(side.certificates) / span for side in (fake, real))
+        n, k = len(radii), (len(radii) + 1) // 2
+        bounds = quantile_bounds(radii, k, 0.95)
+        inside = bool(np.isfinite([bounds.low, bounds.high]).all())
+        middle = float(others.sort().values[(len(others) + 1) // 2 - 1])
+        return Reading(
+            float(radii.sort().values[k - 1]),
+            {"fake": n},
+            interval_of(bounds, "order statistics (binomial)", _HELD.format("generated samples"))
+            if inside
+            else f"{n} samples are too few for a bound on both sides",
+            Null(value=middle, n=len(others), rule=f"{len(others)} test reals in place of generated samples"),
+        )
+
+    def _details(self, fake: _Side, real: _Side, threshold: float, span: float) -> list[Detail]:
+        cap = largest_radius(self.sigma, self.draws, self.alpha)
+        finer = np.linspace(0, 1.1 * max(cap, self.sigma), 45)
+        series = [
+            Series(name=name, x=finer.tolist(),
+                   y=[side.certificates.accuracy(real=is_real, radius=float(r) * span) for r in finer])
+            for name, side, is_real in (("generated samples", fake, False), ("reals", real, True))
+        ]  # fmt: skip
+        rows: list[list[str | int | float | None]] = []
+        for i, factor in enumerate(_FACTORS):
+            fpr, tpr = certified_rates(real.low[i], fake.high[i], threshold)
+            rows.append([factor * self.sigma, fpr, tpr])
+        lost = [int(side.certificates.abstained.sum()) for side in (fake, real)]
+        return [
+            Note(text=(
+                f"Noise of sigma {self.sigma:g} of the range; with {self.draws} draws no radius above {cap:.3g} of the "
+                f"range can be certified, {cap / self.sigma:.3g} sigma. No verdict could be proved for {lost[0]} of "
+                f"{len(fake.low[0])} generated samples and {lost[1]} of {len(real.low[0])} reals. The threshold "
+                f"{threshold:.6g} is that of samples without noise."
+            )),
+            Curve(
+                title="Certified accuracy over the radius",
+                x=Axis(title="l2 radius over the width of the range"),
+                y=Axis(title="share certain to be called rightly"),
+                series=series,
+                rules=[Rule(at=cap, label="most with these draws"), Rule(at=self.sigma / 2, label="headline")],
+            ),
+            Table(title="Error rates certain within a radius, by median smoothing",
+                  columns=["l2 radius (widths of the range)", "FPR at most", "TPR at least"], rows=rows),
+        ]  # fmt: skip
+
+
+def _radii(found: Certificates) -> Tensor:
+    """Return the radius within which each sample is certain to be called generated; 0 where it is not."""
+    return torch.where(found.called_real | found.abstained, 0.0, found.radius)
+
+
+def _share(value: float, n: int, side: str, null: Null | str) -> Reading:
+    drawn = "generated samples" if side == "fake" else "test reals"
+    bounds = clopper_pearson(round(value * n), n, 0.95)
+    return Reading(value, {side: n}, interval_of(bounds, "Clopper-Pearson", _HELD.format(drawn)), null)
+
+
+def _null(value: float, n: int, rule: str) -> Null:
+    bounds = clopper_pearson(round(value * n), n, 0.95)
+    return Null(value=value, low=bounds.low, high=bounds.high, n=n, rule=rule)

@@ -1,0 +1,379 @@
+"""Whether the discriminator's scores mean what they say: probabilities of being real that come true."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ganaudit.document.model import Axis, Curve, Detail, Interval, Measurement, Note, Null, Series, Table
+from ganaudit.document.spec import EvaluatorSpec, Findings, MeasurementSpec
+from ganaudit.evidence.score_cautions import look_like_probabilities, score_cautions
+from ganaudit.evidence.score_sides import BOTH, Reading, ScoreSides, interval_of
+from ganaudit.evidence.view import View
+from ganaudit.numerics.calibration import Brier, Calibration, Reliability, brier, calibration, log_loss, reliability
+from ganaudit.numerics.detection_costs import LikelihoodRatioCost, likelihood_ratio_cost
+from ganaudit.numerics.detection_intervals import resampled_bounds, resamples_for
+from ganaudit.numerics.intervals import Bounds, clopper_pearson, normal
+from ganaudit.numerics.recalibration import Recalibrated, recalibrated, temperature
+
+__all__ = ["DiscriminatorCalibration"]
+
+_UNIT = (0.0, 1.0)
+_POSITIVE = (0.0, math.inf)
+_SQUARES = "squared probability"
+_FOLDS = 5
+_NORMAL = 1.959963984540054  # quantile at 97.5 %
+_LOST = 1e300  # stands for no temperature among resamples
+_NONE = (
+    "no factor makes the scores mean what they say: they point the wrong way, tell nothing about 0, or separate the "
+    "sides fully there"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class DiscriminatorCalibration:
+    """Calibration of sigmoid(score) on unseen reals and generated samples, and what recalibration would give."""
+
+    bins: int = 15
+    """Bins of equal mass that the calibration error and the Brier split are taken over."""
+    draws: int = 200
+    """Sets of labels drawn from the probabilities said, to see what chance alone does to the error."""
+
+    spec: ClassVar[EvaluatorSpec] = EvaluatorSpec(
+        id="discriminator-calibration",
+        title="Calibration of the discriminator",
+        question="Does the discriminator's score, read as a log-likelihood ratio, say how sure it may be?",
+        needs=("scores/test", "scores/fake", "scores/calibration"),
+        minimum={"scores/test": 2, "scores/fake": 2, "scores/calibration": 2},
+        measurements=(
+            MeasurementSpec(
+                key="ece",
+                title="Expected calibration error",
+                meaning="Mean distance between the probability said and the share of reals found; chance lifts it.",
+                unit="probability",
+                better="lower",
+                bounds=_UNIT,
+                estimator="L1 over bins of equal mass, p = sigmoid(score + log(N/M)); biased upwards at finite n",
+            ),
+            MeasurementSpec(
+                key="ece-p-value",
+                title="p-value of the calibration error",
+                meaning="Share of perfectly calibrated critics with these scores whose error is as large or larger.",
+                unit="probability",
+                better="higher",
+                bounds=_UNIT,
+                estimator="labels drawn from the probabilities said, in the same bins, these labels counted as a draw",
+                interval=False,
+            ),
+            MeasurementSpec(
+                key="z",
+                title="Calibration test Z",
+                meaning="Whether the probabilities said add up to the number of reals; beyond 2 they do not.",
+                unit="standard errors",
+                better="target",
+                target=0.0,
+                estimator="sum (y - p) over its standard error for fixed N and M; Dawid's where a side is constant",
+                interval=False,
+            ),
+            MeasurementSpec(
+                key="brier",
+                title="Brier score",
+                meaning="Mean squared error of the probability of being real; 0.25 is no information at equal sizes.",
+                unit=_SQUARES,
+                better="lower",
+                bounds=_UNIT,
+                estimator="mean (p - y)², y = 1 for reals; unbiased",
+            ),
+            MeasurementSpec(
+                key="brier-reliability",
+                title="Brier score: reliability",
+                meaning="The part of the Brier score that is owed to probabilities that do not come true.",
+                unit=_SQUARES,
+                better="lower",
+                bounds=_UNIT,
+                estimator="mean squared distance of a bin's share of reals from the mean said (Murphy); biased upwards",
+            ),
+            MeasurementSpec(
+                key="brier-resolution",
+                title="Brier score: resolution",
+                meaning="The part that the scores take off the Brier score by telling samples apart.",
+                unit=_SQUARES,
+                better="higher",
+                bounds=_UNIT,
+                estimator="mean squared distance of a bin's share of reals from that over all; biased upwards",
+            ),
+            MeasurementSpec(
+                key="log-loss",
+                title="Log-loss",
+                meaning="Mean surprise at what a sample turns out to be; 0.693 is no information at equal sizes.",
+                unit="nats",
+                better="lower",
+                bounds=(0.0, None),
+                estimator="mean of -log p over reals and -log(1 - p) over generated samples; unbiased",
+            ),
+            MeasurementSpec(
+                key="temperature",
+                title="Temperature",
+                meaning="What scores must be divided by to mean what they say; above 1 they are too bold.",
+                unit="ratio",
+                better="target",
+                target=1.0,
+                bounds=(0.0, None),
+                estimator="least log-loss of sigmoid(score/T + log(N/M)); reported, never applied",
+            ),
+            MeasurementSpec(
+                key="log-loss-temperature",
+                title="Log-loss after temperature scaling",
+                meaning="The log-loss that one factor on the scores would give.",
+                unit="nats",
+                better="lower",
+                bounds=(0.0, None),
+                estimator=f"cross-fitted in {_FOLDS} parts; reported, never applied",
+            ),
+            MeasurementSpec(
+                key="log-loss-isotonic",
+                title="Log-loss after isotonic recalibration",
+                meaning="The log-loss that a rising map of the scores would give: what they are worth put right.",
+                unit="nats",
+                better="lower",
+                bounds=(0.0, None),
+                estimator=f"cross-fitted in {_FOLDS} parts; reported, never applied",
+            ),
+        ),
+        misleads=(
+            "Only objectives with a log-likelihood ratio at their optimum (the original, non-saturating ones) train "
+            "scores that could be calibrated; hinge, Wasserstein and relativistic critics are no worse for not being. "
+            "A temperature scales scores about 0 and removes no offset; the isotonic map does. A critic that tells "
+            "nothing and says so is perfectly calibrated. Binning hides errors that cancel within "
+            "a bin, and calibration error is above 0 by chance alone: read it against its null and p-value."
+        ),
+        references=(
+            "Naeini et al., Obtaining Well Calibrated Probabilities Using Bayesian Binning, 2015",
+            "Bröcker and Smith, Increasing the Reliability of Reliability Diagrams, 2007",
+            "Murphy, A New Vector Partition of the Probability Score, 1973",
+            "Turner et al., Metropolis-Hastings Generative Adversarial Networks, 2019, arXiv:1811.11357 (Z)",
+            "Guo et al., On Calibration of Modern Neural Networks, 2017, arXiv:1706.04599 (temperature)",
+            "Zadrozny and Elkan, Transforming Classifier Scores into Probability Estimates, 2002 (isotonic)",
+        ),
+    )
+
+    def __post_init__(self) -> None:
+        if min(self.bins, self.draws) < 1:
+            raise ValueError("bins and draws must be at least 1")
+
+    def evaluate(self, view: View, rng: np.random.Generator) -> Findings:
+        """Return errors of calibration with what chance makes of them, and the same after two recalibrations."""
+        sides = ScoreSides(view["scores/test"], view["scores/fake"], view["scores/calibration"], rng)
+        found = calibration(sides.real, sides.fake, rng, self.bins, self.draws)
+        maps = _recalibrated(sides, rng, self.bins, self.draws)
+        readings = {**self._errors(found, sides), **self._losses(found, sides), **_after(maps, sides)}
+        measurements = [readings[m.key].measured(self.spec, m.key) for m in self.spec.measurements]
+        details: list[Detail] = [
+            self._curve(found, maps),
+            _table(found, likelihood_ratio_cost(sides.real, sides.fake), maps, self._as_logits(sides)),
+            _split(found.equal_mass.curve, found.brier),
+            Note(text=_in_words(found, measurements)),
+        ]
+        return Findings(measurements, details, score_cautions(sides.real, sides.fake, sides.calibration))
+
+    def _errors(self, found: Calibration, sides: ScoreSides) -> Mapping[str, Reading]:
+        error = found.equal_mass
+        chance = Null(
+            value=error.expected,
+            n=min(sides.sizes.values()),
+            rule=f"what chance makes of a perfectly calibrated critic with these scores: mean of {self.draws} sets of "
+            "labels drawn from the probabilities said",
+        )
+        ends = resampled_bounds(self._error, sides.real, sides.fake, sides.rng, 0.95, "centred", _UNIT)
+        width = f"bootstrap width about the value, {resamples_for(sum(sides.sizes.values()))} resamples"
+        at_n = f"{BOTH}, for the expected error at these n: the lift by chance is in it"
+        law = Null(value=0.0, low=-_NORMAL, high=_NORMAL, n=min(sides.sizes.values()),
+                   rule="N(0, 1), the law of a calibrated critic")  # fmt: skip
+        z = found.test.z if found.test.z_sides is None else found.test.z_sides
+        finite = math.isfinite(z)
+        return {
+            "ece": Reading(error.value, sides.sizes, _interval(ends, width, at_n), chance),
+            "ece-p-value": Reading(
+                error.p_value,
+                sides.sizes,
+                "a p-value is itself a statement on chance: calibrated critics have one below a in a share a of draws",
+                "uniform from 0 to 1 for a calibrated critic, by construction",
+            ),
+            "z": Reading(
+                z if finite else None,
+                sides.sizes,
+                "a test statistic: it scatters by 1 by construction",
+                law,
+                None if finite else f"all probabilities are 0 or 1 in float64 and some of {sides.sizes} are wrong",
+            ),
+        }
+
+    def _losses(self, found: Calibration, sides: ScoreSides) -> Mapping[str, Reading]:
+        def over(which: str) -> Reading:
+            return sides.resampled(
+                lambda r, f: getattr(brier(r, f, self.bins), which), "centred", _UNIT
+            )  # fmt: skip
+
+        def of_score(r: Tensor, f: Tensor) -> Bounds:
+            score = brier(r, f, self.bins)
+            return normal(score.value, score.standard_error, 0.95)
+
+        def of_loss(r: Tensor, f: Tensor) -> Bounds:
+            loss = log_loss(r, f)
+            return normal(loss.value, loss.standard_error, 0.95)
+
+        means = "normal, standard error of two means"
+        return {
+            "brier": sides.bounded(lambda r, f: brier(r, f, self.bins).value, of_score, means),
+            "brier-reliability": over("reliability"),
+            "brier-resolution": over("resolution"),
+            "log-loss": sides.bounded(lambda r, f: log_loss(r, f).value, of_loss, means),
+            "temperature": _temperature(sides),
+        }
+
+    def _error(self, real: Tensor, fake: Tensor) -> float:
+        curve = reliability(real, fake, self.bins)
+        return float((curve.count * (curve.found - curve.said).abs()).sum() / curve.count.sum())
+
+    def _as_logits(self, sides: ScoreSides) -> tuple[Calibration, LikelihoodRatioCost] | None:
+        """Return what the scores say as probabilities, where they look like it."""
+        if not look_like_probabilities(sides.real, sides.fake, sides.calibration):
+            return None
+        tiny = float(torch.finfo(torch.float32).eps)  # a sigmoid in float32 ends so far from 0 and 1
+        real, fake = (torch.logit(side, tiny) for side in (sides.real, sides.fake))
+        rng = np.random.default_rng(0)  # never of the audit's own chance: the row changes no other number
+        return calibration(real, fake, rng, self.bins, self.draws), likelihood_ratio_cost(real, fake)
+
+    def _curve(self, found: Calibration, maps: Mapping[str, Recalibrated | None]) -> Curve:
+        series = [_series("raw scores", found.equal_mass.curve, with_bounds=True)]
+        series += [
+            _series(f"after {name}", m.calibration.equal_mass.curve) for name, m in maps.items() if m is not None
+        ]
+        series.append(Series(name="calibrated", x=[0.0, 1.0], y=[0.0, 1.0]))
+        return Curve(
+            title="Reliability: share of reals found against the probability said",
+            x=Axis(title=f"probability of being real, mean of a bin ({self.bins} bins of equal mass)"),
+            y=Axis(title="share of reals in the bin; the band is Clopper-Pearson, 95 % for each bin"),
+            series=series,
+            points=True,
+        )
+
+
+def _recalibrated(sides: ScoreSides, rng: np.random.Generator, bins: int, draws: int) -> dict[str, Recalibrated | None]:
+    if min(sides.sizes.values()) < 2 * _FOLDS:
+        return {"temperature": None, "isotonic": None}
+    real, fake = sides.real, sides.fake
+    return {
+        "temperature": recalibrated(real, fake, rng, "temperature", _FOLDS, bins, draws),
+        "isotonic": recalibrated(real, fake, rng, "isotonic", _FOLDS, bins, draws),
+    }
+
+
+def _after(maps: Mapping[str, Recalibrated | None], sides: ScoreSides) -> dict[str, Reading]:
+    readings = {}
+    few = f"needs {2 * _FOLDS} samples on each side; found {sides.sizes['real']} and {sides.sizes['fake']}"
+    for name, found in maps.items():
+        if found is None:
+            reason = few if min(sides.sizes.values()) < 2 * _FOLDS else _NONE
+            readings[f"log-loss-{name}"] = Reading(None, sides.sizes, reason=reason)
+            continue
+        loss = found.calibration.log_loss
+        own = normal(loss.value, loss.standard_error, 0.95)
+        covers = f"{BOTH}; the fitting of the map in part only, as the {_FOLDS} maps share samples"
+        readings[f"log-loss-{name}"] = Reading(
+            loss.value,
+            sides.sizes,
+            _interval(own, "normal, standard error of two means", covers),
+            f"a map fitted to tell reals from reals says 0.5 of each, a log-loss of {math.log(2):.3f} at equal sizes",
+        )
+    return readings
+
+
+def _temperature(sides: ScoreSides) -> Reading:
+    found = temperature(sides.real, sides.fake)
+    if found is None:
+        return Reading(None, sides.sizes, reason=f"{_NONE} ({sides.sizes['real']} reals)")
+
+    def fitted(real: Tensor, fake: Tensor) -> float:
+        return temperature(real, fake) or _LOST
+
+    bounds = resampled_bounds(fitted, sides.real, sides.fake, sides.rng, 0.95, "percentile", _POSITIVE)
+    lost = bounds is not None and bounds.high >= _LOST / 2
+    method = f"percentile bootstrap, {resamples_for(sum(sides.sizes.values()))} resamples"
+    return Reading(
+        found,
+        sides.sizes,
+        "some resamples have no temperature" if lost else _interval(bounds, method, BOTH),
+        "reals cannot be told from reals, so no factor makes their scores mean what they say",
+    )
+
+
+def _interval(bounds: Bounds | None, method: str, covers: str) -> Interval | str:
+    if bounds is None or bounds.low == bounds.high:
+        return "no resample moves the value: how it scatters cannot be seen"
+    return interval_of(bounds, method, covers)
+
+
+def _series(name: str, curve: Reliability, *, with_bounds: bool = False) -> Series:
+    said, found, counts = curve.said.tolist(), curve.found.tolist(), curve.count.tolist()
+    if not with_bounds:
+        return Series(name=name, x=said, y=found)
+    ends = [clopper_pearson(round(f * n), int(n), 0.95) for f, n in zip(found, counts, strict=True)]
+    return Series(name=name, x=said, y=found, low=[e.low for e in ends], high=[e.high for e in ends])
+
+
+def _table(
+    found: Calibration,
+    cost: LikelihoodRatioCost,
+    maps: Mapping[str, Recalibrated | None],
+    logits: tuple[Calibration, LikelihoodRatioCost] | None,
+) -> Table:
+    columns = ["scores", "calibration error", "by chance alone", "p-value", "Z", "Brier score", "log-loss", "Cllr"]
+    rows = [_row("raw", found, cost)]
+    if logits is not None:
+        rows.append(_row("logits of the scores, read as probabilities", *logits))
+    for name, m in maps.items():
+        if m is None:
+            rows.append([f"after {name}", *[None] * (len(columns) - 1)])
+            continue
+        known = f" ({m.temperature:.4g})" if m.temperature is not None else ""
+        rows.append(_row(f"after {name}{known}", m.calibration, m.cost))
+    return Table(title="What recalibration would give (no other number here uses it)", columns=columns, rows=rows)
+
+
+def _row(name: str, found: Calibration, cost: LikelihoodRatioCost) -> list[str | int | float | None]:
+    z = found.test.z if found.test.z_sides is None else found.test.z_sides
+    error = found.equal_mass
+    values = [error.value, error.expected, error.p_value, z if math.isfinite(z) else None]
+    return [name, *values, found.brier.value, found.log_loss.value, cost.value]
+
+
+def _split(curve: Reliability, score: Brier) -> Table:
+    rows: list[list[str | int | float | None]] = [
+        ["reliability (adds)", score.reliability],
+        ["resolution (takes off)", score.resolution],
+        ["uncertainty of the labels (adds)", score.uncertainty],
+        ["variance of probabilities within bins (adds)", score.within_variance],
+        ["covariance with the labels within bins (takes off)", score.within_covariance],
+        ["Brier score", score.value],
+    ]
+    return Table(title=f"The Brier score in {len(curve.count)} bins", columns=["part", "value"], rows=rows)
+
+
+def _in_words(found: Calibration, measurements: list[Measurement]) -> str:
+    error = found.equal_mass
+    fit = next(m for m in measurements if m.key == "temperature")
+    verdict = "more than chance explains" if error.p_value < 0.05 else "what chance alone can make of calibrated scores"
+    text = f"The calibration error of {error.value:.3g} is {verdict} (p = {error.p_value:.2g}, by chance "
+    text += f"{error.expected:.3g}). Uninformative scores have a Brier score of {found.brier.uncertainty:.3f} here."
+    if fit.value is None:
+        return text
+    bold = "too bold" if fit.value > 1 else "too timid"
+    sure = fit.interval is None or not fit.interval.low <= 1 <= fit.interval.high
+    return f"{text} The best temperature is {fit.value:.3g}" + (f": scores are {bold}." if sure else ", near 1.")

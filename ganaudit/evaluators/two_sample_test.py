@@ -1,0 +1,263 @@
+"""Whether a simple learned detector can tell generated samples from real ones that it has not seen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ganaudit.document.model import (
+    Axis,
+    Detail,
+    Histogram,
+    HistogramSeries,
+    Interval,
+    Measurement,
+    Note,
+    Null,
+    Rule,
+    Table,
+)
+from ganaudit.document.spec import EvaluatorSpec, Exhibit, Findings, MeasurementSpec, NotAssessable
+from ganaudit.document.standing import against_null
+from ganaudit.evidence.view import View
+from ganaudit.numerics.intervals import Bounds
+from ganaudit.numerics.probe import ACCURACIES, Probe, critical_accuracy, power, probe, size_needed
+
+__all__ = ["TwoSampleTest"]
+
+_TARGET, _CHANCE = 0.55, 0.8
+_BINS, _SHOWN = 40, 16
+_NEED = "needs {} samples on each side, 2 for each of {} folds; there are {} and {}"
+_BLIND = (
+    "The probe draws one flat boundary through the features. It cannot see what the extractor drops, nor differences "
+    "that leave both sides on both sides of every flat boundary: a variance that is too small around the right mean, "
+    "missing kinds in the middle of others, copies of one sample or of the training reals."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TwoSampleTest:
+    """A classifier two-sample test by logistic regression on features."""
+
+    folds: int = 5
+    """Detectors that are fitted so that every sample has a score from one that has not seen it."""
+    most: int = 5000
+    """Samples of each side; more are drawn down to as many."""
+
+    spec: ClassVar[EvaluatorSpec] = EvaluatorSpec(
+        id="two-sample-test",
+        title="Learned two-sample test",
+        question="Can a simple detector, fitted on features, tell generated samples from reals it has not seen?",
+        needs=("features/real", "features/fake", "features/null-real", "features/null-fake"),
+        minimum={"features/real": 4, "features/fake": 4},
+        measurements=(
+            MeasurementSpec(
+                key="accuracy",
+                title="Held-out accuracy",
+                meaning="Share of unseen samples that the detector names rightly; 0.5 cannot be told apart, 1 always.",
+                unit="share of samples",
+                better="target",
+                target=0.5,
+                bounds=(0.0, 1.0),
+                estimator="logistic regression, L2 penalty, C = 1/D, features standardised; fitted to half of each "
+                "side, asked about the other half, as many reals as generated",
+            ),
+            MeasurementSpec(
+                key="p-value",
+                title="p-value of the held-out accuracy",
+                meaning="How often chance names as many rightly if the two sides are of one law: small means not.",
+                unit="probability",
+                better="none",
+                bounds=(0.0, 1.0),
+                interval=False,
+                estimator="hypergeometric given how many are called real (Fisher's exact test, one-sided); exact at "
+                "any n",
+            ),
+            MeasurementSpec(
+                key="auc",
+                title="Area under the ROC curve of the probe",
+                meaning="Chance that a real sample gets a higher score than a generated one; 0.5 cannot be told apart.",
+                unit="probability",
+                better="target",
+                target=0.5,
+                bounds=(0.0, 1.0),
+                estimator="Mann-Whitney on cross-fitted scores of all samples used, ties count half",
+            ),
+            MeasurementSpec(
+                key="power",
+                title=f"Power against an accuracy of {_TARGET:g}",
+                meaning="Chance that this test, at this n, finds a detector whose true accuracy is 0.55.",
+                unit="probability",
+                better="higher",
+                bounds=(0.0, 1.0),
+                interval=False,
+                estimator="binomial test at 5 %, exact, held-out samples of both sides",
+            ),
+        ),
+        misleads=(
+            f"{_BLIND} An accuracy near 0.5 means that this detector found nothing with so few samples: read the "
+            "power. A small p-value says that the two sides differ, not by how much: with enough samples every "
+            "generator differs, and so do reals of two sources that were stored in different ways."
+        ),
+        references=(
+            "Lopez-Paz and Oquab, Revisiting Classifier Two-Sample Tests, 2017, arXiv:1610.06545",
+            "Fisher, The Design of Experiments, 1935 (exact test)",
+        ),
+    )
+
+    def __post_init__(self) -> None:
+        if self.folds < 2:
+            raise ValueError("folds must be at least 2")
+        if self.most < 2 * self.folds:
+            raise ValueError("most must be at least twice folds")
+
+    def evaluate(self, view: View, rng: np.random.Generator) -> Findings:
+        """Return accuracy, p-value, area and power with what reals against reals give, and the plainest cases."""
+        real, fake = view["features/real"], view["features/fake"]
+        if min(len(real), len(fake)) < 2 * self.folds:
+            raise NotAssessable(_NEED.format(2 * self.folds, self.folds, len(real), len(fake)))
+        found = self._probe(real, fake, rng)
+        null, why = self._null(view, rng)
+        measurements = self._measured(found, null, why, view.null_rule)
+        details: list[Detail] = [
+            Note(text=_reading(found, measurements)),
+            _scores(found),
+            _powers(found),
+            Note(text=_BLIND),
+        ]
+        conventions = {"detector": "logistic regression, C = 1/D"}
+        return Findings(measurements, details, conventions=conventions, exhibits=_exhibits(found))
+
+    def _probe(self, real: Tensor, fake: Tensor, rng: np.random.Generator) -> Probe:
+        return probe(real, fake, rng, self.folds, self.most)
+
+    def _null(self, view: View, rng: np.random.Generator) -> tuple[Probe | None, str | None]:
+        if view.missing("features/null-fake") is not None:
+            return None, view.null_rule
+        real, stand_in = view["features/null-real"], view["features/null-fake"]
+        if min(len(real), len(stand_in)) < 2 * self.folds:
+            return None, _NEED.format(2 * self.folds, self.folds, len(real), len(stand_in))
+        return self._probe(real, stand_in, rng), None
+
+    def _measured(self, found: Probe, null: Probe | None, why: str | None, rule: str) -> list[Measurement]:
+        held, sizes = found.held_out, _sizes(found)
+        half = dict.fromkeys(sizes, held.n // 2)
+        nulls: Mapping[str, Null] = {} if null is None else _nulls(null, rule)
+        flat = "follows from n alone"
+        return [
+            self.spec.measurement(
+                "accuracy", held.accuracy, half, null=nulls.get("accuracy"), null_reason=why,
+                interval=_interval(held.bounds, "Clopper-Pearson",
+                                   "the drawing of held-out samples, for this one detector; not its fitting"),
+            ),
+            self.spec.measurement(
+                "p-value", held.p_value, half, null=nulls.get("p-value"), null_reason=why,
+                interval_reason="it is exact for this split; another split gives another",
+            ),
+            self.spec.measurement(
+                "auc", found.auc.value, sizes, null=nulls.get("auc"), null_reason=why,
+                interval=_interval(found.auc.interval(0.95), "DeLong, logit scale",
+                                   "the drawing of the samples judged, as if independent; the detectors share samples, "
+                                   "so it is a little too narrow"),
+            ),
+            self.spec.measurement("power", power(_TARGET, held.n), half, interval_reason=flat, null_reason=flat),
+        ]  # fmt: skip
+
+
+def _sizes(found: Probe) -> dict[str, int]:
+    return {"real": len(found.real_scores), "fake": len(found.fake_scores)}
+
+
+def _nulls(null: Probe, rule: str) -> dict[str, Null]:
+    held, n = null.held_out, len(null.fake_scores)
+    area = null.auc.interval(0.95)
+    return {
+        "accuracy": Null(
+            value=held.accuracy,
+            low=held.bounds.low,
+            high=held.bounds.high,
+            n=held.n // 2,
+            rule=f"{rule}, half held out",
+        ),
+        "p-value": Null(value=held.p_value, n=held.n // 2, rule=f"{rule}, half held out"),
+        "auc": Null(value=null.auc.value, low=area.low, high=area.high, n=n, rule=rule),
+    }
+
+
+def _interval(bounds: Bounds, method: str, covers: str) -> Interval:
+    return Interval(low=bounds.low, high=bounds.high, level=0.95, method=method, covers=covers)
+
+
+def _reading(found: Probe, measurements: list[Measurement]) -> str:
+    """Return what the test says, and what it could have found."""
+    held = found.held_out
+    says = (
+        f"{held.correct} of {held.n} held-out samples are named rightly; chance alone names as many with probability "
+        f"{held.p_value:.3g}"
+    )
+    says += ": the two sides differ." if held.p_value <= 0.05 else ", so this test finds no difference."
+    needed = size_needed(_TARGET, _CHANCE)
+    could = (
+        f"At 5 % it finds a detector of true accuracy {_TARGET:g} with a chance of {power(_TARGET, held.n):.2g}; for "
+        f"{_CHANCE:.0%} it takes {needed} held-out samples, {2 * needed} in all."
+    )
+    against = against_null(measurements[0], "The held-out accuracy", "reals")
+    return " ".join(part for part in (says, could, against) if part is not None)
+
+
+def _powers(found: Probe) -> Table:
+    n = found.held_out.n
+    rows: list[list[str | int | float | None]] = [
+        [accuracy, found.held_out.power[accuracy], size_needed(accuracy, _CHANCE)] for accuracy in ACCURACIES
+    ]
+    return Table(
+        title=f"What {n} held-out samples can find at 5 % (accuracy above {critical_accuracy(n):.4g})",
+        columns=["true accuracy", "chance to find it", f"held-out samples for {_CHANCE:.0%}"],
+        rows=rows,
+    )
+
+
+def _scores(found: Probe) -> Histogram:
+    both = torch.cat([found.real_scores, found.fake_scores])
+    # A few far scores would squeeze all others into one bin; they are counted in the outermost.
+    low, high = (float(q) for q in torch.from_numpy(np.quantile(both.numpy(), [0.005, 0.995])))
+    if high <= low:
+        high = low + max(abs(low), 1.0) * 1e-6
+    edges = np.linspace(low, high, _BINS + 1)
+    return Histogram(
+        title="Scores of the probe, each by a detector that has not seen the sample",
+        x=Axis(title="log-odds of being real; outermost bins hold what lies beyond"),
+        edges=edges.tolist(),
+        series=[
+            HistogramSeries(
+                name=name, shares=(np.histogram(scores.clamp(low, high).numpy(), edges)[0] / len(scores)).tolist()
+            )
+            for name, scores in (("reals", found.real_scores), ("generated", found.fake_scores))
+        ],
+        rules=[Rule(at=0.0, label="named real above")],
+    )
+
+
+def _exhibits(found: Probe) -> list[Exhibit]:
+    count = min(_SHOWN, len(found.fake_scores))
+    shown = []
+    for title, rule, largest in (
+        ("Generated samples that the probe is most sure are generated", "lowest", False),
+        ("Generated samples that pass best for real with the probe", "highest", True),
+    ):
+        order = torch.argsort(found.fake_scores, descending=largest, stable=True)[:count]
+        shown.append(
+            Exhibit(
+                title=title,
+                rule=f"the {count} of {len(found.fake_scores)} with the {rule} cross-fitted score",
+                side="fake",
+                indices=found.fake_rows[order].tolist(),
+                captions=[f"log-odds {float(found.fake_scores[i]):.3g}" for i in order],
+            )
+        )
+    return shown

@@ -1,0 +1,209 @@
+"""Attacks through an audit against the closed form of a linear discriminator; hidden gradients, none, other media."""
+
+import dataclasses
+import functools
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+
+from ganaudit.attacks import campaign
+from ganaudit.attacks.spatial import Spatial
+from ganaudit.evaluators import adversarial_robustness
+from ganaudit.evaluators.adversarial_robustness import AdversarialRobustness
+from tests.evaluators.linear_subjects import (
+    Blind,
+    Told,
+    Weighs,
+    audited,
+    pushed,
+    reference,
+    scored,
+    subject,
+    threshold,
+    weights,
+)  # fmt: skip
+
+NAME = "adversarial-robustness"
+P = 64
+W = weights(P)
+
+
+@pytest.fixture(autouse=True)
+def _small(monkeypatch):
+    """A linear critic is crossed in few steps; what is asked for is the same."""
+    small = dataclasses.replace(
+        campaign.PROFILES["quick"],
+        samples=40,
+        steps=6,
+        queries=6,
+        minimal_steps=10,
+        spatial=Spatial(shifts=3, angles=1),
+    )
+    monkeypatch.setitem(campaign.PROFILES, "quick", small)
+
+
+@functools.lru_cache
+def case(low=-1.0, high=1.0, c=1.0, t0=0.0):
+    made, real = subject(Weighs(W, c, t0), W, low, high), reference(low, high)
+    row, found = audited(made, real, NAME)
+    assert row.status == "measured", row.reason
+    return made, real, row, found
+
+
+def sides(made, real):
+    fake = made.generate(made.latents(0, 0, 40)).flatten(1).double().numpy()
+    return fake, real.splits["test"].array.reshape(40, -1).astype(np.float64)
+
+
+def exact(made, real, w, low, high, radius):
+    """Robust accuracy on both sides by coordinate-wise clipping."""
+    tau = threshold(made, real)
+    fake, test = sides(made, real)
+    lifted, lowered = pushed(fake, w, radius, low, high), -pushed(test, -w, radius, low, high)
+    return np.mean(lifted < tau), np.mean(lowered >= tau)
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.0, 1.0), (-1.0, 1.0), (0.0, 255.0)])
+def test_robust_accuracy_of_a_linear_discriminator_is_exact_on_both_sides(low, high):
+    made, real, row, found = case(low, high)
+    expected = exact(made, real, W, low, high, 2 / 255 * (high - low))
+    measured = found["robust-accuracy-fake"].value, found["robust-accuracy-real"].value
+    np.testing.assert_allclose(measured, expected, atol=1e-12)
+    assert 0.1 < expected[0] < 0.9, "the case must tell"
+    for side, value in zip(("fake", "real"), measured, strict=True):
+        one = found[f"robust-accuracy-{side}"]
+        ends = stats.binomtest(round(value * 40), 40).proportion_ci(0.95, "exact")
+        assert (one.interval.low, one.interval.high) == pytest.approx(tuple(ends), abs=1e-9)
+        assert value <= found[f"query-robust-accuracy-{side}"].value <= one.null.value
+    # Every budget of the table, by the attack with steps.
+    table = next(d for d in row.details if d.kind == "table" and d.title.startswith("Robust accuracy"))
+    rows = [r for r in table.rows if r[1] == "Projected gradient steps" and r[3] == "linf"]
+    levels = [1, 2, 4, 8] * 2
+    for i, (level, cells) in enumerate(zip(levels, rows, strict=True)):
+        radius = level / 255 * (high - low)
+        assert cells[5] == pytest.approx(exact(made, real, W, low, high, radius)[i // 4], abs=1e-12)
+
+
+def test_smallest_changes_and_the_area_under_attack_are_those_of_the_closed_form():
+    made, real, _, found = case()
+    tau = threshold(made, real)
+    fake, test = sides(made, real)
+    margins = tau - fake @ W
+    caught = margins > 0
+    for norm, order in (("linf", 1), ("l2", 2)):
+        # The range is 2 wide, and samples lie in its middle: no wall is met within so little.
+        distances = np.sort(margins[caught] / np.linalg.norm(W, order)) / 2
+        assert found[f"median-minimal-{norm}"].value == pytest.approx(distances[(len(distances) - 1) // 2], rel=2e-3)
+        assert found[f"median-minimal-{norm}"].n == caught.sum()
+    lifted = pushed(fake, W, 4 / 255, -1, 1)
+    area = stats.mannwhitneyu(test @ W, lifted).statistic / 1600
+    assert found["auc-under-attack"].value == pytest.approx(area, abs=1e-9)
+    assert found["auc-under-attack"].value < found["auc-under-attack"].null.value
+
+
+def test_unit_and_zero_of_the_score_change_nothing():
+    keys = [m.key for m in AdversarialRobustness.spec.measurements if m.key != "median-minimal-l2"]
+    runs = []
+    for c, t0 in ((1.0, 0.0), (1e3, 50.0), (1e-3, -50.0)):
+        found = case(c=c, t0=t0)[3]
+        runs.append([found[key].value for key in keys])
+    # Shares are counts and equal; a smallest change is bisected, to float32 of the sample.
+    for other in runs[1:]:
+        assert other == pytest.approx(runs[0], rel=1e-3)
+        assert other[:6] == runs[0][:6]
+
+
+def test_a_saturated_discriminator_is_masked_and_never_robust():
+    hard = Weighs(W, form=lambda s: torch.sigmoid(1000 * (s + 9)).float())
+    row, found = audited(subject(hard, W, -1.0, 1.0, shift=0.2), reference(-1.0, 1.0), NAME)
+    assert row.status == "measured", row.reason
+    for key in ("robust-accuracy-fake", "stored-robust-accuracy-fake", "median-minimal-linf", "auc-under-attack"):
+        assert found[key].value is None
+        assert "voided" in found[key].reason
+    assert found["query-robust-accuracy-fake"].value is not None
+    assert any("voided" in w and "gradients vanish" in w for w in row.warnings)
+    panel = next(d for d in row.details if d.kind == "table" and "masking" in d.title)
+    assert ["generated, to pass as real", "verdict", "masked"] in [r[:3] for r in panel.rows]
+    table = next(d for d in row.details if d.kind == "table" and d.title.startswith("Robust accuracy"))
+    assert all(r[5] is None for r in table.rows if r[0].startswith("generated") and "void" in r[2])
+    curve = next(d for d in row.details if d.kind == "curve" and "linf: generated" in d.title)
+    assert "Projected gradient steps" not in {s.name for s in curve.series}
+
+
+def test_without_gradients_the_black_box_rows_run():
+    row, found = audited(subject(Blind(W), W, -1.0, 1.0), reference(-1.0, 1.0), NAME)
+    assert row.status == "measured", row.reason
+    for key in ("robust-accuracy-fake", "robust-accuracy-real", "median-minimal-l2", "auc-under-attack"):
+        assert found[key].value is None
+        assert "no gradients" in found[key].reason
+    query = found["query-robust-accuracy-fake"]
+    assert query.value <= query.null.value
+    table = next(d for d in row.details if d.kind == "table" and d.title.startswith("Robust accuracy"))
+    assert {r[2] for r in table.rows} == {"black-box", "baseline"}
+    assert any("asking for scores alone" in w for w in row.warnings)
+
+
+def test_too_few_calibration_reals_are_told_with_the_number_needed():
+    row, _ = audited(subject(Weighs(W), W, -1.0, 1.0), reference(-1.0, 1.0, calibration=12), NAME)
+    assert row.status == "not_assessable"
+    assert "needs 19 calibration reals; there are 12" in row.reason
+
+
+def test_a_discriminator_that_is_told_the_class_is_attacked_class_by_class():
+    each = np.stack([weights(P, seed) for seed in (1, 2, 3)])
+    made, real = subject(Told(each), each[0], -1.0, 1.0, classes=3), reference(-1.0, 1.0, classes=3)
+    assert made.judges_labels
+    row, found = audited(made, real, NAME)
+    assert row.status == "measured", row.reason
+    tau = threshold(made, real)
+    labels = made.labels(0, 0, 40)
+    fake = made.generate(made.latents(0, 0, 40), labels).flatten(1).double().numpy()
+    test, told = real.splits["test"].array.reshape(40, -1), real.splits["test"].labels
+    lifted = pushed(fake, each[labels.numpy()], 4 / 255, -1, 1)
+    lowered = -pushed(test, -each[told], 4 / 255, -1, 1)
+    assert found["robust-accuracy-fake"].value == pytest.approx(np.mean(lifted < tau), abs=1e-12)
+    assert found["robust-accuracy-real"].value == pytest.approx(np.mean(lowered >= tau), abs=1e-12)
+
+
+def test_waveforms_have_budgets_of_their_own():
+    shape = (1, 1024)
+    w = weights(1024, 4)
+    made, real = subject(Weighs(w), w, -1.0, 1.0, 0.01, shape), reference(-1.0, 1.0, shape)
+    row, found = audited(made, real, NAME, extractor="log-mel")
+    assert row.status == "measured", row.reason
+    expected = exact(made, real, w, -1, 1, 3e-4 * 2)
+    assert (found["robust-accuracy-fake"].value, found["robust-accuracy-real"].value) == pytest.approx(expected)
+    curve = next(d for d in row.details if d.kind == "curve")
+    assert curve.series[0].x == [0.0, 1e-4, 3e-4, 1e-3, 3e-3]
+
+
+def test_curves_fall_and_galleries_show_what_needed_least():
+    made, real, row, found = case()
+    for curve in (d for d in row.details if d.kind == "curve"):
+        strongest = curve.series[0]
+        assert strongest.name == "any attack"
+        assert all(b <= a for a, b in zip(strongest.y, strongest.y[1:], strict=False))
+        assert all(lo <= y <= hi for lo, y, hi in zip(strongest.low, strongest.y, strongest.high, strict=True))
+    gallery = next(d for d in row.details if d.kind == "gallery" and d.side == "fake")
+    tau = threshold(made, real)
+    margins = tau - scored(made, made.generate(made.latents(0, 0, 40)))
+    margins[margins <= 0] = np.inf
+    assert [item.index for item in gallery.items] == np.argsort(margins)[: len(gallery.items)].tolist()
+    assert found["robust-accuracy-fake"].n == 40
+
+
+def test_budgets_beyond_the_range_fool_everything(monkeypatch):
+    for module in (campaign, adversarial_robustness):
+        monkeypatch.setattr(module, "linf_shares", lambda x: (0.01, 3.0))
+    row, found = audited(subject(Weighs(W), W, -1.0, 1.0), reference(-1.0, 1.0), NAME)
+    assert row.status == "measured", row.reason
+    assert found["robust-accuracy-fake"].value == found["robust-accuracy-real"].value == 0.0
+
+
+def test_options_are_checked():
+    with pytest.raises(ValueError, match="quick, standard, full"):
+        AdversarialRobustness(profile="huge")
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        AdversarialRobustness(fpr=0)

@@ -1,0 +1,319 @@
+"""Detection through the public API, where the answer is known: planted normal laws, brute force, exact laws."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from ganaudit import registry
+from ganaudit.auditing import audit
+from ganaudit.document.model import Curve, Histogram, Table
+from ganaudit.evidence.score_cautions import score_cautions
+from ganaudit.numerics.thresholds import thresholds
+from ganaudit.subjects.subject import Subject
+from tests.evaluators.critics import RANGE, Planted, Reader, audited, planted, reference, values
+from tests.evaluators.test_contract import FakeView
+
+DETECTION = "discriminator-detection"
+N = 10_000
+APART = 2.0
+RANKS = ("auc", "eer", "tpr-at-1-percent", "average-precision", "partial-auc", "min-dcf", "cllr-min",
+         "fpr-at-threshold", "tpr-at-threshold", "fpr-at-pac-threshold", "tpr-at-pac-threshold",
+         "exchangeability-p-value")  # fmt: skip
+
+
+def evaluated(real, fake, calibration, train=None, **options):
+    """Evaluate given scores, without an audit around them."""
+    nodes = {"scores/test": real, "scores/fake": fake, "scores/calibration": calibration, "scores/train": train}
+
+    class Given(FakeView):
+        def missing(self, node):
+            return "not there" if nodes[node] is None else None
+
+        def __getitem__(self, node):
+            return nodes[node]
+
+    found = registry.find("evaluators", DETECTION)(**options).evaluate(Given({}), np.random.default_rng(0))
+    return found, {m.key: m for m in found.measurements}
+
+
+def normals(n, mean, seed):
+    return torch.from_numpy(np.random.default_rng(seed).standard_normal(n) + mean)
+
+
+def table(details, title):
+    (found,) = [d for d in details if isinstance(d, Table) and d.title.startswith(title)]
+    return found
+
+
+# --- known answers
+
+
+@pytest.fixture(scope="module")
+def two_normals():
+    """The optimal critic of N(1, 1) against N(-1, 1): the log-likelihood ratio of value x is 2 x."""
+    return audited(DETECTION, APART, N, lambda x: APART * x)
+
+
+def test_two_normal_laws_give_what_theory_says(two_normals):
+    _, found = two_normals
+    phi, quantile = stats.norm.cdf, stats.norm.ppf
+    # DeLong's variance of the area for unit normals is below area (1 - area)/n by both sides; so are those of rates.
+    error = 5 * math.sqrt(2 * 0.25 / N)
+    assert abs(found["auc"].value - phi(APART / math.sqrt(2))) < error
+    assert abs(found["eer"].value - phi(-APART / 2)) < error
+    assert abs(found["cllr"].value - 0.514056) < error * 3  # a score moves Cllr by up to 3 bits in its bulk
+    assert abs(found["cllr-min"].value - 0.514056) < error * 3
+    # The cost weighs false alarms by 1.9: 0.95/0.5.
+    assert abs(found["min-dcf"].value - 0.425745) < error * 1.9
+    assert abs(found["act-dcf"].value - 0.425745) < error * 1.9
+    # The rate of the threshold is Beta(k, n + 1 - k), and moves the share by the slope of the ROC curve.
+    for key, rate in (("tpr-at-1-percent", 0.01), ("tpr-at-0.1-percent", 0.001)):
+        share, at = phi(APART + quantile(rate)), quantile(rate)
+        by_threshold = stats.norm.pdf(APART + at) / stats.norm.pdf(at) * math.sqrt(rate * (1 - rate) / N)
+        by_fakes = math.sqrt(share * (1 - share) / N)
+        assert abs(found[key].value - share) < 5 * math.hypot(by_threshold, by_fakes), key
+        assert found[key].interval.low < share < found[key].interval.high
+    grid = (np.arange(200_000) + 0.5) / 2_000_000
+    area = float(np.mean(phi(APART + quantile(grid)))) * 0.1
+    standardised = (1 + (area - 0.005) / (0.1 - 0.005)) / 2
+    assert abs(found["partial-auc"].value - standardised) < error
+
+
+def test_numbers_agree_with_peers_on_the_planted_values(two_normals):
+    _, found = two_normals
+    real, fake = values(reference(APART, {"calibration": N, "test": N}), "test"), planted(APART, N)
+    generated = np.concatenate([np.zeros(N), np.ones(N)])
+    scores = -torch.cat([real, fake]).numpy()
+    assert found["auc"].value == pytest.approx(roc_auc_score(generated, scores), abs=1e-12)
+    assert found["average-precision"].value == pytest.approx(average_precision_score(generated, scores), abs=1e-12)
+    peer = roc_auc_score(generated, scores, max_fpr=0.1)
+    assert found["partial-auc"].value == pytest.approx(peer, abs=1e-12)
+
+
+MOVED = {"calibration": 1000, "test": 200}
+
+
+@pytest.fixture(scope="module")
+def plain():
+    return audited(DETECTION, 1.0, 200, sizes=MOVED)[1]
+
+
+@pytest.mark.parametrize(("scale", "offset"), [(1e-3, 50.0), (1e3, 50.0), (1.0, -50.0)])
+def test_scale_and_offset_change_no_rank(scale, offset, plain):
+    _, moved = audited(DETECTION, 1.0, 200, lambda x: scale * x + offset, sizes=MOVED)
+    for key in RANKS:
+        assert moved[key].value == plain[key].value, key
+        if plain[key].interval is not None and key != "tpr-at-1-percent":
+            assert moved[key].interval == plain[key].interval, key
+    assert moved["threshold"].value == pytest.approx(scale * plain["threshold"].value + offset, abs=1e-12 * abs(offset))
+
+
+# --- thresholds
+
+
+def test_the_guaranteed_threshold_keeps_its_promise_and_the_conformal_one_its_mean():
+    rng = np.random.default_rng(4)
+    rates = {"threshold": [], "pac-threshold": []}
+    draws, n = 2000, 150
+    for _ in range(draws):
+        conformal, pac = thresholds(torch.from_numpy(rng.random(n)), [0.05], 0.95)
+        rates["threshold"].append(conformal.value)  # of uniform scores the threshold is its own rate
+        rates["pac-threshold"].append(pac.value)
+    held = sum(rate <= 0.05 for rate in rates["pac-threshold"])
+    assert held / draws >= 0.95 - 4 * math.sqrt(0.95 * 0.05 / draws)
+    assert np.mean(rates["threshold"]) <= 0.05 + 4 * 0.018 / math.sqrt(draws)
+
+
+def test_thresholds_are_order_statistics_of_calibration_and_quote_their_law():
+    real, fake, calibration = normals(400, 0.0, 1), normals(300, -1.0, 2), normals(1000, 0.0, 3)
+    found, by_key = evaluated(real, fake, calibration)
+    ordered = calibration.sort().values
+    assert by_key["threshold"].value == float(ordered[49])  # k = 50 and k* = 39 for n = 1000 at 5 %
+    assert by_key["pac-threshold"].value == float(ordered[38])
+    null = by_key["fpr-at-pac-threshold"].null
+    assert "Beta(39, 962)" in null.rule
+    assert "at most 0.05 with confidence 0.95" in null.rule
+    assert (null.low, null.high) == pytest.approx(stats.beta(39, 962).interval(0.95))
+    below = int((real < by_key["threshold"].value).sum())
+    assert by_key["fpr-at-threshold"].value == below / 400
+    expected = stats.betabinom(400, 50, 951).sf(below - 1)
+    assert by_key["exchangeability-p-value"].value == pytest.approx(float(expected))
+    rows = table(found.details, "Thresholds").rows
+    assert [row[0] for row in rows] == [0.1, 0.1, 0.05, 0.05, 0.01, 0.01, 0.001, 0.001]
+    for row in rows[:7]:
+        assert row[6] == float((real < row[2]).double().mean())
+        assert row[9] == float((fake < row[2]).double().mean())
+    assert rows[7][2] == "needs 2995 reals"
+
+
+def test_strict_rates_are_refused_below_ten_reals_and_say_how_many_it_takes():
+    real, fake = normals(300, 0.0, 1), normals(300, -1.0, 2)
+    _, few = evaluated(real, fake, normals(999, 0.0, 3))
+    assert few["tpr-at-1-percent"].value is None
+    assert "needs 1000 calibration reals" in few["tpr-at-1-percent"].reason
+    _, enough = evaluated(real, fake, normals(1000, 0.0, 3))
+    assert enough["tpr-at-1-percent"].value is not None
+    assert "needs 10000 calibration reals" in enough["tpr-at-0.1-percent"].reason
+
+
+def test_too_few_reals_for_any_threshold_leave_the_ranks():
+    _, found = evaluated(normals(50, 0.0, 1), normals(50, -1.0, 2), normals(30, 0.0, 3))
+    assert found["threshold"].value is not None
+    assert found["pac-threshold"].value is None
+    assert "with confidence 0.95 needs 59 calibration reals; there are 30" in found["pac-threshold"].reason
+    assert found["tpr-at-pac-threshold"].value is None
+    assert found["auc"].value is not None
+
+
+@pytest.mark.parametrize("wrong", [{"confidence": 1.0}, {"prior_fake": 0.0}, {"cost_real": 0.0}, {"cost_fake": -1.0}])
+def test_options_out_of_range_are_refused(wrong):
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        registry.find("evaluators", DETECTION)(**wrong)
+
+
+def test_costs_follow_their_options():
+    real, fake, calibration = normals(400, 1.0, 1), normals(400, -1.0, 2), normals(400, 1.0, 3)
+    _, found = evaluated(real, fake, calibration, prior_fake=0.5, cost_real=1.0, cost_fake=1.0)
+    # At equal weights the threshold is 0 and the cost is the sum of both errors.
+    expected = float((real < 0).double().mean() + (fake >= 0).double().mean())
+    assert found["act-dcf"].value == pytest.approx(expected)
+    assert found["min-dcf"].value <= expected
+
+
+# --- what is odd about scores
+
+
+def test_probabilities_are_noticed_and_raw_scores_are_not(plain):
+    squashed, found = audited(DETECTION, 1.0, 200, lambda x: torch.sigmoid(3 * x), sizes=MOVED)
+    assert any("scores lie in [0, 1]" in w and "they are probabilities" in w for w in squashed.warnings)
+    assert found["auc"].value == plain["auc"].value
+    raw = [normals(300, mean, seed) for seed, mean in enumerate((1.0, -1.0, 1.0))]
+    assert score_cautions(*raw) == []
+    (middling,) = score_cautions(*(0.5 + side / 200 for side in raw))
+    assert "may be probabilities" in middling
+
+
+def test_a_constant_critic_is_told_first_and_shows_no_samples():
+    result, found = audited(DETECTION, APART, 200, lambda x: 0 * x + 0.25)
+    assert len(result.warnings) == 1
+    assert "the same score (0.25)" in result.warnings[0]
+    assert found["auc"].value == 0.5
+    assert found["eer"].interval is None
+    assert "cannot" in found["eer"].interval_reason
+    assert not [d for d in result.details if d.kind == "gallery"]
+
+
+def test_a_saturated_critic_is_told_that_its_scores_tie():
+    sides = (normals(300, mean, seed) for seed, mean in enumerate((1.0, -1.0, 1.0)))
+    (told,) = score_cautions(*((30 * side).clamp(-20, 20) for side in sides))
+    assert "of all scores are exactly" in told
+
+
+def test_a_reversed_sign_is_noticed_on_calibration_reals():
+    result, found = audited(DETECTION, APART, 400, lambda x: -x)
+    assert found["auc"].value < 0.2
+    assert any("the sign may be reversed" in w and "calibration" in w for w in result.warnings)
+
+
+def test_chance_is_seldom_taken_for_a_reversed_sign():
+    runs = 400
+    spoken = sum(bool(score_cautions(*(normals(100, 0.0, 3 * s + i) for i in range(3)))) for s in range(runs))
+    assert spoken / runs <= 0.025 + 4 * math.sqrt(0.025 / runs)  # one side of a 95 % interval
+
+
+def test_train_reals_tell_a_reversed_sign_from_one_learnt_by_heart():
+    sides = normals(300, -1.0, 1), normals(300, 1.0, 2), normals(300, -1.0, 3)
+    (turned,) = score_cautions(*sides, normals(300, -1.0, 4))
+    (learnt,) = score_cautions(*sides, normals(300, 4.0, 5))
+    (unknown,) = score_cautions(*sides)
+    assert "so the sign may be reversed" in turned
+    assert "learnt its train reals by heart and finds" in learnt
+    assert "or it learnt its train reals by heart" in unknown
+
+
+def test_calibration_of_another_kind_is_noticed():
+    found, by_key = evaluated(normals(400, 0.0, 1), normals(300, -1.0, 2), normals(400, 1.0, 3))
+    assert by_key["exchangeability-p-value"].value < 1e-6
+    assert any("not of one kind" in w for w in found.warnings)
+
+
+def test_full_separation_has_no_interval_from_resamples_but_one_from_theory():
+    real, fake = normals(50, 20.0, 1), normals(50, -20.0, 2)
+    found, by_key = evaluated(real, fake, normals(100, 20.0, 3))
+    assert by_key["auc"].value == 1.0
+    assert by_key["auc"].interval.low == pytest.approx(0.025 ** (1 / 50), abs=1e-9)
+    assert by_key["eer"].value == 0.0
+    assert by_key["eer"].interval is None
+    assert any(d.kind == "note" and "detection error trade-off is empty" in d.text for d in found.details)
+
+
+# --- what is shown
+
+
+def test_exhibits_are_the_most_confidently_wrong():
+    apart, n = 1.0, 120
+    result, _ = audited(DETECTION, apart, n)
+    fake, real = (d for d in result.details if d.kind == "gallery")
+    made, test = planted(apart, n), values(reference(apart, {"calibration": n, "test": n}), "test")
+    assert [item.index for item in fake.items] == np.argsort(-made.numpy())[:16].tolist()
+    assert [item.index for item in real.items] == np.argsort(test.numpy())[:16].tolist()
+    assert fake.side, real.side == ("fake", "real")
+    assert f"score {float(made.max()):.4g}" in fake.items[0].caption
+    share = float((values(reference(apart, {"calibration": n, "test": n}), "calibration") < made.max()).double().mean())
+    assert f"above {share:.1%} of calibration reals" in fake.items[0].caption
+
+
+def test_reals_are_shown_only_where_they_are_the_split_compared_with():
+    class Other(FakeView):
+        against = "all"
+
+        def __init__(self, sizes):
+            super().__init__(sizes)
+            self.against = "all"
+
+    found = registry.find("evaluators", DETECTION)().evaluate(Other({"real": 60}), np.random.default_rng(0))
+    assert [e.side for e in found.exhibits] == ["fake"]
+
+
+def test_all_score_laws_are_in_one_histogram_and_the_det_curve_of_normals_is_straight():
+    sizes = {"train": 400, "calibration": 400, "test": 2000}
+    result, found = audited(DETECTION, 1.0, 2000, sizes=sizes)
+    (chart,) = [d for d in result.details if isinstance(d, Histogram)]
+    assert [s.name for s in chart.series] == ["train reals", "test reals", "generated"]
+    assert all(sum(s.shares) == pytest.approx(1.0) for s in chart.series)
+    assert [r.at for r in chart.rules] == [found["threshold"].value, found["pac-threshold"].value]
+    (det,) = [d for d in result.details if isinstance(d, Curve) and d.title.startswith("Detection error")]
+    line = det.series[0]
+    x, y = np.array(line.x), np.array(line.y)
+    middle = np.abs(x) < 1.5  # errors below 7 % rest on few samples
+    slope, offset = np.polyfit(x[middle], y[middle], 1)
+    # Equal spreads: slope -1, and where x = 0 the miss rate is Phi(-apart).
+    assert abs(slope + 1) < 0.12
+    assert abs(offset + 1) < 0.12
+
+
+def test_hull_error_rate_stands_beside_the_other_convention():
+    real, fake = normals(300, 0.5, 1), normals(300, -0.5, 2)
+    found, by_key = evaluated(real, fake, normals(300, 0.5, 3))
+    rows = dict(table(found.details, "In other conventions").rows)
+    assert rows["equal error rate on the convex hull of the ROC curve"] <= by_key["eer"].value + 1e-12
+    cost = rows["cost of the wrong threshold (act-dcf less min-dcf)"]
+    assert cost == pytest.approx(by_key["act-dcf"].value - by_key["min-dcf"].value)
+
+
+def test_a_subject_without_a_discriminator_says_so():
+    subject = Subject.from_modules(Planted(0.0), latent=2, value_range=RANGE)
+    document = audit(subject, reference(1.0, {"calibration": 50, "test": 50}), evaluators={DETECTION: {}}, samples=50,
+                     extractor="pixels")  # fmt: skip
+    assert "no discriminator" in document.result(DETECTION).reason
+
+
+def test_train_reals_never_stand_in_for_calibration():
+    subject = Subject.from_modules(Planted(0.0), Reader(lambda x: x), latent=2, value_range=RANGE)
+    real = reference(1.0, {"train": 50, "test": 50})
+    document = audit(subject, real, evaluators={DETECTION: {}}, samples=50, extractor="pixels")
+    assert "train reals are never substituted" in document.result(DETECTION).reason
