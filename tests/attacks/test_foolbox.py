@@ -79,12 +79,15 @@ def reference(side: Side) -> tuple[Critic, Tensor]:
     subject = Directory().load(folder, LoadOptions(network=lambda name: registry.find("networks", name)))
     body = subject.discriminator
     assert body is not None
-    low, high = subject.sample.range
-    real = load_digits("test").samples[:48] if side == "real" else None
     with torch.no_grad():
-        x = subject.generate(subject.latents(0, 0, 48)) if real is None else real.float()
-        scores = body(x).flatten()
-    return Critic(lambda y: body(y).flatten(), float(scores.quantile(0.95 if side == "fake" else 0.05)), low, high), x
+        x = subject.generate(subject.latents(0, 0, 48)) if side == "fake" else _digits()
+        scores = body(x).flatten().double()
+    threshold = float(scores.quantile(0.95 if side == "fake" else 0.05))
+    return Critic(lambda y: body(y).flatten(), threshold, -1.0, 1.0), x
+
+
+def _digits() -> Tensor:
+    return load_digits().splits["test"].values(range(48), -1.0, 1.0)
 
 
 def check_bounded(critic: Critic, x: Tensor, norm: Norm, side: Side, radii: tuple[float, ...]) -> None:
@@ -120,7 +123,7 @@ def test_linear_critics(norm: Norm, low: float, high: float, side: Side) -> None
         theirs = tried(critic, FoolboxPgd(random_start=False), x, norm, radius, side)
         assert np.array_equal(theirs.numpy(), distances <= radius)
     check_bounded(critic, x, norm, side, (0.5 * radius, radius, 1.5 * radius))
-    check_minimal(critic, x, norm, side)
+    check_minimal(critic, x, norm, side, steps=100)
 
 
 @pytest.mark.parametrize("side", SIDES)
