@@ -100,9 +100,7 @@ def _bounded(work: str, critic: Critic, x: Tensor, theirs: Peer, repeats: int) -
     return record(work, "foolbox PGD", pair, 1.0, error, ratio_with_all_tests_of_ours=round(tried.ratio, 3))
 
 
-def _minimal(
-    work: str, peer: str, critic: Critic, x: Tensor, norm: Norm, theirs: Peer, repeats: int
-) -> dict[str, Any]:
+def _minimal(work: str, peer: str, critic: Critic, x: Tensor, norm: Norm, theirs: Peer, repeats: int) -> dict[str, Any]:
     ours = _called(MinimalNorm(STEPS), critic, x, Threat(Budget(norm, 1.0), -1.0, 1.0, "fake"))
     pair = paired(ours, theirs, repeats)
     error = _median(critic, x, ours(), norm) / _median(critic, x, theirs(), norm) - 1

@@ -118,6 +118,7 @@ def pages() -> dict[str, str]:
         "extractors.md": _extractors(),
         "inputs.md": _inputs(),
         "networks.md": _networks(),
+        "attacks.md": _attacks(),
         "audit-toml.md": _model_page(
             AuditPlan,
             "audit.toml",
@@ -166,7 +167,8 @@ def _index() -> str:
         "- [Exit codes](exit-codes.md)",
         "- [audit.toml](audit-toml.md), [policy](policy.md), [train.toml](train-toml.md)",
         "- [document.json](document.md)",
-        "- [Extractors](extractors.md), [networks](networks.md), [subjects and data sets](inputs.md)",
+        "- [Extractors](extractors.md), [networks](networks.md), [attacks](attacks.md), [subjects and data "
+        "sets](inputs.md)",
     ]
     return _page("Reference", "Written from the code, so it says what the code does.", "\n".join(others),
                  "## Evaluators", _table(["evaluator", "question"], evaluators))  # fmt: skip
@@ -261,6 +263,21 @@ def _networks() -> str:
                  "## Cost", "With default options and 64 latents; operations (millions) are matrix products and "
                  "convolutions of one sample's forward pass, a multiplication and an addition being two.",
                  _table(["network", "sample", "parameters", "million operations"], rows), *parts)  # fmt: skip
+
+
+def _attacks() -> str:
+    parts = []
+    for name in registry.names("attacks"):
+        kind = registry.find("attacks", name)
+        options = [
+            [f"`{p.name}`", f"`{p.default}`" if p.default is not inspect.Parameter.empty else "required"]
+            for p in inspect.signature(kind).parameters.values()
+        ]
+        parts += [f"## {name}", f"{kind.title}. Kind: {kind.kind}.", _prose(" ".join((inspect.getdoc(kind) or "").split())),
+                  *([_table(["option", "default"], options)] if options else [])]  # fmt: skip
+    return _page("Attacks", "What changes samples so that a discriminator is fooled. Every result is clipped to budget "
+                 "and range, tested again, and tested once more after rounding to the levels of a file.",
+                 *parts)  # fmt: skip
 
 
 def _inputs() -> str:

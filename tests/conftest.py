@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +18,45 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         del os.environ["GANAUDIT_CACHE"]
     else:
         os.environ["GANAUDIT_CACHE"] = before
+
+
+LIGHT = (
+    "discriminator-detection",
+    "diversity",
+    "frechet-distance",
+    "inception-score",
+    "kernel-distance",
+    "precision-recall",
+)
+
+
+class _LightRegistry:
+    """The registry as audits see it when a test names no evaluators: those that take no time."""
+
+    whole = False
+
+    def names(self, kind: str) -> list[str]:
+        from ganaudit import registry
+
+        return [n for n in registry.names(kind) if kind != "evaluators" or self.whole or n in LIGHT]
+
+    def __getattr__(self, name: str) -> Any:
+        from ganaudit import registry
+
+        return getattr(registry, name)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def audits_in_short() -> Iterator[_LightRegistry]:
+    """Ask a few evaluators by default: hundreds of audits of made-up subjects need no attack on each of them.
+
+    Every evaluator has tests of its own, the contract runs over all, and one audit of the reference model asks all.
+    """
+    import ganaudit.auditing.setting as setting
+
+    before, setting.registry = setting.registry, _LightRegistry()
+    yield setting.registry
+    setting.registry = before
 
 
 @pytest.fixture(scope="session")

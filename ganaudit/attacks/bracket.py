@@ -8,15 +8,17 @@ from torch import Tensor
 __all__ = ["Bracket"]
 
 _PULL = 0.01
+_SLACK = 4
 
 
 class Bracket:
     """Where between 0 and 1 a margin crosses, closed in on to 2^-rounds of the line.
 
     Interpolate, truncate, project (Oliveira & Takahashi 2020): the next place is the zero of the chord, moved towards
-    the middle by 0.01·width^2, at least by half the width aimed at, and never so far from the middle that bisection would have
-    been faster. At most ``rounds`` + 1 places in all; a handful where the margin is smooth. Only the place depends on
-    the margins' sizes, and on those only through their ratio.
+    the middle by 0.01·width^2, at least by half the width aimed at, and never so far from the middle that bisection
+    would have been faster by more than 4 rounds. An end that stays twice running counts half in the chord (Illinois
+    rule), else a curved margin would draw all places to one side. At most ``rounds`` + 4 places in all; a handful
+    where the margin is smooth. The places depend on the margins through their ratios alone.
     """
 
     def __init__(self, at_zero: Tensor, at_one: Tensor, crosses: Tensor, rounds: int) -> None:
@@ -25,12 +27,13 @@ class Bracket:
         self._high = torch.ones_like(at_zero)
         self._at_low, self._at_high = at_zero, at_one
         self._crosses = crosses
+        self._last = torch.zeros_like(at_zero)  # +1: the upper end moved last, -1: the lower
         self._rounds, self._done = rounds, 0
 
     @property
     def open(self) -> bool:
         """Whether any line is not yet known closely enough."""
-        return self._done <= self._rounds and bool(self._going().any())
+        return self._done < self._rounds + _SLACK and bool(self._going().any())
 
     def _going(self) -> Tensor:
         return self._crosses & (self._high - self._low > 2.0**-self._rounds)
@@ -45,7 +48,7 @@ class Bracket:
         away = middle - chord
         pulled = chord + away.sign() * torch.minimum(torch.clamp(_PULL * width.square(), min=aim), away.abs())
         # The brackets of bisection from here would end with room to spare; so far may the place lie off the middle.
-        room = (aim * 2.0 ** (self._rounds + 1 - self._done) - width / 2).clamp(min=0)
+        room = (aim * 2.0 ** (self._rounds + _SLACK - self._done) - width / 2).clamp(min=0)
         place = middle + (pulled - middle).clamp(-room, room)
         return torch.where(self._going(), place, self._high)
 
@@ -55,4 +58,7 @@ class Bracket:
         above, below = going & crossed, going & ~crossed
         self._high, self._at_high = torch.where(above, place, self._high), torch.where(above, margins, self._at_high)
         self._low, self._at_low = torch.where(below, place, self._low), torch.where(below, margins, self._at_low)
+        self._at_low = torch.where(above & (self._last > 0), self._at_low / 2, self._at_low)
+        self._at_high = torch.where(below & (self._last < 0), self._at_high / 2, self._at_high)
+        self._last = above.double() - below.double()
         self._done += 1

@@ -35,9 +35,10 @@ class MinimalNorm:
     furthest corner; from then on it turns about the smallest
     radius that worked, by 10 % at first and by 1 % at the end. Steps are a share of that radius, from 0.7 down to 0.02,
     and are projected on ball and box exactly, so that neither the unit of the score nor that of the values matters.
-    The crossing between the sample and the best change is then closed in on, to 2^-``rounds`` of the norm (``Bracket``).
+    The crossing between the sample and the best change is then closed in on (``Bracket``), to 2^-``rounds`` of the
+    norm.
 
-    Passes: ``steps`` backward, the same and at most ``rounds`` + 2 more forward, in general some 8. ValueError for
+    Passes: ``steps`` backward, the same and at most ``rounds`` + 5 more forward, mostly 5 to 7. ValueError for
     fewer than 1 step or 0 rounds.
     """
 

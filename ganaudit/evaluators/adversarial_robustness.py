@@ -202,8 +202,8 @@ class AdversarialRobustness:
             Note(text=(
                 "Budgets are shares of the width of the range of values. An attack may leave neither its ball nor the "
                 "range, and is tested again afterwards. What works within a small ball counts for every larger one. "
-                "In the table of detection every sample is attacked, called rightly or not; small galleries show "
-                "samples before the attack."
+                "In the table of detection every sample is attacked, called rightly or not. Galleries show samples "
+                "as they were before the attack."
             )),
         ]  # fmt: skip
 

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -81,14 +82,16 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def digits_audit(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a whole audit of the reference model."""
+def digits_audit(tmp_path_factory: pytest.TempPathFactory, audits_in_short: Any) -> Path:
+    """The folder of a whole audit of the reference model, by every evaluator."""
     out = tmp_path_factory.mktemp("digits") / "audit"
     before = os.environ.get("CI")
     os.environ["CI"] = "1"
+    audits_in_short.whole = True
     try:
         assert run(["audit", "digits", "--out", str(out)]) == 0
     finally:
+        audits_in_short.whole = False
         if before is None:
             del os.environ["CI"]
     return out
