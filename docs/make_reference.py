@@ -273,8 +273,9 @@ def _attacks() -> str:
             [f"`{p.name}`", f"`{p.default}`" if p.default is not inspect.Parameter.empty else "required"]
             for p in inspect.signature(kind).parameters.values()
         ]
-        parts += [f"## {name}", f"{kind.title}. Kind: {kind.kind}.", _prose(" ".join((inspect.getdoc(kind) or "").split())),
-                  *([_table(["option", "default"], options)] if options else [])]  # fmt: skip
+        told = _prose(" ".join((inspect.getdoc(kind) or "").split()))
+        parts += [f"## {name}", f"{kind.title}. Kind: {kind.kind}.", told]
+        parts += [_table(["option", "default"], options)] if options else []
     return _page("Attacks", "What changes samples so that a discriminator is fooled. Every result is clipped to budget "
                  "and range, tested again, and tested once more after rounding to the levels of a file.",
                  *parts)  # fmt: skip
