@@ -1,7 +1,7 @@
 """A way to run the program in this process and see its streams, and small subjects to run it on."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,6 +79,14 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shapes = ({0: torch.export.Dim("batch")},)
     torch.export.save(torch.export.export(d, (torch.randn(4, 1, 16, 16),), dynamic_shapes=shapes), folder / "d.pt2")
     return folder
+
+
+@pytest.fixture
+def by_all(audits_in_short: Any) -> Iterator[None]:
+    """Audits of this test ask every evaluator."""
+    audits_in_short.whole = True
+    yield
+    audits_in_short.whole = False
 
 
 @pytest.fixture(scope="session")

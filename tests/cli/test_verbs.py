@@ -50,6 +50,7 @@ def test_the_reference_audit_measures_everything_and_is_good(digits_audit: Path)
     assert found["reference"]["splits"]["test"]["seen"] == "unseen"
 
 
+@pytest.mark.usefixtures("by_all")
 def test_the_second_run_comes_from_the_store_and_says_the_same(digits_audit: Path, ganaudit: Run) -> None:
     called = ganaudit("audit", "digits", "--out", "again", "-v")
     assert called.code == 0
@@ -57,6 +58,7 @@ def test_the_second_run_comes_from_the_store_and_says_the_same(digits_audit: Pat
     assert stable(document(Path("again"))) == stable(document(digits_audit))
 
 
+@pytest.mark.usefixtures("by_all")
 @pytest.mark.parametrize("batch", [16, 500])
 def test_batch_size_changes_no_number(digits_audit: Path, ganaudit: Run, batch: int) -> None:
     assert ganaudit("audit", "digits", "--out", "out", "--batch-size", str(batch), "--no-cache").code == 0
@@ -191,6 +193,7 @@ def test_samples_written_are_a_subject_again(ganaudit: Run) -> None:
         assert found["plan"]["samples"] == 60
 
 
+@pytest.mark.usefixtures("by_all")
 @pytest.mark.parametrize("suffix", [".pt", ".pt2"])
 def test_programs_are_audited_with_their_discriminator(ganaudit: Run, programs: Path, suffix: str) -> None:
     called = ganaudit(
