@@ -110,13 +110,21 @@ def _each(given: Any, function: Callable[[Tensor], Tensor]) -> Any:
     return given
 
 
+def _tensors(given: Any) -> list[Tensor]:
+    """Return every tensor in ``given``, in order."""
+    found: list[Tensor] = []
+
+    def keep(tensor: Tensor) -> Tensor:
+        found.append(tensor)
+        return tensor
+
+    _each(given, keep)
+    return found
+
+
 def _copy(places: Any, given: Any) -> None:
     """Copy every tensor of ``given`` to its place; the shapes are those of the recording."""
-    there: list[Tensor] = []
-    here: list[Tensor] = []
-    _each(places, lambda tensor: there.append(tensor) or tensor)  # type: ignore[func-returns-value]
-    _each(given, lambda tensor: here.append(tensor) or tensor)  # type: ignore[func-returns-value]
-    for place, tensor in zip(there, here, strict=True):
+    for place, tensor in zip(_tensors(places), _tensors(given), strict=True):
         if place.shape != tensor.shape:
             raise ValueError(f"shape {tuple(tensor.shape)} in a step recorded with {tuple(place.shape)}")
         place.copy_(tensor, non_blocking=True)
