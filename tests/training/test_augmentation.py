@@ -6,15 +6,19 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from scipy import ndimage
+from scipy import fft, ndimage, stats
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from ganaudit.document.errors import ConfigError
 from ganaudit.training.augmentation import OPERATIONS, Pipeline, Signs, adjusted, counted
 from ganaudit.training.augmentation.audio import gain, polarity, shift
+from ganaudit.training.augmentation.filters import bands
+from ganaudit.training.augmentation.geometry import rotation, scaling, stretch
+from ganaudit.training.augmentation.geometry import turn as turned
 from ganaudit.training.augmentation.images import colour, crop, cutout, flip, translation
-from ganaudit.training.augmentation.moves import moved, rolled
+from ganaudit.training.augmentation.laws import standard_normal
+from ganaudit.training.augmentation.moves import moved, rolled, rotated
 from ganaudit.training.regularisers import gradient_norms
 
 F64 = torch.float64
@@ -49,14 +53,15 @@ def share_within(hits: Tensor, expected: float) -> bool:
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("name", list(OPERATIONS))
 def test_derivatives_of_first_and_second_order(name: str, channels: int) -> None:
-    steps, x = pipeline(name), samples(name, 3, channels).requires_grad_()
-    u = uniform(3, steps.draws, seed=5)
+    steps, x = pipeline(name), samples(name, 2, channels).requires_grad_()
+    u = uniform(2, steps.draws, seed=5)
 
     def bent(y: Tensor) -> Tensor:  # every operation is affine: without a bend the second derivative is 0
         return steps.apply(y, u, 1.0).pow(3)
 
-    assert torch.autograd.gradcheck(bent, (x,))
-    assert torch.autograd.gradgradcheck(bent, (x,))
+    # Entry by entry for one channel; for three, whose matrices are nine times as large, along random directions.
+    assert torch.autograd.gradcheck(bent, (x,), fast_mode=channels > 1)
+    assert torch.autograd.gradgradcheck(bent, (x,), fast_mode=channels > 1)
 
 
 @pytest.mark.parametrize("name", list(OPERATIONS))
@@ -81,7 +86,12 @@ def test_at_probability_zero_nothing_changes_bit_for_bit(name: str) -> None:
     ("name", "options", "share"),
     [
         ("flip", {}, 0.5),
+        ("turn", {}, 0.5),  # 6 x 5 pixels: 0 or 180 degrees
         ("crop", {}, 1.0),
+        ("scaling", {}, 1.0),
+        ("rotation", {}, 1.0),
+        ("stretch", {}, 1.0),
+        ("bands", {}, 1.0),
         ("translation", {"pixels": 1}, 8 / 9),
         ("colour", {}, 1.0),
         ("cutout", {"share": 1.0}, 1.0),
@@ -223,6 +233,145 @@ def test_sounds_change_sign_time_and_loudness() -> None:
     np.testing.assert_allclose(gain(x, u, 0.5).numpy(), x.numpy() * (0.5 + 0.5 * u.numpy()[:, :, None]))
 
 
+# Geometry and filters of ADA
+
+
+def test_turns_are_those_of_numpy_and_uniform() -> None:
+    x = drawn(4, 2, 5, 5)
+    found = turned(x, torch.tensor([[0.1], [0.3], [0.6], [0.9]]))
+    for quarter in range(4):
+        np.testing.assert_array_equal(found[quarter].numpy(), np.rot90(x[quarter].numpy(), quarter, (1, 2)))
+    oblong = turned(x[:, :, :4], torch.tensor([[0.1], [0.4], [0.6], [0.9]]))
+    assert torch.equal(oblong, torch.cat([x[:2, :, :4], x[2:, :, :4].flip((2, 3))]))
+    corner = torch.zeros(1, 1, 3, 3)
+    corner[0, 0, 0, 0] = 1
+    many = turned(corner.expand(4000, 1, 3, 3), uniform(4000, 1))
+    for row, column in ((0, 0), (0, 2), (2, 0), (2, 2)):
+        assert share_within(many[:, 0, row, column] == 1, 0.25)
+
+
+@pytest.mark.parametrize("fill", [0.0, -1.0])
+def test_rotations_against_scipy(fill: float) -> None:
+    x, u = drawn(7, 2, 8, 11), uniform(7, 1)
+    u[0], u[1] = 0.5, 0.75  # not at all, and by 45 degrees
+    found = rotation(x, u, 180.0, fill)
+    rows, columns = np.meshgrid(np.arange(8) - 3.5, np.arange(11) - 5.0, indexing="ij")
+    for i, a in enumerate(u[:, 0].tolist()):
+        angle = (2 * a - 1) * math.pi
+        # Rows count downwards: what turns to the left comes from the right.
+        there = np.exp(1j * angle) * (rows - 1j * columns)
+        source = np.stack([there.real + 3.5, -there.imag + 5.0])
+        for channel in range(2):
+            image = x[i, channel].numpy()
+            expected = ndimage.map_coordinates(image, source, order=1, mode="grid-constant", cval=fill)
+            np.testing.assert_allclose(found[i, channel].numpy(), expected, rtol=1e-12, atol=1e-12)
+
+
+def test_rotations_by_quarters_are_turns_and_by_nothing_the_image() -> None:
+    x = drawn(5, 1, 6, 6)
+    quarters = torch.arange(5, dtype=F64)
+    found = rotated(x, quarters * math.pi / 2)
+    for quarter in range(5):
+        torch.testing.assert_close(found[quarter], torch.rot90(x[quarter], quarter, (1, 2)), rtol=1e-12, atol=1e-12)
+    assert torch.equal(found[0], x[0])
+    assert torch.equal(rotation(x, uniform(5, 1), 0.0, 0.0), x)
+
+
+@pytest.mark.parametrize(("height", "width"), [(7, 7), (4, 9), (1, 5)])
+def test_the_gradient_of_a_rotation_is_its_transpose_at_every_angle(height: int, width: int) -> None:
+    count = 48
+    angle = torch.linspace(-math.pi, math.pi, count, dtype=F64)
+    x, y = drawn(count, 1, height, width).requires_grad_(), drawn(count, 1, height, width, seed=1)
+    (gradient,) = torch.autograd.grad((rotated(x, angle) * y).sum(), x)
+    # The matrix, a column for each pixel.
+    basis = torch.eye(height * width, dtype=F64).view(-1, 1, height, width)
+    columns = torch.stack([rotated(one.expand(count, 1, height, width), angle).flatten(1) for one in basis], 2)
+    expected = (columns.transpose(1, 2) @ y.flatten(1)[:, :, None])[:, :, 0]
+    torch.testing.assert_close(gradient.flatten(1), expected, rtol=1e-12, atol=1e-12)
+
+
+def test_enlarging_against_scipy_and_reducing_against_means() -> None:
+    x, fill = drawn(1, 2, 8, 8), 0.5
+    for factor in (1.0, 1.25, 3.0):
+        u = torch.tensor([[stats.norm.cdf(math.log2(factor))]], dtype=F64)
+        places = 3.5 + (np.arange(8) - 3.5) / factor
+        grid = np.meshgrid(places, places, indexing="ij")
+        for channel in range(2):
+            image = x[0, channel].numpy()
+            expected = ndimage.map_coordinates(image, grid, order=1, mode="grid-constant", cval=fill)
+            np.testing.assert_allclose(scaling(x, u, 1.0, fill)[0, channel].numpy(), expected, rtol=1e-9, atol=1e-9)
+    half = scaling(x, torch.tensor([[stats.norm.cdf(-1)]], dtype=F64), 1.0, fill)
+    expected = torch.full_like(x, fill)
+    expected[:, :, 2:6, 2:6] = torch.nn.functional.avg_pool2d(x, 2)
+    torch.testing.assert_close(half, expected, rtol=1e-9, atol=1e-9)
+
+
+def test_reducing_to_any_size_keeps_the_sum_and_stretching_acts_on_both_sides() -> None:
+    x = torch.zeros(40, 1, 9, 9, dtype=F64)
+    x[:, :, 3:6, 3:6] = drawn(40, 1, 3, 3)
+    # A share s² of the area is left: all that was inside, each pixel with the weight of what covers it.
+    factor = torch.linspace(0.3, 1.0, 40, dtype=F64)
+    u = torch.special.ndtr(torch.log2(factor))[:, None]
+    found = scaling(torch.ones_like(x), u, 1.0, 0.0).sum((1, 2, 3))
+    torch.testing.assert_close(found, (9 * factor) ** 2, rtol=1e-9, atol=1e-9)
+    bar = torch.ones(2, 1, 8, 8, dtype=F64)
+    wide = stretch(bar, torch.tensor([[stats.norm.cdf(1.0)], [stats.norm.cdf(-1.0)]], dtype=F64), 1.0, 0.0)
+    lying, standing = torch.zeros(8, 8, dtype=F64), torch.zeros(8, 8, dtype=F64)
+    lying[2:6], standing[:, 2:6] = 1.0, 1.0
+    inner = slice(1, 7)  # the outermost pixels of what is enlarged lie half outside
+    torch.testing.assert_close(wide[0, 0, :, inner], lying[:, inner], rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(wide[1, 0, inner], standing[inner], rtol=1e-9, atol=1e-9)
+
+
+def test_sizes_follow_the_stated_law() -> None:
+    steps, count, side = pipeline("scaling", strength=0.3), 4000, 16
+    ramp = torch.arange(side, dtype=F64).view(1, 1, 1, side).expand(count, 1, side, side)
+    images = torch.cat([ramp, torch.ones_like(ramp)], 1)
+    found = steps.apply(images, steps.draw(3, 3, 0, count).double())
+    # What is enlarged shows in the slope, what is reduced in how much is left of a white image.
+    enlarged = 1 / (found[:, 0, 8, 8] - found[:, 0, 8, 7])
+    reduced = (found[:, 1].sum((1, 2)) / side**2).sqrt()
+    factor = torch.where(reduced < 1 - 1e-9, reduced, enlarged)
+    assert stats.kstest((factor.log2() / 0.3).numpy(), "norm").pvalue > 1e-3
+    np.testing.assert_allclose(
+        standard_normal(uniform(50)).numpy(), stats.norm.ppf(uniform(50).numpy()), rtol=1e-10, atol=1e-10
+    )
+    ends = standard_normal(torch.tensor([0.0, 1.0]))
+    assert bool(ends.isfinite().all())
+
+
+def test_bands_against_the_dct_of_scipy() -> None:
+    x, u, strength = drawn(3, 2, 12, 16), uniform(3, 4), 0.7
+    found = bands(x, u, strength)
+    for i in range(3):
+        gains = 2 ** (strength * stats.norm.ppf(u[i].numpy()))
+        shares = np.array([10, 1, 1, 1]) / 13
+        so_far = np.ones(4)
+        for band in range(4):  # one after the other, as in the paper: each keeps the power of natural images
+            changed = np.where(np.arange(4) == band, gains[band], 1.0)
+            so_far = so_far * changed / math.sqrt(float((shares * changed**2).sum()))
+        factors = []
+        for side in (12, 16):
+            factor = np.full(side, so_far[0])
+            for k in range(1, side):
+                octave = min(max(math.log2(k / side) + 3.5, 0.0), 3.0)
+                low = min(int(octave), 2)
+                part = math.cos(math.pi / 2 * (octave - low)) ** 2
+                factor[k] = part * so_far[low] + (1 - part) * so_far[low + 1]
+            factors.append(factor)
+        spectrum = fft.dctn(x[i].numpy(), axes=(1, 2), norm="ortho") * np.outer(*factors)
+        expected = fft.idctn(spectrum, axes=(1, 2), norm="ortho")
+        np.testing.assert_allclose(found[i].numpy(), expected, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("name", ["scaling", "stretch", "rotation", "bands"])
+@pytest.mark.parametrize("side", [6, 7])
+def test_without_strength_images_stay_as_they_are_bit_for_bit(name: str, side: int) -> None:
+    option = "degrees" if name == "rotation" else "strength"
+    steps, x = pipeline(name, **{option: 0.0}), torch.randn(4, 3, side, side + 1)
+    assert torch.equal(steps.apply(x, steps.draw(0, 3, 0, 4)), x)
+
+
 # The pipeline
 
 
@@ -326,9 +475,10 @@ def test_all_that_is_wrong_with_a_recipe_is_told_at_once() -> None:
     }
     with pytest.raises(ConfigError) as caught:
         Pipeline(["flip", "flip", "crop", "translation", "cutout", "gain", "blur"], options)
+    known = "flip, turn, crop, translation, scaling, rotation, stretch, colour, bands, cutout"
     assert caught.value.problems == (
-        "augmentation: found 'gain'; allowed for image: flip, crop, translation, colour, cutout",
-        "augmentation: found 'blur'; allowed for image: flip, crop, translation, colour, cutout",
+        f"augmentation: found 'gain'; allowed for image: {known}",
+        f"augmentation: found 'blur'; allowed for image: {known}",
         "augmentation: found 'flip' more than once; allowed: once",
         "augmentation.crop.least: found 2.0; allowed: a number from 0.1 to 1",
         "augmentation.crop.size: unknown option; allowed: ['least']",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ganaudit.training.augmentation.images import whole_number
+from ganaudit.training.augmentation.laws import whole_number
 from ganaudit.training.augmentation.moves import rolled
 
 __all__ = ["gain", "polarity", "shift"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ganaudit.training.augmentation.laws import whole_number
 from ganaudit.training.augmentation.moves import moved
 
 __all__ = ["colour", "crop", "cutout", "flip", "translation"]
@@ -68,11 +69,6 @@ def colour(x: Tensor, u: Tensor, brightness: float, saturation: float, contrast:
     if x.shape[1] == 3:
         x = _stretched(x, x.mean(1, keepdim=True), saturation * amounts[:, 1])
     return _stretched(x, x.mean((1, 2, 3), keepdim=True), contrast * amounts[:, 2])
-
-
-def whole_number(u: Tensor, count: int) -> Tensor:
-    """Return uniform draws of 0..count - 1, int64, from those of 0..1; a ``u`` that was rounded to 1 is kept inside."""
-    return (u * count).long().clamp_max(count - 1)
 
 
 def _stretched(x: Tensor, middle: Tensor, by: Tensor) -> Tensor:

@@ -1,17 +1,18 @@
-"""Moves by whole pixels or samples of time, one per sample of the batch.
+"""Moves by whole pixels or samples of time and rotations by any angle, one per sample of the batch.
 
-The gradient of a move is the move back. Written so, derivatives of any order are plain reading: no scattered additions,
-which are serial on a processor and of no fixed order on an accelerator.
+The gradient of a move is the move back, and that of a rotation its transpose. Written so, derivatives of any order are
+plain reading: no scattered additions, which are serial on a processor and of no fixed order on an accelerator.
 """
 
 from __future__ import annotations
 
+import itertools
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-__all__ = ["moved", "rolled"]
+__all__ = ["moved", "rolled", "rotated"]
 
 
 def moved(x: Tensor, shifts: Tensor, fill: float = 0.0) -> Tensor:
@@ -27,6 +28,16 @@ def moved(x: Tensor, shifts: Tensor, fill: float = 0.0) -> Tensor:
 def rolled(x: Tensor, shifts: Tensor) -> Tensor:
     """Return signals (B, C, T), signal b moved later by ``shifts[b]`` (B,) int64 around the circle of T."""
     y: Tensor = _Rolled.apply(x, shifts)
+    return y
+
+
+def rotated(x: Tensor, angle: Tensor) -> Tensor:
+    """Return images (B, C, H, W), image b rotated counter-clockwise by ``angle[b]`` (B,) radians; 0 where uncovered.
+
+    Output pixel i is the sum over j of k(R i - j) x_j, R i the place that i comes from, counted from the middle, and
+    k(d) = (1 - |d_1|)+ (1 - |d_2|)+: linear interpolation between the four nearest pixels.
+    """
+    y: Tensor = _Rotated.apply(x, angle, False)
     return y
 
 
@@ -71,3 +82,44 @@ class _Rolled(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
         (shifts,) = ctx.saved_tensors
         return _Rolled.apply(gradients[0], -shifts), None
+
+
+class _Rotated(torch.autograd.Function):
+    """The rotation, or where ``is_back`` its transpose, in which pixel j is the sum over i of k(R i - j) x_i.
+
+    Those i have R i within a pixel of j in both coordinates, so they lie within sqrt(2) of the place that comes from j:
+    no more than 4 x 4 of them.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, angle: Tensor, is_back: bool) -> Tensor:
+        ctx.save_for_backward(angle)
+        ctx.is_back = is_back
+        height, width = x.shape[2:]
+        top, left = (height - 1) / 2, (width - 1) / 2
+        rows = (torch.arange(height, device=x.device, dtype=x.dtype) - top)[:, None]
+        columns = (torch.arange(width, device=x.device, dtype=x.dtype) - left)[None, :]
+        here = _come_from(rows, columns, -angle if is_back else angle)
+        first = [(at + middle).floor() - int(is_back) for at, middle in zip(here, (top, left), strict=True)]
+        y, flat = torch.zeros_like(x), x.flatten(2)
+        for down, right in itertools.product(range(4 if is_back else 2), repeat=2):
+            row, column = first[0] + down, first[1] + right
+            other = (row - top, column - left)
+            ends = (_come_from(*other, angle), (rows, columns)) if is_back else (here, other)
+            share = [(1.0 - (a - b).abs()).clamp_min(0.0) for a, b in zip(*ends, strict=True)]
+            inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
+            place = (row.clamp(0, height - 1) * width + column.clamp(0, width - 1)).long().flatten(1)[:, None]
+            taken = flat.gather(2, place.expand(flat.shape)).view(x.shape)
+            y += torch.where(inside, share[0] * share[1], 0.0)[:, None] * taken
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        (angle,) = ctx.saved_tensors
+        return _Rotated.apply(gradients[0], angle, not ctx.is_back), None, None
+
+
+def _come_from(rows: Tensor, columns: Tensor, angle: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the places that a counter-clockwise rotation about the origin brings to ``rows`` and ``columns``."""
+    sine, cosine = angle.sin().view(-1, 1, 1), angle.cos().view(-1, 1, 1)
+    return rows * cosine + columns * sine, columns * cosine - rows * sine

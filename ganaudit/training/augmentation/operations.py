@@ -8,7 +8,7 @@ from typing import Literal
 
 from torch import Tensor
 
-from ganaudit.training.augmentation import audio, images
+from ganaudit.training.augmentation import audio, filters, geometry, images
 
 __all__ = ["OPERATIONS", "Kind", "Operation", "Option"]
 
@@ -48,11 +48,20 @@ class Operation:
 
 
 _FILL = Option(0.0, -1.0, 1.0)
+_STRENGTH = Option(0.2, 0.0, 1.0)
+"""The paper's 0.2 octaves."""
 
 OPERATIONS: dict[str, Operation] = {
     operation.name: operation
     for operation in (
         Operation("flip", "image", "mirrored left to right with probability 1/2", 1, images.flip),
+        Operation(
+            "turn",
+            "image",
+            "turned by 0, 90, 180 or 270 degrees, uniform (0 or 180 where the sides differ)",
+            1,
+            geometry.turn,
+        ),
         Operation(
             "crop",
             "image",
@@ -71,6 +80,31 @@ OPERATIONS: dict[str, Operation] = {
             {"share": Option(0.125, 0.0, 1.0), "pixels": Option(0, 0, 4096), "fill": _FILL},
         ),
         Operation(
+            "scaling",
+            "image",
+            "both sides times 2^({strength} n) about the middle, n standard normal, filled with {fill}",
+            1,
+            geometry.scaling,
+            {"strength": _STRENGTH, "fill": _FILL},
+        ),
+        Operation(
+            "rotation",
+            "image",
+            "rotated about the middle, uniform within {degrees} degrees either way, filled with {fill}",
+            1,
+            geometry.rotation,
+            {"degrees": Option(180.0, 0.0, 180.0), "fill": _FILL},
+        ),
+        Operation(
+            "stretch",
+            "image",
+            "width times s and height divided by s about the middle, s = 2^({strength} n), n standard normal, filled "
+            "with {fill}",
+            1,
+            geometry.stretch,
+            {"strength": _STRENGTH, "fill": _FILL},
+        ),
+        Operation(
             "colour",
             "image",
             "brightness moved within {brightness}, saturation (three channels) and contrast multiplied within "
@@ -82,6 +116,15 @@ OPERATIONS: dict[str, Operation] = {
                 "saturation": Option(1.0, 0.0, 1.0),
                 "contrast": Option(0.5, 0.0, 1.0),
             },
+        ),
+        Operation(
+            "bands",
+            "image",
+            "four bands of frequencies, an octave apart, each amplified by 2^({strength} n), n standard normal, the "
+            "power of natural images kept",
+            4,
+            filters.bands,
+            {"strength": Option(1.0, 0.0, 2.0)},
         ),
         Operation(
             "cutout",
