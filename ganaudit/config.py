@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
 from ganaudit.document.errors import ConfigError, nearest
 from ganaudit.document.gates import Policy
 from ganaudit.document.policy import problems_of, pyproject_table
 from ganaudit.protocol import DEFAULT, protocols
 
-__all__ = ["AuditPlan", "ExtractorPlan", "PolicyPlan", "UntilPlan", "load_plan", "make_plan", "plan_schema"]
+__all__ = [
+    "AuditPlan",
+    "ExtractorPlan",
+    "OtherPlan",
+    "PolicyPlan",
+    "UntilPlan",
+    "load_plan",
+    "make_plan",
+    "plan_schema",
+]
 
 PROFILES = {"quick": 250, "standard": 10_000, "full": 50_000}
 """The most samples each profile generates when ``samples`` is not given."""
@@ -46,6 +55,23 @@ class UntilPlan(_Section):
     relative: bool = True
 
 
+class OtherPlan(_Section):
+    """Another subject with a discriminator; ``name = "path"`` is short for a table with ``subject`` alone."""
+
+    subject: str = Field(min_length=1)
+    """A reference model or a path, as the plan's own."""
+    discriminator: Path | None = None
+    """For formats that hold only a generator."""
+    latent: int | None = Field(default=None, ge=1)
+    """For files that do not tell it; default: the plan's own, as for ``range`` and ``classes``."""
+    range: tuple[float, float] | None = None
+    classes: int | None = Field(default=None, ge=0)
+
+
+def _as_other(value: Any) -> Any:
+    return {"subject": value} if isinstance(value, str) else value
+
+
 class PolicyPlan(_Section):
     """The policy an audit is judged by."""
 
@@ -57,6 +83,10 @@ class AuditPlan(_Section):
 
     subject: str = ""
     discriminator: Path | None = None
+    others: dict[str, Annotated[OtherPlan, BeforeValidator(_as_other, json_schema_input_type=str | OtherPlan)]] = Field(
+        default_factory=dict
+    )
+    """Other subjects by a name of yours: their discriminators judge the same samples, and attacks are carried over."""
     reference: str | dict[Literal["train", "calibration", "test"], str] | None = None
     """A built-in set, a path, ``train=PATH,test=PATH``, or a table of splits. Default: the set it was trained on."""
     against: Literal["test", "train", "calibration", "all"] | None = None
@@ -98,6 +128,7 @@ class AuditPlan(_Section):
 _KNOWN = {
     "": list(AuditPlan.model_fields),
     "extractor": list(ExtractorPlan.model_fields),
+    "others": list(OtherPlan.model_fields),
     "policy": ["file"],
     "until": list(UntilPlan.model_fields),
 }
@@ -184,7 +215,15 @@ def _beside(data: dict[str, Any], folder: Path) -> dict[str, Any]:
             data[key] = "".join(map(placed, _NAMED.split(data[key])))
         elif key in data:
             data[key] = placed(data[key])
+    if isinstance(data.get("others"), dict):
+        data["others"] = {name: _other_beside(value, placed) for name, value in data["others"].items()}
     for section, key in (("extractor", "weights"), ("policy", "file")):
         if isinstance(data.get(section), dict) and key in data[section]:
             data[section] = {**data[section], key: placed(data[section][key])}
     return data
+
+
+def _other_beside(value: Any, placed: Callable[[Any], Any]) -> Any:
+    if not isinstance(value, dict):
+        return placed(value)
+    return {key: placed(found) if key in ("subject", "discriminator") else found for key, found in value.items()}

@@ -18,6 +18,7 @@ from ganaudit.document.model import (
     Comparability,
     Environment,
     ExtractorRecord,
+    OtherRecord,
     PrecisionShift,
     ReferenceRecord,
     SplitRecord,
@@ -25,7 +26,15 @@ from ganaudit.document.model import (
 )
 from ganaudit.evidence.store import digest_of
 
-__all__ = ["comparability", "environment", "extractor_record", "plan_record", "reference_record", "subject_record"]
+__all__ = [
+    "comparability",
+    "environment",
+    "extractor_record",
+    "other_records",
+    "plan_record",
+    "reference_record",
+    "subject_record",
+]
 
 _PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "torch-fidelity", "pillow", "safetensors")
 
@@ -53,6 +62,24 @@ def subject_record(setting: Setting) -> SubjectRecord:
         training=dict(subject.training),
         checks=list(subject.checks),
     )
+
+
+def other_records(setting: Setting) -> list[OtherRecord]:
+    """Return the records of the subjects beside the audited one, in the order they were named."""
+    return [
+        OtherRecord(
+            name=name,
+            subject=other.subject.name,
+            kind=other.subject.kind,
+            path=other.subject.path,
+            digest=other.subject.digest,
+            trust=other.subject.trust,
+            classes=other.subject.classes,
+            converted=other.converted,
+            training=dict(other.subject.training),
+        )
+        for name, other in setting.evidence.others.items()
+    ]
 
 
 def reference_record(setting: Setting) -> ReferenceRecord:
@@ -114,7 +141,14 @@ def plan_record(setting: Setting, until: Until | None) -> dict[str, Any]:
         "resize": list(plan.resize) if plan.resize else None,
         "skip_unreadable": plan.skip_unreadable,
         "until": _until_record(plan, until),
+        **({"others": _others_record(setting)} if setting.evidence.others else {}),
     }
+
+
+def _others_record(setting: Setting) -> dict[str, Any]:
+    named = {name: asked.model_dump(mode="json", exclude_none=True) for name, asked in setting.plan.others.items()}
+    others = setting.evidence.others
+    return {name: named.get(name, {"subject": other.subject.name}) for name, other in others.items()}
 
 
 def _until_record(plan: AuditPlan, until: Until | None) -> dict[str, Any] | None:
@@ -143,10 +177,20 @@ def comparability(setting: Setting, conventions: dict[str, dict[str, Any]]) -> C
         "samples_real": evidence.count("moments/real"),
         "samples_fake": evidence.plan.samples,
         "evaluators": {
-            name: {**setting.options.get(name, {}), **conventions.get(name, {})} for name in setting.evaluators
+            name: {**setting.options.get(name, {}), **conventions.get(name, {}), **_company(setting, name)}
+            for name in setting.evaluators
         },
     }
     return Comparability(digest=f"sha256:{digest_of(fields)}", fields=fields)
+
+
+def _company(setting: Setting, evaluator: str) -> dict[str, Any]:
+    """Return the other subjects, by name and digest, where an evaluator's numbers rest on them."""
+    others, spec = setting.evidence.others, setting.evaluators[evaluator].spec
+    # Evaluators that only want others have their numbers without them too: they add a table, and stay comparable.
+    if not others or not any(node.startswith("others/") for node in spec.needs):
+        return {}
+    return {"others": {name: other.subject.digest for name, other in others.items()}}
 
 
 def environment(setting: Setting, command: list[str] | None) -> Environment:

@@ -17,6 +17,7 @@ from ganaudit.auditing.records import (
     comparability,
     environment,
     extractor_record,
+    other_records,
     plan_record,
     reference_record,
     subject_record,
@@ -60,6 +61,7 @@ def audit(
     *,
     out: str | Path | None = None,
     extractor: str | Mapping[str, Any] | Extractor | None = None,
+    others: Mapping[str, str | Path | Subject] | None = None,
     progress: Progress | None = None,
     **options: Any,
 ) -> AuditDocument:
@@ -68,7 +70,8 @@ def audit(
     ``options`` are the keys of ``audit.toml``: ``samples=500``, ``seed=0``, ``evaluators={"frechet-distance": {}}`` and
     so on. ``extractor`` is an id, the table ``{"id": ..., "weights": ...}``, or an object with the contract of
     ``ganaudit.features.extractor.Extractor``, such as
-    ``ganaudit.features.module.Module.of(network, ...)``. With ``out`` the document and its samples are written there.
+    ``ganaudit.features.module.Module.of(network, ...)``. ``others`` are subjects beside this one, by a name of yours.
+    With ``out`` the document and its samples are written there.
     Raises a UserError (ConfigError, SubjectError, SourceError, ...) when something given cannot be used.
     """
     if out is not None:
@@ -78,6 +81,9 @@ def audit(
         data["subject"] = str(subject)
     if reference is not None and not isinstance(reference, Reference):
         data["reference"] = str(reference) if isinstance(reference, Path) else reference
+    beside = others or {}
+    named = {name: str(other) for name, other in beside.items() if not isinstance(other, Subject)}
+    data |= {"others": named} if named else {}
     made = None if extractor is None or isinstance(extractor, str | Mapping) else extractor
     if isinstance(extractor, str | Mapping):
         data["extractor"] = {"id": extractor} if isinstance(extractor, str) else dict(extractor)
@@ -87,6 +93,7 @@ def audit(
         subject=subject if isinstance(subject, Subject) else None,
         reference=reference if isinstance(reference, Reference) else None,
         extractor=made,
+        others={name: other for name, other in beside.items() if isinstance(other, Subject)},
         progress=progress,
     )
     if out is not None:
@@ -100,6 +107,7 @@ def run(
     subject: Subject | None = None,
     reference: Reference | None = None,
     extractor: Extractor | None = None,
+    others: Mapping[str, Subject] | None = None,
     progress: Progress | None = None,
     command: Sequence[str] | None = None,
     ranks: Ranks = SINGLE,
@@ -109,7 +117,7 @@ def run(
     Of several ``ranks`` every one runs this and holds the same document at the end.
     """
     started, clock = datetime.now(UTC), time.perf_counter()
-    setting = settle(plan, subject, reference, progress or Silent(), ranks, extractor)
+    setting = settle(plan, subject, reference, progress or Silent(), ranks, extractor, others)
     until = grown(setting, _measured, _why_not) if plan.until is not None else None
     setting = until.setting if until is not None else setting
     shown, files = galleries(setting)
@@ -127,6 +135,7 @@ def run(
     shift = measured_shift(setting)
     document = AuditDocument(
         subject=subject_record(setting),
+        others=other_records(setting),
         reference=reference_record(setting),
         extractor=extractor_record(setting, shift),
         plan=plan_record(setting, until),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,13 +13,14 @@ from torch import nn
 
 from ganaudit import locations, registry
 from ganaudit.auditing.extraction import chosen, handed_over, statistics_warnings
-from ganaudit.config import PROFILES, AuditPlan
+from ganaudit.config import PROFILES, AuditPlan, OtherPlan
 from ganaudit.data.reading import ReadOptions
 from ganaudit.data.reference import Reference, check_matches, load_reference
-from ganaudit.document.errors import ConfigError, PluginError, SubjectError, nearest
+from ganaudit.document.errors import ConfigError, PluginError, SourceError, SubjectError, nearest
 from ganaudit.document.policy import problems_of
 from ganaudit.evidence.evidence import Evidence, EvidencePlan
 from ganaudit.evidence.nodes import node_names
+from ganaudit.evidence.others import Other, beside
 from ganaudit.evidence.ranks import SINGLE, Ranks
 from ganaudit.evidence.store import Store
 from ganaudit.evidence.view import Evaluator
@@ -66,6 +67,7 @@ class Setting:
             self.progress,
             evidence.ranks,
             evidence,
+            evidence.others,
         )
         return replace(self, evidence=grown)
 
@@ -77,6 +79,7 @@ def settle(
     progress: Progress,
     ranks: Ranks = SINGLE,
     extractor: Extractor | None = None,
+    others: Mapping[str, Subject] | None = None,
 ) -> Setting:
     """Return the objects of the audit that ``plan`` describes; objects given here stand in for what the plan names.
 
@@ -89,7 +92,8 @@ def settle(
     reference = reference or open_reference(plan, subject, progress)
     reference = _with_seen(reference, subject)
     against = _against(plan, reference)
-    warnings = _reference_warnings(reference, against)
+    around = _others(plan, subject, others or {}, progress)
+    warnings = _reference_warnings(reference, against) + _others_warnings(around, subject, reference)
     if reference.statistics is None:
         check_matches(subject.sample.shape, reference)
     if extractor is None:
@@ -115,6 +119,7 @@ def settle(
         store,
         progress,
         ranks,
+        others=around,
     )
     left_out = tuple(n for n in registry.names("evaluators") if n not in evaluators and n not in broken)
     if extractor.caution and (choice.is_fallback or choice.id != reference.extractor):
@@ -159,6 +164,37 @@ def open_subject(plan: AuditPlan, progress: Progress) -> Subject:
     )
     subject = load_subject(spec, loaders, locations.reference_models(), load)
     return replace(subject, path=None, kind="reference model") if folder and spec == str(folder) else subject
+
+
+def _others(plan: AuditPlan, subject: Subject, given: Mapping[str, Subject], progress: Progress) -> dict[str, Other]:
+    """Return the other subjects that the plan names or that are given, as they stand beside ``subject``."""
+    opened = {name: _open_other(name, asked, plan, progress) for name, asked in plan.others.items()}
+    return {name: beside(name, other, subject) for name, other in {**opened, **given}.items()}
+
+
+def _open_other(name: str, asked: OtherPlan, plan: AuditPlan, progress: Progress) -> Subject:
+    told = {key: value for key, value in asked if value is not None}
+    own = plan.model_copy(update={"discriminator": None, **told})
+    try:
+        return open_subject(own, progress)
+    except (SubjectError, SourceError) as error:
+        raise type(error)(f"other {name!r}: {error}") from None
+
+
+def _others_warnings(others: Mapping[str, Other], subject: Subject, reference: Reference) -> list[str]:
+    warnings, known = [], {subject.digest: "the audited subject"}
+    for name, other in others.items():
+        digest = other.subject.digest
+        if digest in known:
+            warnings.append(f"other {name!r} is {known[digest]} once more: nothing is learnt from comparing them")
+        known.setdefault(digest, f"other {name!r}")
+        seen = other.subject.training.get("split_digest")
+        warnings += [
+            f"other {name!r} was trained on the {split} reals: its threshold and its scores promise nothing there"
+            for split in ("calibration", "test")
+            if split in reference.splits and reference.splits[split].digest == seen
+        ]
+    return warnings
 
 
 def _network(name: str) -> Callable[..., nn.Module]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from ganaudit.config import AuditPlan
     from ganaudit.document.gates import Policy
     from ganaudit.document.model import AuditDocument
+    from ganaudit.evidence.others import Other
 
 __all__ = ["audit", "size_of"]
 
@@ -29,6 +32,9 @@ def audit(
         str | None, typer.Argument(help="A reference model, a train directory, .pt2, .pt or samples.")
     ] = None,
     discriminator: Annotated[Path | None, typer.Option(help="For formats that hold only a generator.")] = None,
+    other: Annotated[
+        list[str] | None, typer.Option(help="NAME=SUBJECT, a subject to try attacks and thresholds on; repeatable.")
+    ] = None,
     reference: Annotated[str | None, typer.Option(help="A built-in set, a path, or train=PATH,test=PATH.")] = None,
     against: Annotated[str | None, typer.Option(help="Split of reals to compare with: test, train, all.")] = None,
     config: Annotated[Path | None, typer.Option(help="audit.toml, or a pyproject.toml with [tool.ganaudit].")] = None,
@@ -67,6 +73,7 @@ def audit(
     given: dict[str, Any] = {
         "subject": subject,
         "discriminator": discriminator,
+        "others": _others(other or []),
         "reference": reference,
         "against": against,
         "samples": samples,
@@ -219,9 +226,38 @@ def _resolved(setting: Setting, folder: Path) -> dict[str, Any]:
         "seed": evidence.plan.seed,
         "extractor": f"{setting.choice.id}: {setting.choice.why}",
         "evaluators": asked,
+        **({"others": _described(evidence.others)} if evidence.others else {}),
         "warnings": list(setting.warnings),
         "out": str(folder),
     }
+
+
+def _described(others: Mapping[str, Other]) -> dict[str, str]:
+    return {
+        name: f"{other.subject.name} ({other.subject.kind}, {other.subject.digest}{_after(other.converted)})"
+        for name, other in others.items()
+    }
+
+
+def _after(words: str | None) -> str:
+    return f"; {words}" if words else ""
+
+
+def _others(texts: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Return other subjects by name, of ``NAME=SUBJECT`` or of ``SUBJECT``, which is then named by its last part."""
+    found: dict[str, dict[str, str]] = {}
+    for text in texts:
+        name, equals, subject = text.partition("=")
+        # A path may hold the sign as well, as in runs/rate=0.1.
+        if not equals or Path(text).exists() or "/" in name or os.sep in name:
+            subject, path = text, Path(text)
+            name = path.name if path.is_dir() else path.stem
+        if not name or not subject:
+            raise ConfigError(f"--other {text!r}: NAME=SUBJECT is asked for, such as --other early=runs/a")
+        if name in found:
+            raise ConfigError(f"--other {text!r}: {name!r} was named before; give each a name of its own, NAME=SUBJECT")
+        found[name] = {"subject": subject}
+    return found
 
 
 def _present(values: dict[str, Any]) -> dict[str, Any]:

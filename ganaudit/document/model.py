@@ -44,6 +44,8 @@ __all__ = [
     "Measurement",
     "Note",
     "Null",
+    "OtherRecord",
+    "Picture",
     "PrecisionShift",
     "ReferenceRecord",
     "Rule",
@@ -187,6 +189,27 @@ class SubjectRecord(Record):
     """What the self-check on one tiny batch found."""
 
 
+class OtherRecord(Record):
+    """A subject beside the audited one: its discriminator judged the same samples."""
+
+    name: str
+    """The name that the plan gives it."""
+    subject: str
+    """The name that its own files give it."""
+    kind: str
+    """The loader that read it."""
+    path: str | None = None
+    digest: str
+    """sha256 over weights and spec, or over the samples."""
+    trust: Literal["data", "operators", "code", "in-process"]
+    """What its files could have run while being read."""
+    classes: int = 0
+    converted: str | None = None
+    """How values are mapped between its range and the audited subject's; null where both are one."""
+    training: dict[str, Any] = Field(default_factory=dict)
+    """What its own files say of its training; not checked."""
+
+
 class SplitRecord(Record):
     """One split of the reference."""
 
@@ -279,6 +302,8 @@ class AuditDocument(Record):
 
     schema_: Literal["ganaudit.document/1"] = Field(default="ganaudit.document/1", alias="schema")
     subject: SubjectRecord
+    others: list[OtherRecord] = Field(default_factory=list)
+    """Subjects that stood beside it."""
     reference: ReferenceRecord
     extractor: ExtractorRecord
     plan: dict[str, Any]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ganaudit.data.reference import Reference
 from ganaudit.evidence.null import NullDesign
+from ganaudit.evidence.others import Other
 from ganaudit.features.extractor import Extractor
 from ganaudit.subjects.subject import Subject
 
@@ -21,12 +23,15 @@ class Availability:
     extractor: Extractor
     null: NullDesign
     against: str
+    others: Mapping[str, Other]
 
     def missing(self, node: str) -> str | None:
         """Return why a node cannot be had, or None when it can."""
         kind, _, side = node.partition("/")
         if kind in ("scores", "values"):
             return self._missing_scores(side)
+        if kind == "others":
+            return self._missing_others(side)
         if self.reference.statistics is not None and side == "real" and kind != "moments":
             return "the reference is a mean and a covariance of features, without samples"
         if side.startswith("null") and self.null.fake is None:
@@ -40,17 +45,36 @@ class Availability:
     def _missing_scores(self, side: str) -> str | None:
         if self.subject.discriminator is None:
             return "the subject has no discriminator (--discriminator FILE gives one)"
+        return self._missing_set(side) or self._unlabelled(self.subject, side)
+
+    def _missing_others(self, side: str) -> str | None:
+        if not self.others:
+            return (
+                "0 other subjects were given (--other NAME=SUBJECT, or [others] in audit.toml: another checkpoint of "
+                "the run, another training, or any subject with a discriminator of samples of this shape)"
+            )
+        if side == "generated":
+            lacks = self.subject.discriminator is None
+            return "the subject has no discriminator (--discriminator FILE gives one)" if lacks else None
+        reasons = [self._unlabelled(other.subject, side) for other in self.others.values()]
+        return self._missing_set(side) or next((reason for reason in reasons if reason is not None), None)
+
+    def _missing_set(self, side: str) -> str | None:
         if side in ("calibration", "test") and side not in self.reference.splits:
             return f"the reference has no {side} split of reals; train reals are never substituted"
         if side == "train" and side not in self.reference.splits:
             return "the reference has no train split"
-        if side == "fake" or not self.subject.judges_labels:
+        return None
+
+    def _unlabelled(self, judge: Subject, side: str) -> str | None:
+        """Return why the discriminator of ``judge`` cannot be told the classes of reals, or None."""
+        if side == "fake" or not judge.judges_labels:
             return None
         real = self.reference.splits[side]
         if real.labels is None:
             return f"the discriminator is told the class, and the {side} reals have no labels"
-        if len(real.classes or ()) not in (0, self.subject.classes):
-            return f"the discriminator knows {self.subject.classes} classes, the reference has {len(real.classes)}"
+        if len(real.classes or ()) not in (0, judge.classes):
+            return f"the discriminator knows {judge.classes} classes, the reference has {len(real.classes)}"
         return None
 
     def _missing_labels(self, side: str) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import platform
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
@@ -20,6 +20,7 @@ from ganaudit.evidence.filling import Table, filled
 from ganaudit.evidence.handing import handed, read, shown
 from ganaudit.evidence.nodes import PARTNER, node_names
 from ganaudit.evidence.null import NullDesign, null_design, rows
+from ganaudit.evidence.others import Other
 from ganaudit.evidence.ranks import SINGLE, Ranks
 from ganaudit.evidence.rows import Column, Rows
 from ganaudit.evidence.store import Store, digest_of
@@ -64,6 +65,7 @@ class Evidence:
         progress: Progress,
         ranks: Ranks = SINGLE,
         earlier: Evidence | None = None,
+        others: Mapping[str, Other] | None = None,
     ) -> None:
         """Make the evidence; ``earlier`` is that of a smaller audit of the same, whose rows are taken over."""
         self.subject = subject
@@ -71,6 +73,7 @@ class Evidence:
         self.extractor = extractor
         self.plan = plan
         self.ranks = ranks
+        self.others: Mapping[str, Other] = others or {}
         self._store = store
         self._progress = progress
         self._memory: dict[str, dict[str, Rows]] = {}
@@ -78,7 +81,7 @@ class Evidence:
         # Not the earlier evidence itself, which would keep the one before it, and so on.
         self._known = {} if earlier is None else earlier._memory
         self.null: NullDesign = null_design(reference, plan.against, plan.samples, plan.seed)
-        self._available = Availability(subject, reference, extractor, self.null, plan.against)
+        self._available = Availability(subject, reference, extractor, self.null, plan.against, self.others)
 
     def missing(self, node: str) -> str | None:
         """Return why a node cannot be had from this subject, reference and extractor, or None when it can."""
@@ -95,9 +98,9 @@ class Evidence:
     def count(self, node: str) -> int:
         """Return how many rows a node has, without computing it."""
         kind, _, side = node.partition("/")
-        if side == "fake":
+        if side in ("fake", "generated"):
             return self.plan.samples
-        if kind in ("scores", "values"):
+        if kind in ("scores", "values", "others"):
             return len(self.reference.splits[side])
         if side == "real" and self.reference.statistics is not None:
             return self.reference.statistics.n or 0
@@ -111,6 +114,8 @@ class Evidence:
             raise EvidenceError(f"evidence {name!r}: moments are no tensor; ask for them by moments({side!r})")
         if kind == "values":
             raise EvidenceError(f"evidence {name!r}: is asked for some samples at a time, by values()")
+        if kind == "others":
+            raise EvidenceError(f"evidence {name!r}: is one tensor for each other subject; ask by others_scores()")
         if kind == "labels":
             return self._labels(side)
         return self._rows(kind, side).tensor
@@ -118,7 +123,7 @@ class Evidence:
     def blocks(self, name: str) -> Iterator[tuple[int, Tensor]]:
         """Yield (first row, rows) of a node over all its rows, in little memory; raises EvidenceError as ``node``."""
         kind, side = self._checked(name)
-        if kind in ("moments", "labels", "values"):
+        if kind in ("moments", "labels", "values", "others"):
             raise EvidenceError(f"evidence {name!r}: is not read in blocks")
         return self._rows(kind, side).blocks()
 
@@ -152,10 +157,11 @@ class Evidence:
         # Shown as they would be written to a file, whatever the protocol hands to the extractor.
         return handed(made, self.subject.sample.low, self.subject.sample.high, "round")
 
-    def values(self, name: str, indices: list[int]) -> tuple[Tensor, Tensor | None]:
+    def values(self, name: str, indices: list[int], judge: Subject | None = None) -> tuple[Tensor, Tensor | None]:
         """Return samples of a node ``values/SET`` as the discriminator is given them, and their labels if it is told.
 
-        Float32 in the subject's range, generated ones before any quantisation. Raises EvidenceError as ``node``.
+        Float32 in the subject's range, generated ones before any quantisation. ``judge``: whose discriminator it is,
+        where not the audited subject's. Raises EvidenceError as ``node``.
         """
         _, side = self._checked(name)
         subject = self.subject
@@ -168,7 +174,13 @@ class Evidence:
             samples = self._fake_samples if side == "fake" else self.reference.splits[side]
             x = samples.values(indices, subject.sample.low, subject.sample.high)
             labels = None if samples.labels is None else torch.from_numpy(samples.labels.copy())
-        return x, labels[indices] if labels is not None and subject.judges_labels else None
+        return x, labels[indices] if labels is not None and (judge or subject).judges_labels else None
+
+    def others_scores(self, side: str) -> dict[str, Tensor]:
+        """Return the scores of a node ``others/SIDE`` by the other's name, (N,) float64; EvidenceError as ``node``."""
+        self._checked(f"others/{side}")
+        rows_of = self._of_other if side == "generated" else partial(self._by_other, side)
+        return {name: rows_of(other)["scores"].tensor for name, other in self.others.items()}
 
     def features_by(self, extractor: Extractor, side: str, indices: list[int]) -> Tensor:
         """Return the features of some samples of "real" or "fake" by another extractor, kept as a node's are."""
@@ -207,23 +219,11 @@ class Evidence:
 
     @property
     def _block(self) -> int:
-        return self.subject.block or (BLOCK if self._device == "cpu" else GPU_BLOCK)
+        return _block_of(self.subject)
 
     @cached_property
     def _subject_key(self) -> list[str]:
-        """Return what the subject's numbers depend on: its digest, and for modules of this process what they make.
-
-        The code of such modules is in no file and may have changed since the last run.
-        """
-        subject = self.subject
-        if subject.trust not in ("in-process", "code") or subject.generator is None:
-            return [subject.digest]
-        # Of one seed, so that the scores of reals, which no seed changes, are found again under every other.
-        x = subject.generate(subject.latents(0, 0, self._block), subject.labels(0, 0, self._block))
-        made = {"x": x}
-        if subject.discriminator is not None:
-            made["scores"] = subject.discriminate(x, subject.labels(0, 0, self._block))
-        return [subject.digest, weights_digest(made)]
+        return _key_of(self.subject)
 
     def _samples(self, side: str) -> Samples | None:
         if side == "fake":
@@ -317,18 +317,59 @@ class Evidence:
             [Column("scores", torch.float64, ())],
             len(samples),
             f"scores of {split} reals",
-            lambda start, stop: self._score(samples, start, stop),
+            lambda start, stop: _scored(self.subject, samples, start, stop),
             self._block,
         )
 
-    def _score(self, samples: Samples, start: int, stop: int) -> dict[str, Tensor]:
-        low, high = self.subject.sample.low, self.subject.sample.high
-        parts = []
-        for first in range(start, stop, self._block):
-            indices = [min(i, len(samples) - 1) for i in range(first, first + self._block)]
-            labels = None if samples.labels is None else torch.from_numpy(samples.labels[indices])
-            parts.append(self.subject.discriminate(samples.values(indices, low, high), labels))
-        return {"scores": torch.cat(parts)[: stop - start]}
+    def _by_other(self, side: str, other: Other) -> dict[str, Rows]:
+        """Return the scores of a set by the discriminator of another subject."""
+        judge, label = other.subject, f"scores of {side} by {other.name}"
+        key: dict[str, Any] = {"node": "scores by another", "judge": _key_of(judge), "range": self._range}
+        column = [Column("scores", torch.float64, ())]
+        if side != "fake" or self.subject.samples is not None:
+            samples = self._fake_samples if side == "fake" else self.reference.splits[side]
+            key["samples"] = samples.digest
+            compute = partial(_scored, judge, samples)
+            return self._kept(key, column, len(samples), label, compute, _block_of(judge))
+        key |= {"subject": self._subject_key, "seed": self.plan.seed}
+        return self._crossed(key, column, label, self.subject, judge)
+
+    def _of_other(self, other: Other) -> dict[str, Rows]:
+        """Return the scores of another subject's generated samples by the audited discriminator."""
+        maker, judge, label = other.subject, self.subject, f"scores of samples generated by {other.name}"
+        key: dict[str, Any] = {"node": "scores of another", "maker": _key_of(maker), "judge": self._subject_key}
+        column = [Column("scores", torch.float64, ())]
+        if maker.samples is not None:
+            n = min(self.plan.samples, len(maker.samples))
+            samples = maker.samples.take(rows(len(maker.samples), n, self.plan.seed, "fake"), maker.name)
+            key["samples"] = samples.digest
+            return self._kept(key, column, n, label, partial(_scored, judge, samples), self._block)
+        key |= {"range": self._range, "seed": self.plan.seed}
+        return self._crossed(key, column, label, maker, judge)
+
+    def _crossed(
+        self, key: dict[str, Any], column: list[Column], label: str, maker: Subject, judge: Subject
+    ) -> dict[str, Rows]:
+        """Return the scores by ``judge`` of what ``maker`` generates, each in blocks of its own size."""
+        seed, made_in, judged_in = self.plan.seed, _block_of(maker), _block_of(judge)
+        block = math.lcm(made_in, judged_in)
+
+        def compute(start: int, stop: int) -> dict[str, Tensor]:
+            # Whole blocks of both, also at the end: what stands beside a sample never depends on how many there are.
+            end = start + -(-(stop - start) // block) * block
+            x = torch.cat([_made(maker, seed, first) for first in range(start, end, made_in)])
+            labels = maker.labels(seed, start, end - start)
+            parts = [
+                judge.discriminate(x[a : a + judged_in], None if labels is None else labels[a : a + judged_in])
+                for a in range(0, len(x), judged_in)
+            ]
+            return {"scores": torch.cat(parts)[: stop - start]}
+
+        return self._kept(key, column, self.plan.samples, label, compute, block)
+
+    @property
+    def _range(self) -> list[float]:
+        return [self.subject.sample.low, self.subject.sample.high]
 
     def _fake(self) -> dict[str, Rows]:
         """Return features, logits and scores of the generated samples, all from one generation."""
@@ -354,7 +395,7 @@ class Evidence:
 
     def _of_fake(self, samples: Samples, start: int, stop: int) -> dict[str, Tensor]:
         made = self._extract(samples, start, stop, self.plan.quantiser)
-        return made if self.subject.discriminator is None else made | self._score(samples, start, stop)
+        return made if self.subject.discriminator is None else made | _scored(self.subject, samples, start, stop)
 
     def _generate(self, start: int, stop: int) -> dict[str, Tensor]:
         subject = self.subject
@@ -369,8 +410,44 @@ class Evidence:
         return made | {"scores": torch.cat(scores)[: stop - start]} if scores else made
 
     def _generated(self, start: int) -> Tensor:
-        z = self.subject.latents(self.plan.seed, start, self._block)
-        return self.subject.generate(z, self.subject.labels(self.plan.seed, start, self._block))
+        return _made(self.subject, self.plan.seed, start)
+
+
+def _block_of(subject: Subject) -> int:
+    return subject.block or (BLOCK if subject.device == "cpu" else GPU_BLOCK)
+
+
+def _key_of(subject: Subject) -> list[str]:
+    """Return what a subject's numbers depend on: its digest, and for modules of this process what they make.
+
+    The code of such modules is in no file and may have changed since the last run.
+    """
+    known = [subject.digest] + ([subject.runtime] if subject.runtime else [])
+    if subject.trust not in ("in-process", "code") or subject.generator is None:
+        return known
+    # Of one seed, so that the scores of reals, which no seed changes, are found again under every other.
+    x = _made(subject, 0, 0)
+    made = {"x": x}
+    if subject.discriminator is not None:
+        made["scores"] = subject.discriminate(x, subject.labels(0, 0, len(x)))
+    return [*known, weights_digest(made)]
+
+
+def _made(subject: Subject, seed: int, start: int) -> Tensor:
+    """Return one block of generated samples from sample ``start`` on."""
+    block = _block_of(subject)
+    return subject.generate(subject.latents(seed, start, block), subject.labels(seed, start, block))
+
+
+def _scored(judge: Subject, samples: Samples, start: int, stop: int) -> dict[str, Tensor]:
+    """Return the scores of some rows of ``samples`` by the discriminator of ``judge``."""
+    block, (low, high) = _block_of(judge), (judge.sample.low, judge.sample.high)
+    parts = []
+    for first in range(start, stop, block):
+        indices = [min(i, len(samples) - 1) for i in range(first, first + block)]
+        labels = None if samples.labels is None else torch.from_numpy(samples.labels[indices])
+        parts.append(judge.discriminate(samples.values(indices, low, high), labels))
+    return {"scores": torch.cat(parts)[: stop - start]}
 
 
 def _taken(table: dict[str, Rows], rows: Tensor, start: int, stop: int) -> dict[str, Tensor]:

@@ -3,7 +3,8 @@
 ``features/SIDE``, ``logits/SIDE``, ``labels/SIDE``, ``moments/SIDE``, ``scores/SET`` and ``values/SET``; SIDE is real,
 fake, null-real or null-fake, SET is fake, train, calibration or test. Moments are a ``GroupedMoments``; values, the
 samples as the discriminator is given them, are asked for some at a time; every other node is one tensor with a row per
-sample.
+sample. ``others/SET`` are the scores of a set by the discriminator of each other subject, ``others/generated`` the
+scores of each other subject's generated samples by the audited discriminator; both by the other's name.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ PARTNER = {"real": "fake", "fake": "real", "null-real": "null-fake", "null-fake"
 
 def node_names() -> list[str]:
     """Return the name of every node."""
-    return [f"{kind}/{side}" for kind in KINDS for side in SIDES] + [
-        f"{kind}/{s}" for kind in ("scores", "values") for s in SCORE_SETS
+    return [
+        *(f"{kind}/{side}" for kind in KINDS for side in SIDES),
+        *(f"{kind}/{s}" for kind in ("scores", "values", "others") for s in SCORE_SETS),
+        "others/generated",
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar, Protocol
 
 import numpy as np
@@ -45,13 +45,30 @@ class View:
         self._declares(f"moments/{side}")
         return self._evidence.moments(side)
 
-    def values(self, side: str, indices: Sequence[int]) -> tuple[Tensor, Tensor | None]:
+    def values(self, side: str, indices: Sequence[int], judge: Subject | None = None) -> tuple[Tensor, Tensor | None]:
         """Return samples of a set as the discriminator is given them, and their labels where it is told the class.
 
-        Declared as ``values/SET``; float32 in the subject's range, generated ones before any quantisation.
+        Declared as ``values/SET``; float32 in the subject's range, generated ones before any quantisation. ``judge``:
+        the subject whose discriminator will read them, where it is another.
         """
         self._declares(f"values/{side}")
-        return self._evidence.values(f"values/{side}", list(indices))
+        return self._evidence.values(f"values/{side}", list(indices), judge)
+
+    def others(self, side: str) -> Mapping[str, Tensor]:
+        """Return scores that lie between subjects, by the other's name, declared as ``others/SIDE``; float64 (N,).
+
+        A set (fake, train, calibration, test): what each other discriminator gives its samples. ``generated``: what
+        the audited discriminator gives the samples that each other generator makes of the same seed.
+        """
+        self._declares(f"others/{side}")
+        return self._evidence.others_scores(side)
+
+    @property
+    def other_subjects(self) -> Mapping[str, Subject]:
+        """The other subjects by name, their networks in the audited one's range; some ``others/`` is declared."""
+        if not any(node.startswith("others/") for node in self._declared):
+            raise EvidenceError("the other subjects were asked for without any others/SET being declared")
+        return {name: other.subject for name, other in self._evidence.others.items()}
 
     @property
     def subject(self) -> Subject:

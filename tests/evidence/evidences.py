@@ -17,7 +17,7 @@ from ganaudit.subjects.subject import Subject
 
 SHAPE = (3, 8, 8)
 CLASSES = tuple("abcdefghij")
-NODES = [n for n in node_names() if n.split("/")[0] not in ("moments", "values") and n != "labels/fake"]
+NODES = [n for n in node_names() if n.split("/")[0] not in ("moments", "values", "others") and n != "labels/fake"]
 """What the evidence of an unconditional generator has as tensors."""
 
 
@@ -82,6 +82,7 @@ def evidence(
     ranks=SINGLE,
     earlier=None,
     held=None,
+    others=None,
     **sizes,
 ):
     return Evidence(
@@ -93,6 +94,7 @@ def evidence(
         Silent(),
         ranks,
         earlier,
+        others,
     )
 
 
