@@ -12,6 +12,7 @@ from torch import Tensor
 from ganaudit.attacks.critic import Critic, Side
 from ganaudit.attacks.threat import Attack, Threat
 from ganaudit.attacks.trial import Outcome, attempt, scored
+from ganaudit.numerics.memory import is_out_of_memory
 from ganaudit.subjects.subject import Subject
 
 __all__ = ["Accused", "Group", "accused", "has_gradients", "joined", "padded"]
@@ -112,7 +113,7 @@ def has_gradients(network: Network, x: Tensor) -> bool:
                 return False
             (found,) = torch.autograd.grad(made.sum(), leaf, allow_unused=True)
         except (RuntimeError, NotImplementedError) as error:  # an operator that knows no gradient
-            if isinstance(error, torch.OutOfMemoryError):
+            if is_out_of_memory(error):
                 raise
             return False
     return found is not None

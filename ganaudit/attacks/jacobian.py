@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from ganaudit.numerics.arguments import matrix, whole
+from ganaudit.numerics.memory import Room
 
 __all__ = ["Conditioning", "conditioning", "singular_values"]
 
@@ -44,6 +45,7 @@ def singular_values(
     directions: int = 128,
     outputs: int | None = None,
     batch: int = 64,
+    room: Room | None = None,
 ) -> Tensor:
     """Return the singular values of the Jacobian of ``generate`` at each latent of ``z`` (N, d), largest first.
 
@@ -54,10 +56,10 @@ def singular_values(
     singular values lie between the true largest and smallest, so that a condition number is a lower bound.
     ``outputs``: fold the values of a sample with random signs into that many sums, which bounds memory to ``outputs``
     numbers a direction; squares of singular values stay right on average, off by about sqrt(2 k²/``outputs``) at most
-    in the typical case. None: no folding.
+    in the typical case. None: no folding. ``room``: remembers how many directions fitted into memory at once.
 
     ValueError for latents that are no finite matrix, samples without gradients, ``directions`` below 2, and ``outputs``
-    not above ``directions``.
+    not above ``directions``. RuntimeError, as torch's own, where an operator has no second derivative.
     Source: Odena et al. 2018; folding: Clarkson and Woodruff 2013.
     """
     matrix(z, "z", 1)
@@ -65,17 +67,21 @@ def singular_values(
     whole(batch, "batch", 1)
     if outputs is not None:
         whole(outputs, "outputs", min(directions, z.shape[1]) + 1)
-    ways = _ways(z, directions, rng)
+    ways, room = _ways(z, directions, rng), room or Room()
     fold: _Fold | None = None
     found = []
     for latent in z.detach():
-        columns = []
-        for part in torch.split(ways, batch):
-            column = _along(generate, latent, part)
+        columns: list[Tensor] = []
+
+        def differentiate(start: int, stop: int, latent: Tensor = latent, columns: list[Tensor] = columns) -> None:
+            nonlocal fold
+            column = _along(generate, latent, ways[start:stop])
             if outputs is not None and column.shape[1] > outputs:
                 fold = fold or _Fold(column.shape[1], outputs, rng, z.device)
                 column = fold(column)
             columns.append(column)
+
+        room.parts("differentiating the generator", len(ways), differentiate, batch=batch)
         found.append(torch.linalg.svdvals(torch.cat(columns).double()))
     return torch.stack(found)
 
@@ -133,9 +139,12 @@ def _along(generate: Generate, latent: Tensor, ways: Tensor) -> Tensor:
         if not made.requires_grad:
             raise ValueError("generate: found samples without gradients; allowed: a differentiable generator")
         # J^T u is linear in u, so that its gradient along a direction v is J v, whatever u is.
-        weights = torch.zeros_like(made, requires_grad=True)
+        weights = torch.ones_like(made, requires_grad=True)
         (back,) = torch.autograd.grad(made, copies, weights, create_graph=True, allow_unused=True)
-        if back is None or not back.requires_grad:  # a constant generator
+        if back is None:  # a constant generator
             return torch.zeros_like(made).detach()
-        (forth,) = torch.autograd.grad(back, weights, ways, allow_unused=True)
+        forth = torch.autograd.grad(back, weights, ways, allow_unused=True)[0] if back.requires_grad else None
+    if forth is None and bool(back.any()):
+        # What is marked as differentiable once loses the way back to u without an error.
+        raise RuntimeError("its first derivative cannot be differentiated: an operator in it has no second one")
     return torch.zeros_like(made).detach() if forth is None else forth.detach()

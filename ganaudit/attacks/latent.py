@@ -1,7 +1,8 @@
 """Attacks on a generator: small steps that turn a verdict, latents of poor quality, and samples it should not reach.
 
 A generator is a function from latents (B, d) to samples (B, ...), differentiable, that treats every row by itself. The
-prior is standard normal; its typical shell is where nearly all of it lies, at radius sqrt(d) ± 3/sqrt(2).
+prior is standard normal; its typical shell is where nearly all of it lies, at radius sqrt(d) ± 3/sqrt(2). Searches do
+``batch`` latents at once, or fewer where these do not fit into memory, which the ``room`` they are given remembers.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from torch import Tensor
 
 from ganaudit.attacks.critic import Critic
 from ganaudit.numerics.arguments import matrix, whole
+from ganaudit.numerics.memory import Room
 
 __all__ = [
     "LatentSteps",
@@ -34,6 +36,7 @@ Generate = Callable[[Tensor], Tensor]
 Objective = Callable[[Tensor, Tensor], Tensor]
 """Latents (B, d) and the numbers of their rows (B,) to one number each (B,), to be made small."""
 
+_DOING = "searching latents"
 _FIRST, _SECOND = 0.8, 0.95  # decay of the mean gradient and of its mean square
 _SHRINK = 0.05
 _STRIDE = 0.05  # of the radius of the shell
@@ -111,7 +114,14 @@ def to_shell(z: Tensor) -> Tensor:
 
 
 def smallest_step(
-    generate: Generate, critic: Critic, z: Tensor, *, steps: int = 60, halvings: int = 20, batch: int = 256
+    generate: Generate,
+    critic: Critic,
+    z: Tensor,
+    *,
+    steps: int = 60,
+    halvings: int = 20,
+    batch: int = 256,
+    room: Room | None = None,
 ) -> LatentSteps:
     """Return the smallest step from each latent of ``z`` (N, d) that turns the critic's verdict on its sample.
 
@@ -129,8 +139,12 @@ def smallest_step(
     whole(steps, "steps", 1)
     whole(halvings, "halvings", 0)
     _differentiable(critic)
-    parts = torch.split(z.detach(), whole(batch, "batch", 1))
-    found = [_stepped(generate, critic, part, steps, halvings) for part in parts]
+    found: list[tuple[Tensor, Tensor, Tensor]] = []
+
+    def step(start: int, stop: int) -> None:
+        found.append(_stepped(generate, critic, z.detach()[start:stop], steps, halvings))
+
+    (room or Room()).parts(_DOING, len(z), step, batch=whole(batch, "batch", 1))
     lengths, latents, real = (torch.cat(column) for column in zip(*found, strict=True))
     return LatentSteps(lengths, lengths / math.sqrt(z.shape[1]), latents, real)
 
@@ -145,6 +159,7 @@ def worst_quality(
     steps: int = 100,
     batch: int = 256,
     device: torch.device | str = "cpu",
+    room: Room | None = None,
 ) -> WorstQuality:
     """Return latents of the typical shell whose samples the critic scores lowest: holes of the generator.
 
@@ -163,7 +178,7 @@ def worst_quality(
     def score(latents: Tensor, rows: Tensor) -> Tensor:
         return critic.scores(generate(latents))
 
-    latents, lowest, first = _lowest(score, z, steps, batch)
+    latents, lowest, first = _lowest(score, z, steps, batch, room)
     return WorstQuality(latents, lowest, first)
 
 
@@ -176,6 +191,7 @@ def reach(
     starts: int = 4,
     steps: int = 200,
     batch: int = 256,
+    room: Room | None = None,
 ) -> Reach:
     """Return the least distance from the generator's samples to each of ``targets`` (N, ...), over the typical shell.
 
@@ -201,7 +217,7 @@ def reach(
             )
         return (made.double() - wanted[rows // starts]).flatten(1).square().mean(1)
 
-    latents, squares, _ = _lowest(distance, begin.repeat(len(targets), 1), steps, batch)
+    latents, squares, _ = _lowest(distance, begin.repeat(len(targets), 1), steps, batch, room)
     best = squares.view(-1, starts).argmin(1)
     rows = torch.arange(len(targets), device=best.device)
     return Reach(squares.view(-1, starts)[rows, best].sqrt(), latents.view(len(targets), starts, -1)[rows, best])
@@ -286,11 +302,18 @@ def _halved(turned: Callable[[Tensor], Tensor], z: Tensor, halvings: int) -> Ten
     return high
 
 
-def _lowest(objective: Objective, z: Tensor, steps: int, batch: int) -> tuple[Tensor, Tensor, Tensor]:
+def _lowest(
+    objective: Objective, z: Tensor, steps: int, batch: int, room: Room | None
+) -> tuple[Tensor, Tensor, Tensor]:
     """Return the lowest points (N, d) found from ``z``, their values and the values at ``z``, (N,) float64."""
     whole(steps, "steps", 1)
-    rows = torch.split(torch.arange(len(z), device=z.device), whole(batch, "batch", 1))
-    found = [_descended(objective, z[part], part, steps) for part in rows]
+    rows = torch.arange(len(z), device=z.device)
+    found: list[tuple[Tensor, Tensor, Tensor]] = []
+
+    def descend(start: int, stop: int) -> None:
+        found.append(_descended(objective, z[start:stop], rows[start:stop], steps))
+
+    (room or Room()).parts(_DOING, len(z), descend, batch=whole(batch, "batch", 1))
     latents, lowest, first = (torch.cat(column) for column in zip(*found, strict=True))
     return latents, lowest, first
 

@@ -19,7 +19,8 @@ from ganaudit.attacks.critic import Critic
 from ganaudit.attacks.gradient import Apgd, Fgsm, Pgd
 from ganaudit.attacks.minimal import covering
 from ganaudit.attacks.threat import Attack, Budget, Threat
-from ganaudit.attacks.trial import Counter, Outcome, attempt, checked, in_parts, quantised, scored
+from ganaudit.attacks.trial import Counter, Outcome, attempt, checked, quantised, scored
+from ganaudit.numerics.memory import in_parts
 
 __all__ = ["POINT", "Panel", "Row", "Verdict", "masking_panel"]
 

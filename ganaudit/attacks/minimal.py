@@ -14,8 +14,9 @@ from ganaudit.attacks.balls import DUALS, Norm, norms
 from ganaudit.attacks.bracket import Bracket
 from ganaudit.attacks.critic import Critic, Side, ascent
 from ganaudit.attacks.threat import Budget, Kind, Threat
-from ganaudit.attacks.trial import Counter, Outcome, checked, in_parts, quantised, scored
+from ganaudit.attacks.trial import Counter, Outcome, checked, quantised, scored
 from ganaudit.numerics.arguments import whole
+from ganaudit.numerics.memory import in_parts
 
 __all__ = ["MinimalNorm", "covering", "minimal_norms"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ganaudit.attacks.critic import Critic
 from ganaudit.attacks.threat import Attack, Threat
+from ganaudit.numerics.memory import in_parts
 
 __all__ = [
     "Counter",
@@ -19,7 +20,6 @@ __all__ = [
     "attempt",
     "checked",
     "concluded",
-    "in_parts",
     "quantised",
     "scored",
     "strongest",
@@ -188,26 +188,6 @@ def checked(x: Tensor, threat: Threat, batch: int) -> Tensor:
     if not (threat.low - slack <= low and high <= threat.high + slack):
         raise ValueError(f"x: found values from {low:g} to {high:g}; allowed: {threat.low:g} to {threat.high:g}")
     return x.detach().clamp(threat.low, threat.high)
-
-
-def in_parts(count: int, batch: int, work: Callable[[int, int], None]) -> int:
-    """Call ``work(start, stop)`` over 0..count, at most ``batch`` at once, and return the batch that fitted.
-
-    A part that does not fit into memory is done again at half the batch; one sample that does not fit raises
-    torch.OutOfMemoryError.
-    """
-    start = 0
-    while start < count:
-        stop = min(start + batch, count)
-        try:
-            work(start, stop)
-        except torch.OutOfMemoryError:
-            if batch == 1:
-                raise
-            batch //= 2
-            continue
-        start = stop
-    return batch
 
 
 def scored(critic: Critic, x: Tensor, batch: int) -> tuple[Tensor, int]:

@@ -13,6 +13,7 @@ from ganaudit.attacks.balls import projected, steepest
 from ganaudit.attacks.critic import Critic, ascent
 from ganaudit.attacks.threat import Kind, Threat
 from ganaudit.numerics.arguments import whole
+from ganaudit.numerics.memory import in_parts
 
 __all__ = ["Planted", "Universal"]
 
@@ -98,17 +99,22 @@ class Universal:
 
     def _hinge(self, critic: Critic, x: Tensor, threat: Threat, delta: Tensor, slack: float) -> tuple[float, Tensor]:
         """Return the mean hinge at ``delta`` and the direction, (1, ...) float64, along which it falls."""
-        total = 0.0
+        sums: list[float] = []
         gradient = torch.zeros_like(delta, dtype=torch.float64)
-        for part in torch.split(x, self.batch):
+
+        def add(start: int, stop: int) -> None:
+            part = x[start:stop]
             placed = (part + delta).clamp(threat.low, threat.high)
             margins, falling = ascent(critic, placed, threat.side)
             active = margins + slack > 0
-            total += float((margins + slack)[active].sum())
             # What stands at a wall does not move any further: a clipped value has no gradient.
             free = (part + delta >= threat.low) & (part + delta <= threat.high)
-            gradient += (falling.double() * free)[active].sum(0, keepdim=True)
-        return total / len(x), gradient
+            gradient.add_((falling.double() * free)[active].sum(0, keepdim=True))
+            sums.append(float((margins + slack)[active].sum()))
+
+        # Halved here, not by the caller: the perturbation is one for all samples that it is fitted on.
+        in_parts(len(x), self.batch, add)
+        return sum(sums) / len(x), gradient
 
 
 def _listed(shape: torch.Size) -> str:

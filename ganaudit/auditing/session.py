@@ -143,7 +143,12 @@ def run(
         comparability=comparability(setting, conventions),
         started=started.isoformat(timespec="seconds"),
         seconds=round(time.perf_counter() - clock, 3),
-        warnings=[*setting.warnings, *_grown_warnings(plan, until), *_shift_warnings(shift)],
+        warnings=[
+            *setting.warnings,
+            *_grown_warnings(plan, until),
+            *_shift_warnings(shift),
+            *_memory_warnings(setting),
+        ],
         galleries=shown,
         results=results,
     )
@@ -176,6 +181,12 @@ def _shift_warnings(shift: PrecisionShift | None) -> list[str]:
         f"the reduced precision moved the Fréchet distance of {shift.samples} + {shift.samples} samples by "
         f"{100 * shift.relative:+.2f} %: compare with audits of the same precision only"
     ]
+
+
+def _memory_warnings(setting: Setting) -> list[str]:
+    """Return what was halved for want of memory, by any of the processes."""
+    told = setting.evidence.ranks.gathered(setting.subject.room.told())
+    return sorted({sentence for one in told for sentence in one})
 
 
 def write(audited: Audited, folder: Path) -> None:

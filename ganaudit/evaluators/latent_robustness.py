@@ -32,6 +32,7 @@ from ganaudit.evidence.score_sides import Reading, interval_of
 from ganaudit.evidence.view import View
 from ganaudit.numerics.detection import auc, calibration_size_needed, conformal_threshold
 from ganaudit.numerics.intervals import quantile_bounds, student
+from ganaudit.numerics.memory import Room, is_out_of_memory
 from ganaudit.subjects.subject import Subject
 
 __all__ = ["LatentRobustness"]
@@ -145,9 +146,11 @@ class LatentRobustness:
             f"the discriminator gives no gradients on 2 samples tried: no search on {self.samples} latents was made"
         )  # fmt: skip
         found = {
-            "median-latent-step": self._or(refused or critic or law, lambda: self._steps(latents, details)),
+            "median-latent-step": self._or(
+                refused or critic or law, lambda: self._steps(latents, subject.room, details)
+            ),
             "worst-quality-drop": self._or(
-                refused or critic or law, lambda: self._worst(latents, spread, rng, details)
+                refused or critic or law, lambda: self._worst(latents, subject.room, spread, rng, details)
             ),
             "log-condition": self._or(refused, lambda: self._conditioning(subject, latents, rng, details)),
             "reach-auc": self._or(refused or law or _many(subject), lambda: self._reach(view, rng, details)),
@@ -156,7 +159,14 @@ class LatentRobustness:
         return Findings(measurements, details, _warnings(measurements))
 
     def _or(self, reason: str | None, measure: Callable[[], Reading]) -> Reading:
-        return Reading(None, {"fake": self.samples}, reason=reason) if reason is not None else measure()
+        if reason is None:
+            try:
+                return measure()
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                reason = f"memory ran out with 1 latent of {self.samples} at once: free some, or use a larger device"
+        return Reading(None, {"fake": self.samples}, reason=reason)
 
     def _refused(self, subject: Subject, latents: Drawn) -> str | None:
         one = latents.portions[0]
@@ -164,8 +174,10 @@ class LatentRobustness:
             return None
         return f"the generator gives no gradients on 2 latents tried: no search on {self.samples} latents was made"
 
-    def _steps(self, latents: Drawn, details: list[Detail]) -> Reading:
-        found = [smallest_step(one.generate, one.critic, one.z, steps=self.steps) for one in latents.portions]
+    def _steps(self, latents: Drawn, room: Room, details: list[Detail]) -> Reading:
+        found = [
+            smallest_step(one.generate, one.critic, one.z, steps=self.steps, room=room) for one in latents.portions
+        ]
         relative = torch.cat([one.relative.cpu() for one in found])
         real = torch.cat([one.called_real.cpu() for one in found])
         details.append(_step_laws(relative, real))
@@ -178,14 +190,16 @@ class LatentRobustness:
         why = "a step of a latent has no counterpart among reals, which have no latent"
         return Reading(value, {"fake": n}, _around_median(relative, k), why)
 
-    def _worst(self, latents: Drawn, spread: float, rng: np.random.Generator, details: list[Detail]) -> Reading:
+    def _worst(
+        self, latents: Drawn, room: Room, spread: float, rng: np.random.Generator, details: list[Detail]
+    ) -> Reading:
         if not spread > 0:
             return Reading(
                 None, {"fake": self.samples}, reason="calibration reals all score alike: 0 spread to tell by"
             )
         found = [
             worst_quality(one.generate, one.critic, latents.dimension, rng, starts=len(one.z), steps=self.steps,
-                          device=one.z.device)
+                          device=one.z.device, room=room)
             for one in latents.first(32).portions
         ]  # fmt: skip
         before = torch.cat([one.start_scores.cpu() for one in found])
@@ -210,10 +224,12 @@ class LatentRobustness:
         outputs = _FOLDS if math.prod(subject.sample.shape) > _FOLDED else None
         try:
             values = torch.cat([
-                singular_values(one.generate, one.z, rng, outputs=outputs).cpu()
+                singular_values(one.generate, one.z, rng, outputs=outputs, room=subject.room).cpu()
                 for one in latents.first(self.jacobians).portions
             ])  # fmt: skip
-        except (RuntimeError, NotImplementedError) as error:
+        except RuntimeError as error:
+            if is_out_of_memory(error) or not _is_of_derivatives(error):
+                raise
             told = str(error).splitlines()[0][:120]
             return Reading(
                 None, sizes, reason=f"the generator has no second derivative at {self.jacobians} latents: {told}"
@@ -247,7 +263,8 @@ class LatentRobustness:
         distances = {
             name: torch.stack([
                 reach(generation(subject, label), targets, subject.latent.size, np.random.default_rng(seed),
-                      starts=self.starts if len(labels) == 1 else 1, steps=self.steps).distances.cpu()
+                      starts=self.starts if len(labels) == 1 else 1, steps=self.steps,
+                      room=subject.room).distances.cpu()
                 for label in labels
             ]).amin(0)
             for name, targets in sets.items()
@@ -266,6 +283,12 @@ class LatentRobustness:
             Null(value=null.value, low=kept.low, high=kept.high, n=len(others),
                  rule=f"{len(others)} other test reals in place of the targets outside"),
         )  # fmt: skip
+
+
+def _is_of_derivatives(error: RuntimeError) -> bool:
+    """Return whether torch says that an operator cannot be differentiated twice; it has no class of error for it."""
+    words = ("derivative", "differentiate", "double backward", "does not require grad")
+    return isinstance(error, NotImplementedError) or any(word in str(error) for word in words)
 
 
 def _around_median(values: Tensor, k: int) -> Interval | str:

@@ -191,7 +191,8 @@ class Evidence:
         images = self.fake_shown if side == "fake" else partial(shown, real)
         kept = self._kept(
             key, [column], len(indices), f"features of {len(indices)} {side} samples by {extractor.id} once more",
-            lambda a, b: extracted(extractor.extract, images(indices[a:b]), block, self._device), block,
+            lambda a, b: extracted(extractor.extract, images(indices[a:b]), block, self._device, self.subject.room),
+            block,
         )  # fmt: skip
         return kept["features"].tensor
 
@@ -307,7 +308,7 @@ class Evidence:
         if samples.kind == "features":
             return {"features": samples.features(slice(start, stop))}
         images = read(samples, slice(start, stop), quantiser)
-        return extracted(self.extractor.extract, images, self._extraction_block, self._device)
+        return extracted(self.extractor.extract, images, self._extraction_block, self._device, self.subject.room)
 
     def _scores(self, split: str) -> dict[str, Rows]:
         samples = self.reference.splits[split]
@@ -406,7 +407,7 @@ class Evidence:
             if subject.discriminator is not None:
                 scores.append(subject.discriminate(x, subject.labels(self.plan.seed, first, self._block)))
         inputs = torch.cat(images)[: stop - start]
-        made = extracted(self.extractor.extract, inputs, self._extraction_block, subject.device)
+        made = extracted(self.extractor.extract, inputs, self._extraction_block, subject.device, subject.room)
         return made | {"scores": torch.cat(scores)[: stop - start]} if scores else made
 
     def _generated(self, start: int) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from ganaudit.data.layout import AUDIO_CHANNELS
 from ganaudit.data.samples import Samples
 from ganaudit.document.errors import SubjectError
+from ganaudit.numerics.memory import Room, is_out_of_memory
 from ganaudit.numerics.randomness import integers, normals, uniforms
 from ganaudit.subjects.digests import json_digest, weights_digest
 
@@ -92,6 +93,10 @@ class Subject:
     device: str = "cpu"
     training: Mapping[str, Any] = field(default_factory=dict)
     checks: tuple[str, ...] = ()
+    runtime: str = ""
+    """What runs its programs where that is not torch, with its version: another may round differently."""
+    room: Room = field(default_factory=Room)
+    """Remembers how many samples fitted into memory at once."""
 
     @classmethod
     def from_modules(
@@ -166,6 +171,13 @@ class Subject:
 
         Raises SubjectError when the generator refuses the latents or does not return one finite float sample each.
         """
+
+        def make(rows: slice) -> Tensor:
+            return self._generated(z[rows], None if labels is None else labels[rows])
+
+        return self._in_parts("generating", len(z), make)
+
+    def _generated(self, z: Tensor, labels: Tensor | None) -> Tensor:
         assert self.generator is not None
         if self.spatial_latent:
             z = z[:, :, None, None]
@@ -200,15 +212,46 @@ class Subject:
         Raises SubjectError when the discriminator refuses the samples or gives no single finite score each.
         """
         scores = self.score(x, labels).to(torch.float64)
-        if not torch.isfinite(scores).all():
-            raise SubjectError(f"discriminator of {self.name}: gave scores that are not finite")
+        bad = int((~torch.isfinite(scores)).sum())
+        if bad:
+            raise SubjectError(
+                f"discriminator of {self.name}: {bad} of {len(x)} scores are NaN or infinity; allowed: one finite "
+                "number per sample; look at its weights, and at the --range it was trained on"
+            )
         return scores.cpu()
 
     def score(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
         """Return the same (B,) on the discriminator's own device and in its precision, differentiable in ``x``.
 
-        Scores may be other than finite. Raises SubjectError as ``discriminate`` does.
+        Scores may be other than finite. Raises SubjectError as ``discriminate`` does. With a gradient tape, which
+        holds every sample until the end, memory that runs out is the caller's to deal with.
         """
+        if torch.is_grad_enabled():
+            return self._judged(x, labels)
+        return self._in_parts(
+            "judging", len(x), lambda rows: self._judged(x[rows], None if labels is None else labels[rows])
+        )
+
+    def _in_parts(self, doing: str, count: int, work: Callable[[slice], Tensor]) -> Tensor:
+        """Return what ``work`` makes of all rows, done again by halves where they do not fit into memory."""
+        if not count:
+            return work(slice(0, 0))
+        made: list[Tensor] = []
+        least = self.block or 1
+        try:
+            self.room.parts(doing, count, lambda start, stop: made.append(work(slice(start, stop))), least=least)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            remedy = "free memory, or use a larger device"
+            if self.block:
+                remedy += ", or export the program with a dynamic batch: it takes no smaller one"
+            raise SubjectError(
+                f"{self.name}: out of memory on {self.device} {doing} {least} at once; {remedy}"
+            ) from error
+        return made[0] if len(made) == 1 else torch.cat(made)
+
+    def _judged(self, x: Tensor, labels: Tensor | None) -> Tensor:
         assert self.discriminator is not None
         told = (x, labels) if self.judges_labels else (x,)
         arguments = [t.to(self.device) for t in told if t is not None]
@@ -236,6 +279,8 @@ def _called(module: nn.Module, arguments: list[Tensor], role: str, given: str) -
     try:
         return module(*arguments)
     except (RuntimeError, ValueError, TypeError, IndexError, AssertionError) as error:
+        if is_out_of_memory(error):
+            raise
         told = str(error).strip().splitlines()
         # TorchScript prefixes pages of source; the last line is the message of the operator that refused.
         message = re.sub(r"^\w*Error: ", "", told[-1]) if told else type(error).__name__

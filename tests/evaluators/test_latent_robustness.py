@@ -116,6 +116,55 @@ def test_a_generator_without_gradients_is_told():
     assert all(m.value is None and "no gradients" in m.reason for m in found.values())
 
 
+class Once(torch.autograd.Function):
+    """Has a first derivative and refuses the second, as torch's own operators without one do."""
+
+    @staticmethod
+    def forward(ctx, x):
+        return x * 1.0
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, gradient):
+        return gradient
+
+
+class Twice(torch.autograd.Function):
+    """Has derivatives, and runs out of memory in the first: what an audit never gets at by halving."""
+
+    @staticmethod
+    def forward(ctx, x):
+        return x * 1.0
+
+    @staticmethod
+    def backward(ctx, gradient):
+        if gradient.requires_grad:  # the tape of the second derivative does not fit
+            raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate")
+        return gradient * 1.0
+
+
+class Through(Linear):
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, z, labels=None):
+        return self.function.apply(super().forward(z, labels))
+
+
+@pytest.mark.parametrize(
+    ("function", "told", "never"),
+    [(Once, "no second derivative", "memory"), (Twice, "memory ran out with 1 latent", "derivative")],
+)
+def test_a_missing_second_derivative_and_missing_memory_are_told_apart(function, told, never):
+    made = Subject.from_modules(Through(function), Weighs(W), latent=LATENT)
+    row, found = audited(made, reference(-1.0, 1.0), NAME, **SMALL)
+    assert row.status == "measured", row.reason
+    assert told in found["log-condition"].reason
+    assert never not in found["log-condition"].reason
+    assert found["median-latent-step"].value is not None
+
+
 def test_samples_alone_and_too_few_reals_are_not_assessable(tmp_path):
     np.save(tmp_path / "fake.npy", np.zeros((30, 8, 8, 1), np.uint8))
     row, _ = audited(str(tmp_path / "fake.npy"), reference(-1.0, 1.0), NAME)

@@ -113,7 +113,7 @@ def test_every_usual_form_of_score_is_one_number_per_sample(form):
         ("scalar", r"returned a tensor \(\) of float32 for 4 samples"),
         ("fewer", r"returned a tensor \(3, 1\) of float32 for 4 samples"),
         ("dict", "returned a dict for 4 samples"),
-        ("nan", "gave scores that are not finite"),
+        ("nan", "4 of 4 scores are NaN or infinity; allowed: one finite number per sample"),
     ],
 )
 def test_a_discriminator_without_one_score_per_sample_is_refused(form, told):
