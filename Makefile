@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 MODELS := digits glyphs tones
 
 .DEFAULT_GOAL := help
-.PHONY: help audit test lint format bench docs reference reports golden clean
+.PHONY: help audit test exhaustive lint format bench docs reference reports golden clean
 
 help: ## Show this list.
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -22,6 +22,9 @@ audit: $(STAMP) ## Audit the reference model `digits`; writes reports/digits/.
 
 test: $(STAMP) ## Run the whole test suite.
 	$(BIN)/python -m pytest
+
+exhaustive: $(STAMP) ## Train every recipe that there is for 20 steps (an hour).
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m exhaustive
 
 lint: $(STAMP) ## Style, types and layers.
 	$(BIN)/ruff check .

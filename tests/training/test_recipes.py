@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,23 +19,14 @@ from ganaudit.training.config import TrainConfig
 from ganaudit.training.objectives import OBJECTIVES
 from ganaudit.training.run import Run
 
+from .product import AUDIO, PAIRS
+
 STEPS, BATCH = 20, 4
 
-PAIRS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
-    "residual": ("residual", {"width": 8, "depth": 1, "planes": 2}, {"width": 8, "depth": 1, "planes": 2}),
-    "seed": ("seed", {"width": 4}, {"width": 4}),
-    "unet": ("unet", {"width": 4, "planes": 2, "critic_width": 4}, {"width": 4}),
-    "dcgan": ("dcgan", {"width": 4}, {"width": 4}),
-    "dcgan spectral": ("dcgan", {"width": 4, "norm": "group"}, {"width": 4, "spectral": True}),
-    "sn-resnet": ("sn-resnet", {"width": 4}, {"width": 4}),
-    "r3": ("r3", {"width": 16, "blocks": 1}, {"width": 16, "blocks": 1}),
-    "coordinate": ("coordinate", {"width": 6, "depth": 1, "mapping": 8}, {"width": 4}),
-    "wavegan": ("wavegan", {"width": 4}, {"width": 4}),
-    "spectrogram": ("spectrogram", {"width": 4}, {"width": 6, "depth": 1, "window": 64}),
-}
 PARTNERS = {"unet": "seed", "coordinate": "dcgan"}
 
 
+@cache
 def data(kind: str) -> Reference:
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 3, 32)
@@ -71,7 +63,7 @@ def recipe(pair: str = "residual", objective: str = "relativistic-pairing", **mo
             **more,
         }
     )
-    return Run(config, Path(), data("audio" if pair in ("wavegan", "spectrogram") else "image"))
+    return Run(config, Path(), data("audio" if pair in AUDIO else "image"))
 
 
 def assert_trains(run: Run) -> None:
