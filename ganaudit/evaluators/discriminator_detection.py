@@ -13,6 +13,7 @@ from ganaudit.document.model import Detail, Measurement, Note, Rule, Table
 from ganaudit.document.spec import EvaluatorSpec, Exhibit, Findings, MeasurementSpec
 from ganaudit.evidence.score_cautions import are_constant, score_cautions
 from ganaudit.evidence.score_charts import det_curve, roc_curve, score_laws
+from ganaudit.evidence.score_pairs import paired_areas
 from ganaudit.evidence.score_sides import Reading, ScoreSides
 from ganaudit.evidence.score_thresholds import at_threshold, caught_at_rate, threshold_table
 from ganaudit.evidence.view import View
@@ -53,7 +54,7 @@ class DiscriminatorDetection:
         title="Discriminator threshold detection",
         question="Can the discriminator's own score tell generated samples from real ones it has never seen?",
         needs=("scores/test", "scores/fake", "scores/calibration"),
-        wants=("scores/train",),
+        wants=("scores/train", "others/test", "others/fake"),
         minimum={"scores/test": 2, "scores/fake": 2, "scores/calibration": 2},
         measurements=(
             MeasurementSpec(
@@ -256,6 +257,7 @@ class DiscriminatorDetection:
             det_curve(sides.real, sides.fake),
             threshold_table(sides, sorted({*_RATES, self.fpr}), self.confidence),
             self._conventions(sides, measurements),
+            *_pairs(view, sides),
             Note(text="Scores of generated samples are read as generated, before quantisation to 8 bits."),
         ]
         return Findings(measurements, details, warnings, exhibits=_extremes(sides, view.against == "test"))
@@ -316,6 +318,12 @@ class DiscriminatorDetection:
             ["cost of scores that do not mean what they say, bits (cllr less cllr-min)", bits.calibration_loss],
         ]
         return Table(title="In other conventions", columns=["", "value"], rows=rows)
+
+
+def _pairs(view: View, sides: ScoreSides) -> list[Detail]:
+    if any(view.missing(node) is not None for node in ("others/test", "others/fake")):
+        return []
+    return paired_areas(sides.real, sides.fake, view.others("test"), view.others("fake"))
 
 
 def _laws(sides: ScoreSides, train: Tensor | None, conformal: Threshold, pac: Threshold) -> Detail:

@@ -24,6 +24,7 @@ __all__ = ["ThresholdTransfer"]
 
 _UNTOUCHED = "untouched"
 _MIDDLE = "moderate"
+_THIS = "this subject"
 _SHARE = "share of samples"
 _COVERS = (
     "the drawing of {} samples, over all damages together; not that of the calibration reals, nor damages that were "
@@ -43,6 +44,26 @@ class _Condition:
     @property
     def words(self) -> str:
         return self.title if self.amount is None else f"{self.title}, {self.level}"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Carried:
+    """A threshold of one subject on scores by the discriminator of another, of samples of a third."""
+
+    fitted: str
+    judge: str
+    maker: str
+    threshold: float
+    real: Tensor
+    fake: Tensor
+
+    @property
+    def fpr(self) -> float:
+        return float((self.real < self.threshold).double().mean())
+
+    @property
+    def tpr(self) -> float:
+        return float((self.fake < self.threshold).double().mean())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,6 +96,7 @@ class ThresholdTransfer:
         needs=(
             "scores/test", "scores/fake", "scores/calibration", "values/test", "values/fake", "values/calibration",
         ),
+        wants=("others/test", "others/fake", "others/calibration", "others/generated"),
         minimum={"scores/test": 2, "scores/fake": 2, "scores/calibration": 2},
         measurements=(
             MeasurementSpec(
@@ -148,6 +170,7 @@ class ThresholdTransfer:
             _by_damage(found, threshold),
             _over_levels(found, threshold, self.fpr),
             *self._across(found),
+            *self._elsewhere(view, threshold),
             Note(text=_method(found)),
         ]
         return Findings(self._measured(found, threshold, len(calibration)), details)
@@ -259,6 +282,37 @@ class ThresholdTransfer:
         )
         return [Table(title=title, columns=["fitted under", *names], rows=rows), Note(text=text)]
 
+    def _elsewhere(self, view: View, threshold: float) -> list[Detail]:
+        """Return what thresholds do to the scores of other subjects' discriminators; nothing where there is none."""
+        if any(view.missing(node) is not None for node in self.spec.wants):
+            return []
+        real, fake = view["scores/test"], view["scores/fake"]
+        test, made, generated = view.others("test"), view.others("fake"), view.others("generated")
+        rows = [_Carried(_THIS, _THIS, _THIS, threshold, real, fake)]
+        for name, calibration in view.others("calibration").items():
+            theirs = conformal_threshold(calibration, self.fpr)
+            assert theirs is not None  # of as many reals as the subject's own
+            rows += [
+                _Carried(_THIS, name, _THIS, threshold, test[name], made[name]),
+                _Carried(name, _THIS, _THIS, theirs, real, fake),
+                _Carried(name, name, _THIS, theirs, test[name], made[name]),
+                _Carried(_THIS, _THIS, name, threshold, real, generated[name]),
+            ]
+        crossed = [row for row in rows if row.fitted != row.judge]
+        strayed = max(crossed, key=lambda row: abs(row.fpr - self.fpr))
+        foreign = min((row for row in rows if row.maker != _THIS), key=lambda row: row.tpr)
+        return [
+            _elsewhere_table(rows),
+            Note(text=(
+                f"Worst pair of subjects: the threshold of {strayed.fitted} on the scores of {strayed.judge} calls "
+                f"{strayed.fpr:.3g} of test reals generated, where {self.fpr:g} was promised. Fewest caught of another "
+                f"generator: {foreign.tpr:.3g} of the samples of {foreign.maker}; of this generator's it is "
+                f"{rows[0].tpr:.3g}. Raw scores of two discriminators share no scale: with every change of the "
+                "discriminator a threshold is to be fitted anew. All samples are of one seed, and intervals are for "
+                "one row each."
+            )),
+        ]  # fmt: skip
+
     def _reading(self, found: _Judged, threshold: float) -> str:
         rates = [float((scores < threshold).double().mean()) for scores in found.real]
         caught = [float((scores < threshold).double().mean()) for scores in found.fake]
@@ -340,6 +394,24 @@ def _over_levels(found: _Judged, threshold: float, promised: float) -> Curve:
         rules=[Rule(at=promised, label="promised", orient="y")],
         points=True,
     )
+
+
+def _elsewhere_table(rows: Sequence[_Carried]) -> Table:
+    """Return one row for each threshold and discriminator it is applied to."""
+    cells: list[list[str | int | float | None]] = []
+    for row in rows:
+        shares = []
+        for scores in (row.real, row.fake):
+            below = int((scores < row.threshold).sum())
+            bounds = clopper_pearson(below, len(scores), 0.95)
+            shares += [below / len(scores), bounds.low, bounds.high]
+        cells.append([row.fitted, row.judge, row.maker, row.threshold, *shares])
+    return Table(
+        title="Thresholds and other subjects",
+        columns=["threshold of", "scores by", "generated by", "threshold", "FPR", "FPR low", "FPR high", "TPR",
+                 "TPR low", "TPR high"],
+        rows=cells,
+    )  # fmt: skip
 
 
 def _method(found: _Judged) -> str:

@@ -79,20 +79,27 @@ class FakeView:
         groups = GroupedMoments.groups_for(core, D)
         return GroupedMoments.gather([(0, rows)], len(rows), groups, np.random.default_rng(0), ALONE, core)
 
-    def values(self, side: str, rows: Sequence[int]) -> tuple[Tensor, Tensor | None]:
+    @property
+    def other_subjects(self) -> dict[str, FakeSubject]:
+        return {"late": FakeSubject()}
+
+    def others(self, side: str) -> dict[str, Tensor]:
+        return {"late": self[f"others/{side}"]}
+
+    def values(self, side: str, rows: Sequence[int], judge: FakeSubject | None = None) -> tuple[Tensor, Tensor | None]:
         return self[f"values/{side}"][list(rows)], None
 
     def __getitem__(self, node: str) -> Tensor:
         self.read.add(node)
         kind, _, side = node.partition("/")
-        n = self.sizes.get(side, self.sizes["real"])
+        n = self.sizes.get("fake" if side == "generated" else side, self.sizes["real"])
         rng = torch.Generator().manual_seed(self.seed * 1000 + sum(map(ord, node)))
         if kind == "labels":
             return torch.arange(n) % C
         if kind == "values":
             return 2 * torch.rand(n, *self.subject.sample.shape, generator=rng) - 1
-        if kind == "scores":
-            return torch.randn(n, generator=rng, dtype=torch.float64) - (1.0 if side == "fake" else 0.0)
+        if kind in ("scores", "others"):
+            return torch.randn(n, generator=rng, dtype=torch.float64) - (1.0 if side in ("fake", "generated") else 0.0)
         return torch.randn(n, D if kind == "features" else C, generator=rng) + (0.2 if side == "fake" else 0.0)
 
 

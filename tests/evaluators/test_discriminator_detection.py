@@ -31,7 +31,7 @@ def evaluated(real, fake, calibration, train=None, **options):
 
     class Given(FakeView):
         def missing(self, node):
-            return "not there" if nodes[node] is None else None
+            return "not there" if nodes.get(node) is None else None
 
         def __getitem__(self, node):
             return nodes[node]
@@ -317,3 +317,60 @@ def test_train_reals_never_stand_in_for_calibration():
     real = reference(1.0, {"train": 50, "test": 50})
     document = audit(subject, real, evaluators={DETECTION: {}}, samples=50, extractor="pixels")
     assert "train reals are never substituted" in document.result(DETECTION).reason
+
+
+# --- beside other discriminators
+
+
+class Company(FakeView):
+    """Given scores by this discriminator and by others, of the same samples."""
+
+    def __init__(self, real, fake, **others):
+        super().__init__({"real": len(real), "fake": len(fake)})
+        self.own, self.theirs = {"scores/test": real, "scores/fake": fake}, others
+
+    def others(self, side):
+        return {name: scores[side] for name, scores in self.theirs.items()}
+
+    def __getitem__(self, node):
+        return self.own[node] if node in self.own else super().__getitem__(node)
+
+
+def test_two_discriminators_are_compared_on_the_same_samples():
+    """Against jackknifed areas, which know nothing of placements or ranks."""
+    real, fake = normals(60, 1, 3), normals(50, 0, 4)
+    scores = {
+        "near": {"test": real + 0.5 * normals(60, 0, 5), "fake": fake + 0.5 * normals(50, 0, 6)},
+        "far": {"test": normals(60, 0, 7), "fake": normals(50, 0, 8)},
+    }
+    found = registry.find("evaluators", DETECTION)().evaluate(Company(real, fake, **scores), np.random.default_rng(0))
+    compared = table(found.details, "Against other discriminators")
+    rows = {r[0]: dict(zip(compared.columns, r, strict=True)) for r in compared.rows}
+
+    def areas(keep_real, keep_fake, theirs):
+        truth = np.r_[np.ones(len(keep_real)), np.zeros(len(keep_fake))]
+        pairs = ((real, fake), (theirs["test"], theirs["fake"]))
+        one, two = (roc_auc_score(truth, np.r_[r[keep_real], f[keep_fake]]) for r, f in pairs)
+        return one, two
+
+    for name, theirs in scores.items():
+        every = np.arange(60), np.arange(50)
+        one, two = areas(*every, theirs)
+        assert rows[name]["AUC of this discriminator"] == pytest.approx(one, abs=1e-12)
+        assert rows[name]["AUC of the other"] == pytest.approx(two, abs=1e-12)
+        assert rows[name]["difference"] == pytest.approx(one - two, abs=1e-12)
+        without = [[np.subtract(*areas(np.delete(every[0], i), every[1], theirs)) for i in range(60)],
+                   [np.subtract(*areas(every[0], np.delete(every[1], j), theirs)) for j in range(50)]]  # fmt: skip
+        # The jackknife of a two-sample U-statistic: its variance is DeLong's, exactly.
+        variance = sum((len(w) - 1) ** 2 / len(w) * np.var(w, ddof=1) for w in without)
+        z = (one - two) / math.sqrt(variance)
+        assert rows[name]["p-value"] == pytest.approx(2 * stats.norm.sf(abs(z)), rel=1e-6)
+        assert rows[name]["high"] - rows[name]["low"] == pytest.approx(2 * 1.959964 * math.sqrt(variance), rel=1e-5)
+    assert rows["far"]["p-value"] < 0.01  # areas of 0.76 and 0.5 of as many samples lie 3.6 standard errors apart
+
+
+def test_without_others_there_is_no_comparison():
+    found = registry.find("evaluators", DETECTION)().evaluate(
+        FakeView({"real": 60, "fake": 50}, hidden=("others/test", "others/fake")), np.random.default_rng(0)
+    )
+    assert not [d for d in found.details if isinstance(d, Table) and d.title.startswith("Against other")]

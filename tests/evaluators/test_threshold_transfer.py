@@ -11,7 +11,7 @@ from ganaudit.evidence.judging import judged
 from ganaudit.subjects.subject import Subject
 
 from .made_up import by_key
-from .planted import Mean, Told, even, fakes, reference, row, subject, table
+from .planted import SIDE, Mean, Told, even, fakes, reference, row, subject, table
 
 ID = "threshold-transfer"
 DAMAGES = 3 * len(CORRUPTIONS["images"])
@@ -183,3 +183,54 @@ def test_a_program_of_one_batch_size_gets_that_size():
     static = Static()
     torch.testing.assert_close(judged(static, x, labels), x.double().flatten(1).mean(1) + labels)
     assert static.asked == [5, 5, 5]
+
+
+class Stretched(Mean):
+    """The same order of samples on another scale."""
+
+    def forward(self, x):
+        return 3 * super().forward(x) + 0.4
+
+
+class Dark(nn.Module):
+    def forward(self, z):
+        return (torch.tanh(z[:, :1, None, None]) / 4 - 0.5).expand(-1, 1, SIDE, SIDE)
+
+
+def test_thresholds_of_two_subjects_are_tried_on_each_other():
+    calibration, test = greys(4)
+    real = reference(calibration=even(calibration), test=even(test))
+    mine, late = subject(Mean()), Subject.from_modules(Dark(), Stretched(), latent=2)
+    found = row(ID, mine, real, others={"late": late})
+    matrix = next(d for d in found.details if d.kind == "table" and "other subjects" in d.title)
+    at = {tuple(r[:3]): dict(zip(matrix.columns, r, strict=True)) for r in matrix.rows}
+    reals, fakes_ = 2 * unit(test) - 1, fakes(mine, 96)[0].flatten(1).mean(1).numpy()
+    own = quantile(2 * unit(calibration) - 1)
+    theirs = 3 * own + 0.4  # a rising map keeps the rank
+    darker = late.generate(late.latents(0, 0, 96)).flatten(1).mean(1).numpy()
+    this = "this subject"
+    expected = {
+        (this, this, this): (reals < own, fakes_ < own),
+        (this, "late", this): (3 * reals + 0.4 < own, 3 * fakes_ + 0.4 < own),
+        ("late", this, this): (reals < theirs, fakes_ < theirs),
+        ("late", "late", this): (reals < own, fakes_ < own),
+        (this, this, "late"): (reals < own, darker < own),
+    }
+    assert set(at) == set(expected)
+    for key, (accused, caught) in expected.items():
+        assert at[key]["FPR"] == pytest.approx(np.mean(accused), abs=1e-12), key
+        assert at[key]["TPR"] == pytest.approx(np.mean(caught), abs=1e-12), key
+        exact = stats.binomtest(int(caught.sum()), 96).proportion_ci(0.95, "exact")
+        assert (at[key]["TPR low"], at[key]["TPR high"]) == pytest.approx((exact.low, exact.high), abs=1e-9)
+    note = next(d.text for d in found.details if d.kind == "note" and d.text.startswith("Worst pair of subjects"))
+    strayed = max(expected, key=lambda k: abs(np.mean(expected[k][0]) - 0.05))
+    assert f"the threshold of {strayed[0]} on the scores of {strayed[1]}" in note
+
+
+def test_others_change_nothing_but_add_their_table(found):
+    calibration, test = greys()
+    real = reference(calibration=even(calibration), test=even(test))
+    beside = row(ID, subject(Mean()), real, others={"late": subject(Stretched())})
+    assert beside.measurements == found.measurements
+    assert [d for d in beside.details if d in found.details] == found.details
+    assert len(beside.details) == len(found.details) + 2
