@@ -130,14 +130,14 @@ class AuditConfig(_Section):
     """The cheap audits while training."""
 
     every: int = Field(default=0, ge=0)
-    """Real images between two of them; 0: none."""
+    """Real images between two of them; 0: none. No clock has a part in it, so every run chooses the same snapshot."""
     measure: str = "frechet-distance/fd"
     """EVALUATOR/KEY by which the best snapshot is kept: lower or higher is better as the measure says."""
     samples: int = Field(default=1000, ge=16)
     extractor: str | None = None
     """Feature extractor; none: that of the data set, else the audit's own choice."""
     share: float = Field(default=0.03, gt=0, le=1)
-    """Share of the time that audits may take; one that would exceed it is put off."""
+    """Share of the time that audits should take; where they take more, the run says so and goes on."""
 
 
 class TrainConfig(_Section):

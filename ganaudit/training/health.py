@@ -165,10 +165,14 @@ _WORDS: dict[Alarm, str] = {
 }
 
 
-def verdict(looks: Sequence[Look]) -> Verdict:
-    """Return the verdict on a run: what the last look shows, and what earlier ones showed that has passed."""
+def verdict(looks: Sequence[Look], caution: str = "") -> Verdict:
+    """Return the verdict on a run: what the last look shows, and what earlier ones showed that has passed.
+
+    ``caution``, where there is one, ends its words; it makes no run doubtful.
+    """
     if not looks:
-        return Verdict("healthy", (), "the run was too short for a look at its health", ())
+        words = "the run was too short for a look at its health"
+        return Verdict("healthy", (), "; ".join(filter(None, (words, caution))), ())
     last = looks[-1]
     told = [_WORDS[alarm].format(**asdict(last)) for alarm in last.alarms]
     passed = [a for a in dict.fromkeys(a for one in looks[:-1] for a in one.alarms) if a not in last.alarms]
@@ -179,4 +183,4 @@ def verdict(looks: Sequence[Look]) -> Verdict:
     words = "; ".join(told) or (
         f"generated samples spread over {last.spread:.0%} of what reals do, effective rank {last.rank:.0%}, no alarm"
     )
-    return Verdict(state, last.alarms, words, tuple(looks))
+    return Verdict(state, last.alarms, "; ".join(filter(None, (words, caution))), tuple(looks))

@@ -33,7 +33,7 @@ from ganaudit.training.health import Alarm, Look, Verdict, look, verdict
 from ganaudit.training.loop import Loop, Shown
 from ganaudit.training.objectives import OBJECTIVES
 from ganaudit.training.state import State
-from ganaudit.training.trial import Trial, Trials
+from ganaudit.training.trial import Trial, Trials, passes
 
 __all__ = ["Run", "Trained", "check_processes", "train"]
 
@@ -83,6 +83,7 @@ def train(
     keep_memory()
     run = Run(config, folder, reference, trial, told, ranks)
     counters = load_checkpoint(folder, config, run.state, allow_change, told) if resume else Counters()
+    run.trials.check(run.state)
     last = config.steps if stop_after is None else min(config.steps, -(-stop_after // config.batch))
     with (
         flushed_denormals(),
@@ -159,7 +160,7 @@ class Run:
         self.state.data = self.data.digest
         pipeline, data_pipeline = pipelines(config.augmentation, self.data.shape)
         self.loop = Loop(config, self.state, self.data, pipeline, data_pipeline, self.ranks, backend)
-        self.trials = Trials(config, self.folder, self.trial)
+        self.trials = Trials(config, self.folder, self.trial, self.told)
 
     def go(self, counters: Counters, last: int, stop_on: Sequence[Alarm], task: Task, caught: _Caught) -> Trained:
         """Do steps until ``last``, an alarm or a signal; then save, and export when all are done."""
@@ -179,7 +180,7 @@ class Run:
             task.advance(batch)
             if tells:
                 self._note(task, log, done * batch, shown, now().seconds)
-            if _passes(done, batch, config.health) or done == config.steps:
+            if passes(done * batch, batch, config.health) or done == config.steps:
                 stopped = self._looked(log, done * batch, stop_on)
             self.trials.maybe(done * batch, now().seconds, self.state, self.data, log)
             if any_of(self.ranks, bool(caught.name)):
@@ -191,7 +192,7 @@ class Run:
             log.close()
         self._save(now())
         finished = done >= config.steps
-        judged = verdict(self.state.looks)
+        judged = verdict(self.state.looks, self.trials.excess(now().seconds, self.state))
         if finished and self.ranks.rank == 0:
             self._export(now(), judged)
         reason = stopped or ("" if finished else "stopped as asked")
@@ -300,11 +301,6 @@ def _evaluated(network: nn.Module, z: Tensor, labels: Tensor | None) -> Tensor:
             return made
     finally:
         network.train()
-
-
-def _passes(done: int, batch: int, every: int) -> bool:
-    """Return whether the last step went past a multiple of ``every`` images."""
-    return done > 0 and done * batch // every > (done - 1) * batch // every
 
 
 def _shares(norms: dict[str, float]) -> dict[str, float]:

@@ -1,8 +1,10 @@
 """Runs from beginning to end: exact resume, checkpoints that survive, signals, refusals in words."""
 
 import json
+import math
 import os
 import signal
+import time
 from pathlib import Path
 
 import numpy as np
@@ -216,54 +218,104 @@ def test_an_alarm_ends_the_run_where_that_is_asked_for(tmp_path, monkeypatch):
     assert "collapse" in ended.verdict.alarms
 
 
-def test_audits_on_the_way_keep_the_best_snapshot(tmp_path):
-    values = iter([3.0, 1.0, 2.0, 5.0])
-    seen = []
+class Measuring:
+    """Measures what was planned for each audit, or else something of the weights that goes up and down."""
 
-    def trial(generator, data):
+    def __init__(self, values=None, seconds=0.0):
+        self.values, self.seconds = iter(values) if values else None, seconds
+        self.snapshots = {}
+
+    def __call__(self, generator, data):
         assert not generator.training
-        value = next(values)
-        seen.append((value, {k: v.clone() for k, v in generator.state_dict().items()}))
-        return value, True, {"frechet-distance/fd": value}
+        time.sleep(self.seconds)
+        state = {k: v.clone() for k, v in generator.state_dict().items()}
+        value = (
+            next(self.values) if self.values else math.sin(1e4 * sum(float(v.double().sum()) for v in state.values()))
+        )
+        self.snapshots[value] = state
+        return value, True, {"some/fd": value}
 
-    config = tiny(images=128, audit={"every": 32, "share": 1.0})
-    config = TrainConfig.model_validate({**config.model_dump(), "audit": {"every": 32, "share": 1.0}})
-    run(config, tmp_path, trial=trial)
-    best = dict(seen)[1.0]
-    kept = load_file(tmp_path / "generator.safetensors")
-    assert all(torch.equal(kept[name], best[name]) for name in best)
-    assert len(seen) >= 2
+
+def kept_is(folder, snapshot):
+    kept = load_file(folder / "generator.safetensors")
+    return all(torch.equal(kept[name], snapshot[name]) for name in snapshot)
+
+
+def test_audits_on_the_way_keep_the_best_snapshot(tmp_path):
+    trial = Measuring([3.0, 1.0, 2.0, 5.0])
+    run(tiny(images=128, audit={"every": 32}), tmp_path, trial=trial)
+    assert list(trial.snapshots) == [3.0, 1.0, 2.0, 5.0]
+    assert kept_is(tmp_path, trial.snapshots[1.0])
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.05])
+def test_audits_come_at_their_images_however_long_they_take(tmp_path, seconds):
+    # 100 is no multiple of the batch of 32: an audit comes with the step that goes past it.
+    told = []
+    config = tiny(images=640, audit={"every": 100, "share": 0.001 if seconds else 1.0})
+    ended = run(config, tmp_path, trial=Measuring(seconds=seconds), told=told.append)
+    training = read_subject_file(tmp_path / "subject.toml").training
+    assert [one["images"] for one in training["audits"]] == [128, 224, 320, 416, 512, 608]
+    words = "more than audit.share = 0.001: raise audit.every or lower audit.samples"
+    assert [line for line in told if "audits took" in line] == [line for line in told if words in line]
+    assert len([line for line in told if words in line]) == (1 if seconds else 0), "told once, not at every audit"
+    assert (words in ended.verdict.words) == (words in training["health_words"]) == bool(seconds)
+
+
+@pytest.mark.parametrize("best", ["earlier", "later"])
+def test_n_and_n_steps_choose_the_snapshot_of_2n_steps(tmp_path, best):
+    values = [4.0, 1.0, 3.0, 2.0, 2.5, 5.0] if best == "earlier" else [4.0, 3.0, 3.5, 2.0, 1.0, 5.0]
+    config = tiny(images=192, audit={"every": 32})
+    whole = Measuring(values)
+    run(config, tmp_path / "whole", trial=whole)
+    # The clock of the second run is another: its audits are slow.
+    first, second = Measuring(values[:3], seconds=0.02), Measuring(values[3:])
+    run(config, tmp_path / "parts", trial=first, stop_after=96)
+    run(config, tmp_path / "parts", trial=second, resume=True)
+    assert_equal(tmp_path / "whole", tmp_path / "parts")
+    assert kept_is(tmp_path / "parts", whole.snapshots[1.0])
+    records = [read_subject_file(tmp_path / name / "subject.toml").training for name in ("whole", "parts")]
+    assert records[0]["weights"] == records[1]["weights"]
+    audits = [[(one["images"], one["some/fd"]) for one in record["audits"]] for record in records]
+    assert audits[0] == audits[1] == list(zip(range(32, 193, 32), values, strict=True))
+
+
+def test_wherever_a_run_is_interrupted_it_chooses_the_same_snapshot(tmp_path):
+    config = tiny(images=192, checkpoint=64, audit={"every": 48})
+    run(config, tmp_path / "whole", trial=Measuring())
+    for stop in (32, 64, 96, 160):
+        run(config, tmp_path / "parts", trial=Measuring(), stop_after=stop, resume=stop > 32)
+    run(config, tmp_path / "parts", trial=Measuring(), resume=True)
+    assert_equal(tmp_path / "whole", tmp_path / "parts")
+    weights_of = [
+        read_subject_file(tmp_path / name / "subject.toml").training["weights"] for name in ("whole", "parts")
+    ]
+    assert weights_of[0] == weights_of[1]
+
+
+def test_a_snapshot_that_is_gone_is_missed_before_the_run_goes_on(tmp_path):
+    config = tiny(images=128, audit={"every": 32})
+    run(config, tmp_path, trial=Measuring(), stop_after=64)
+    for path in tmp_path.glob("best-*.safetensors"):
+        path.unlink()
+    with pytest.raises(ConfigError, match=r"best-\d+\.safetensors: the best snapshot so far is not there"):
+        run(config, tmp_path, trial=Measuring(), resume=True)
 
 
 def test_looks_and_audits_of_all_sittings_are_in_the_subject(tmp_path):
-    values = iter([1.0, 3.0, 0.5, 4.0, 2.0, 6.0, 7.0, 8.0])
-    snapshots = {}
-
-    def trial(generator, data):
-        value = next(values)
-        snapshots[value] = {k: v.clone() for k, v in generator.state_dict().items()}
-        return value, True, {"some/fd": value}
-
-    config = tiny(images=256, health=64, audit={"every": 32, "share": 1.0})
-    run(config, tmp_path, trial=trial, stop_after=128)
-    ended = run(config, tmp_path, trial=trial, resume=True)
+    config = tiny(images=256, health=64, audit={"every": 32})
+    run(config, tmp_path, trial=Measuring([1.0, 3.0, 0.5, 4.0]), stop_after=128)
+    ended = run(config, tmp_path, trial=Measuring([2.0, 6.0, 7.0, 8.0]), resume=True)
     training = read_subject_file(tmp_path / "subject.toml").training
     assert [look["images"] for look in training["looks"]] == [64, 128, 192, 256]
     assert [look.images for look in ended.verdict.looks] == [64, 128, 192, 256]
-    at = [one["images"] for one in training["audits"]]
-    assert at == sorted(set(at))
-    assert at[0] <= 64
-    assert at[-1] > 128
-    kept = load_file(tmp_path / "generator.safetensors")
-    least = min(one["some/fd"] for one in training["audits"])
-    assert all(torch.equal(kept[name], tensor) for name, tensor in snapshots[least].items())
-    best = next(one["images"] for one in training["audits"] if one["some/fd"] == least)
-    assert f"the snapshot at {best} images" in training["weights"]
+    assert [one["some/fd"] for one in training["audits"]] == [1.0, 3.0, 0.5, 4.0, 2.0, 6.0, 7.0, 8.0]
+    assert "the snapshot at 96 images" in training["weights"]
 
 
 def test_snapshots_that_no_checkpoint_names_go(tmp_path):
     values = iter(float(10 - i) for i in range(10))
-    config = tiny(images=256, checkpoint=32, audit={"every": 32, "share": 1.0})
+    config = tiny(images=256, checkpoint=32, audit={"every": 32})
     run(config, tmp_path, trial=lambda generator, data: (next(values), True, {}))
     assert 1 <= len(list(tmp_path.glob("best-*.safetensors"))) <= 2
 
