@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,14 +13,23 @@ from torch import Tensor
 
 from ganaudit.auditing.setting import Setting
 from ganaudit.auditing.sounds import pictures, played, rate_words
-from ganaudit.document.model import Gallery, GalleryItem
-from ganaudit.document.spec import Exhibit
+from ganaudit.document.model import Gallery, GalleryItem, Picture, Triplet, Triplets
+from ganaudit.document.spec import Comparison, Exhibit
+from ganaudit.evidence.handing import handed
 from ganaudit.evidence.handing import shown as as_shown
 from ganaudit.evidence.null import rows
+from ganaudit.numerics.perturbation import amplified
 
-__all__ = ["exhibited", "galleries"]
+__all__ = ["compared", "exhibited", "galleries", "is_sample_file"]
 
 _SHOWN = 64
+_STAGES = ("before", "change", "after")
+_FILE = re.compile(rf"([a-z0-9-]*-)?(fake|real)-\d{{6,}}(-({'|'.join(_STAGES)})(-\d+)?)?\.(png|wav)")
+
+
+def is_sample_file(name: str) -> bool:
+    """Return whether a file of this name in ``samples/`` was written by an audit."""
+    return _FILE.fullmatch(name) is not None
 
 
 def galleries(setting: Setting) -> tuple[list[Gallery], dict[str, bytes]]:
@@ -69,6 +79,79 @@ def exhibited(setting: Setting, exhibits: Sequence[Exhibit]) -> tuple[list[Galle
     return shown, files
 
 
+def compared(
+    setting: Setting, evaluator: str, comparisons: Sequence[Comparison]
+) -> tuple[list[Triplets], dict[str, bytes]]:
+    """Return the rows of three pictures that an evaluator handed over, and their files; none for feature arrays.
+
+    Files are ``samples/EVALUATOR-SIDE-INDEX-STAGE.png`` with the stages before, change and after, and of waveforms a
+    WAV file of the same name; those of an evaluator's second comparison of a side end in ``-2``.
+    """
+    made: list[Triplets] = []
+    files: dict[str, bytes] = {}
+    for comparison in comparisons:
+        if setting.evidence.holds_features or not comparison.indices:
+            continue
+        stem = f"samples/{re.sub('[^a-z0-9]+', '-', evaluator.lower())}-{comparison.side}"
+        earlier = sum(one.side == comparison.side for one in made)
+        end = f"-{earlier + 1}" if earlier else ""
+        names = [[f"{stem}-{int(i):06d}-{stage}{end}" for stage in _STAGES] for i in comparison.indices]
+        triplets, written = _triplets(comparison, names, _rates(setting)[comparison.side])
+        made.append(triplets)
+        files.update(written)
+    return made, files
+
+
+def _triplets(
+    comparison: Comparison, names: Sequence[Sequence[str]], rate: int | None
+) -> tuple[Triplets, dict[str, bytes]]:
+    low, high = comparison.value_range
+    change, factors = amplified(comparison.before.cpu(), comparison.after.cpu(), low, high)
+    samples = [handed(x, low, high, "round").cpu() for x in (comparison.before, change, comparison.after)]
+    seen, files, rule = samples, {}, comparison.rule
+    if samples[0].ndim == 3:
+        seen = [pictures(waves) for waves in samples]
+        sounds = [played(waves, rate) for waves in samples]
+        rule = f"{rule}; {_which(len(sounds[0]), len(names))} {rate_words(rate)}"
+        for row in range(len(sounds[0])):
+            files.update({f"{name}.wav": stage[row] for name, stage in zip(names[row], sounds, strict=True)})
+    items = [
+        Triplet(
+            index=int(index),
+            before=_picture(f"{names[row][0]}.png", seen[0][row], files),
+            change=_picture(f"{names[row][1]}.png", seen[1][row], files),
+            after=_picture(f"{names[row][2]}.png", seen[2][row], files),
+            factor=float(factors[row]),
+            norm=float(comparison.norms[row]),
+            score_before=float(comparison.scores_before[row]),
+            score_after=float(comparison.scores_after[row]),
+            caption=comparison.captions[row] if comparison.captions else "",
+        )
+        for row, index in enumerate(comparison.indices)
+    ]
+    triplets = Triplets(
+        title=comparison.title,
+        rule=rule,
+        side=comparison.side,
+        unit=comparison.unit,
+        threshold=comparison.threshold,
+        width=seen[0].shape[3],
+        height=seen[0].shape[2],
+        items=items,
+    )
+    return triplets, files
+
+
+def _which(written: int, shown: int) -> str:
+    return "each is" if written == shown else f"the first {written} are"
+
+
+def _picture(name: str, image: Tensor, files: dict[str, bytes]) -> Picture:
+    """Put an image among the files and return what the document says of it."""
+    files[name] = png(image)
+    return Picture(file=name, sha256=hashlib.sha256(files[name]).hexdigest())
+
+
 def _rates(setting: Setting) -> dict[str, int | None]:
     """Return the rate of the sounds of each side; a generator does not tell it, and is taken to be at the reals'."""
     real = None
@@ -92,14 +175,11 @@ def _gallery(
         images = pictures(samples)
         sounds = played(samples, rate)
         files = {f"samples/{side}-{index:06d}.wav": sound for index, sound in zip(indices, sounds, strict=False)}
-        each = "each is" if len(sounds) == len(indices) else f"the first {len(sounds)} are"
-        rule = f"{rule}; {each} {rate_words(rate)}"
+        rule = f"{rule}; {_which(len(sounds), len(indices))} {rate_words(rate)}"
     for position, index in enumerate(indices):
-        name = f"samples/{side}-{index:06d}.png"
-        files[name] = png(images[position])
+        picture = _picture(f"samples/{side}-{index:06d}.png", images[position], files)
         caption = captions[position] if captions else ""
-        sha256 = hashlib.sha256(files[name]).hexdigest()
-        items.append(GalleryItem(file=name, sha256=sha256, index=index, caption=caption))
+        items.append(GalleryItem(file=picture.file, sha256=picture.sha256, index=index, caption=caption))
     gallery = Gallery.model_validate(
         {
             "title": title,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ganaudit import registry
-from ganaudit.auditing.gallery import exhibited, galleries
+from ganaudit.auditing.gallery import compared, exhibited, galleries, is_sample_file
 from ganaudit.auditing.records import (
     comparability,
     environment,
@@ -40,7 +39,6 @@ from ganaudit.subjects.subject import Subject
 
 __all__ = ["Audited", "audit", "run", "write"]
 
-_SAMPLE = re.compile(r"(fake|real)-\d{6,}\.(png|wav)")
 _SHIFT_TOLD = 0.005
 _LOG = logging.getLogger("ganaudit")
 
@@ -193,7 +191,7 @@ def write(audited: Audited, folder: Path) -> None:
     """Write samples, then the document; each file atomically, the document last. Samples of an earlier audit go."""
     if (folder / "samples").is_dir():
         for path in (folder / "samples").iterdir():
-            if _SAMPLE.fullmatch(path.name) and f"samples/{path.name}" not in audited.files:
+            if is_sample_file(path.name) and f"samples/{path.name}" not in audited.files:
                 path.unlink()
     for name, content in audited.files.items():
         write_atomically(folder / name, content)
@@ -240,15 +238,16 @@ def _result(name: str, setting: Setting) -> tuple[EvaluatorResult, dict[str, Any
         reason = f"{type(error).__name__}: {error}"
         return _row(spec, "failed", reason[:500], requested=requested, options=options), {}, {}
     shown, files = exhibited(setting, found.exhibits)
+    changed, more = compared(setting, name, found.comparisons)
     row = _row(spec, "measured", None, requested=requested, options=options).model_copy(
         update={
             "measurements": found.measurements,
-            "details": [*found.details, *shown],
+            "details": [*found.details, *shown, *changed],
             "warnings": found.warnings,
             "seconds": round(time.perf_counter() - clock, 3),
         }
     )
-    return row, dict(found.conventions), files
+    return row, dict(found.conventions), {**files, **more}
 
 
 def _evaluated(evaluator: Evaluator, setting: Setting) -> Findings:

@@ -1,4 +1,4 @@
-"""The closed set of shapes in which a result shows more than a number: table, curve, histogram, gallery, note."""
+"""The closed set of shapes in which a result shows more than a number: table, curve, histogram, pictures, note."""
 
 from __future__ import annotations
 
@@ -16,10 +16,14 @@ __all__ = [
     "Histogram",
     "HistogramSeries",
     "Note",
+    "Picture",
     "Record",
     "Rule",
     "Series",
+    "Slider",
     "Table",
+    "Triplet",
+    "Triplets",
 ]
 
 
@@ -63,6 +67,19 @@ class Series(Record):
         return self
 
 
+class Slider(Record):
+    """A control that steps through the rows of a table, for whoever can use it; the table alone says as much."""
+
+    label: str
+    """What is moved."""
+    start: int = Field(default=0, ge=0)
+    """The row it stands on at first."""
+    column: int = Field(default=0, ge=0)
+    """The column that names a row as the control is moved."""
+    marks: int | None = Field(default=None, ge=0)
+    """The column whose texts name the rows that matter; other rows are empty there."""
+
+
 class Table(Record):
     """Rows under named columns."""
 
@@ -70,11 +87,24 @@ class Table(Record):
     title: str
     columns: list[str]
     rows: list[list[str | int | FiniteFloat | None]]
+    slider: Slider | None = None
+    """Where the rows are steps of one thing, such as a threshold."""
 
     @model_validator(mode="after")
     def _rows_fit_columns(self) -> Table:
         if any(len(row) != len(self.columns) for row in self.rows):
             raise ValueError(f"table {self.title!r}: every row needs {len(self.columns)} cells")
+        return self
+
+    @model_validator(mode="after")
+    def _slider_fits(self) -> Table:
+        slider = self.slider
+        if slider is None:
+            return self
+        if slider.start >= len(self.rows):
+            raise ValueError(f"table {self.title!r}: the slider starts at row {slider.start} of {len(self.rows)}")
+        if max(slider.column, slider.marks or 0) >= len(self.columns):
+            raise ValueError(f"table {self.title!r}: the slider names a column that is not there")
         return self
 
 
@@ -121,12 +151,17 @@ class Histogram(Record):
         return self
 
 
-class GalleryItem(Record):
-    """One sample shown: its file beside the document, and what names it."""
+class Picture(Record):
+    """A picture shown: its file beside the document, and what proves it."""
 
     file: str
     """Path relative to the document."""
     sha256: str
+
+
+class GalleryItem(Picture):
+    """One sample shown, and what names it."""
+
     index: int
     """Its place in its source: sample i of the subject is (seed, i)."""
     caption: str = ""
@@ -145,6 +180,40 @@ class Gallery(Record):
     items: list[GalleryItem]
 
 
+class Triplet(Record):
+    """One sample before a change, the change made visible, and the sample after it."""
+
+    index: int
+    """Its place in its source, as in a gallery."""
+    before: Picture
+    change: Picture
+    """``factor`` times the change, around the middle of the range."""
+    after: Picture
+    factor: FiniteFloat = Field(gt=0.0)
+    norm: FiniteFloat = Field(ge=0.0)
+    """Size of the change, in the unit of its triplets."""
+    score_before: FiniteFloat
+    score_after: FiniteFloat
+    caption: str = ""
+
+
+class Triplets(Record):
+    """Samples before and after a change as evidence, with the rule by which they were chosen."""
+
+    kind: Literal["triplets"] = "triplets"
+    title: str
+    rule: str
+    """The rule of selection, in plain words."""
+    side: Literal["real", "fake"]
+    unit: str
+    """Which norm of the changes is told, and in which unit."""
+    threshold: FiniteFloat | None = None
+    """A score strictly below it is called generated."""
+    width: int = Field(ge=1)
+    height: int = Field(ge=1)
+    items: list[Triplet]
+
+
 class Note(Record):
     """A remark that belongs to a result."""
 
@@ -152,4 +221,4 @@ class Note(Record):
     text: str
 
 
-Detail = Annotated[Table | Curve | Histogram | Gallery | Note, Field(discriminator="kind")]
+Detail = Annotated[Table | Curve | Histogram | Gallery | Triplets | Note, Field(discriminator="kind")]

@@ -19,10 +19,14 @@ from ganaudit.document.details import (
     Histogram,
     HistogramSeries,
     Note,
+    Picture,
     Record,
     Rule,
     Series,
+    Slider,
     Table,
+    Triplet,
+    Triplets,
 )
 from ganaudit.document.gates import Verdict
 
@@ -50,9 +54,12 @@ __all__ = [
     "ReferenceRecord",
     "Rule",
     "Series",
+    "Slider",
     "SplitRecord",
     "SubjectRecord",
     "Table",
+    "Triplet",
+    "Triplets",
 ]
 
 SCHEMA = "ganaudit.document/1"

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from ganaudit.document.model import DeclaredMeasurement, Detail, Interval, Measurement, Null
 
-__all__ = ["EvaluatorSpec", "Exhibit", "Findings", "MeasurementSpec", "NotAssessable"]
+if TYPE_CHECKING:  # the vocabulary itself loads without torch
+    from torch import Tensor
+
+__all__ = ["Comparison", "EvaluatorSpec", "Exhibit", "Findings", "MeasurementSpec", "NotAssessable"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +106,60 @@ class Exhibit:
     """One for each, or none."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Comparison:
+    """Samples of an evaluator's own before and after a change; the audit turns them into rows of three pictures.
+
+    Raises ValueError when its parts do not fit together or a number is not finite.
+    """
+
+    title: str
+    rule: str
+    """How they were chosen, in plain words."""
+    side: Literal["real", "fake"]
+    indices: Sequence[int]
+    """Their numbers: row i of ``before`` and ``after`` is sample ``indices[i]``, each shown once."""
+    before: Tensor
+    """Images (B, C, H, W), C 1 or 3, or waveforms (B, C, T), as the discriminator read them."""
+    after: Tensor
+    """The same after the change, shape of ``before``."""
+    value_range: tuple[float, float]
+    """The least and the largest value a sample may have."""
+    scores_before: Sequence[float]
+    scores_after: Sequence[float]
+    norms: Sequence[float]
+    """Sizes of the changes, 0 or more."""
+    unit: str
+    """Which norm that is, and in which unit."""
+    threshold: float | None = None
+    """A score strictly below it is called generated; None where there is no verdict."""
+    captions: Sequence[str] = ()
+    """One for each, or none."""
+
+    def __post_init__(self) -> None:
+        n, shape = len(self.indices), tuple(self.before.shape)
+        if len(shape) not in (3, 4) or shape[0] != n or tuple(self.after.shape) != shape:
+            found = f"{n} indices, before {shape}, after {tuple(self.after.shape)}"
+            raise ValueError(f"comparison {self.title!r}: found {found}; allowed: one shape, a row for each index")
+        if len(shape) == 4 and shape[1] not in (1, 3):
+            raise ValueError(f"comparison {self.title!r}: found {shape[1]} channels; allowed: images of 1 or 3")
+        if len(set(self.indices)) < n:
+            raise ValueError(f"comparison {self.title!r}: a sample is shown twice; allowed: each index once")
+        low, high = self.value_range
+        if not (math.isfinite(low) and math.isfinite(high) and low < high):
+            raise ValueError(f"comparison {self.title!r}: found range {low}, {high}; allowed: the lower first")
+        numbers = {"scores_before": self.scores_before, "scores_after": self.scores_after, "norms": self.norms}
+        for name, given in numbers.items():
+            if len(given) != n or not all(map(math.isfinite, given)):
+                raise ValueError(f"comparison {self.title!r}: {name} needs {n} finite numbers")
+        if any(size < 0 for size in self.norms):
+            raise ValueError(f"comparison {self.title!r}: norms must not be below 0")
+        if self.captions and len(self.captions) != n:
+            raise ValueError(f"comparison {self.title!r}: found {len(self.captions)} captions; allowed: {n} or none")
+        if not bool(self.before.isfinite().all() and self.after.isfinite().all()):
+            raise ValueError(f"comparison {self.title!r}: a value of before or after is not finite")
+
+
 @dataclass(frozen=True, slots=True)
 class Findings:
     """What an evaluator found."""
@@ -113,6 +171,8 @@ class Findings:
     """Choices that change the numbers beyond the options; they enter the comparability key."""
     exhibits: list[Exhibit] = field(default_factory=list)
     """At most a few dozen samples each."""
+    comparisons: list[Comparison] = field(default_factory=list)
+    """At most a dozen samples each."""
 
 
 class NotAssessable(Exception):  # noqa: N818 - an answer, not an error

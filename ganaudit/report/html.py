@@ -1,4 +1,7 @@
-"""The report a reviewer signs: one HTML file without script or remote address, under 2 MB."""
+"""The report a reviewer signs: one HTML file under 2 MB, complete without script, that asks nothing of any address.
+
+Its one script is ``templates/report.js``; the page names its digest, and a browser runs no other.
+"""
 
 from __future__ import annotations
 
@@ -17,11 +20,21 @@ from markupsafe import Markup
 from ganaudit.document.errors import DocumentError
 from ganaudit.document.files import dumps
 from ganaudit.document.gates import Verdict
-from ganaudit.document.model import AuditDocument, Curve, EvaluatorResult, Gallery, Histogram, Measurement, Table
+from ganaudit.document.model import (
+    AuditDocument,
+    Curve,
+    EvaluatorResult,
+    Gallery,
+    Histogram,
+    Measurement,
+    Table,
+    Triplet,
+    Triplets,
+)
 from ganaudit.report import words
 from ganaudit.report.drawings import Drawings
 from ganaudit.report.history import history_of
-from ganaudit.report.sheets import Sheet, cell_size, contact_sheet, read_samples
+from ganaudit.report.sheets import Sheet, Strips, cell_size, contact_sheet, read_samples, strips
 from ganaudit.report.summary import gaps, summarise
 from ganaudit.report.svg import ChartError
 
@@ -29,6 +42,8 @@ __all__ = ["MOST_BYTES", "read_samples", "render_html"]
 
 MOST_BYTES = 2_000_000
 _DRAWN_ANEW = Drawings()
+_SAMPLES_A_ROW = 4
+"""A row of three pictures and its words take the place of so many samples."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +126,22 @@ class _GalleryView:
 
 
 @dataclass(frozen=True, slots=True)
+class _Row:
+    """One sample before a change, the change, and the sample after it."""
+
+    item: Triplet
+    pictures: tuple[Markup, ...]
+    """The three as data addresses."""
+
+
+@dataclass(frozen=True, slots=True)
+class _TripletsView:
+    triplets: Triplets
+    sheet: Strips
+    rows: list[_Row]
+
+
+@dataclass(frozen=True, slots=True)
 class _How:
     """How some numbers were made: a heading, the words and the keys they hold for."""
 
@@ -128,6 +159,7 @@ class _Section:
     figures: list[_Figure]
     tables: list[Table]
     galleries: list[_GalleryView]
+    triplets: list[_TripletsView]
     notes: list[str]
     how: list[_How]
 
@@ -141,13 +173,16 @@ class _Page:
         self.drawings = drawings
         self.anchors = _anchors(document)
         self._sheets: dict[object, _GalleryView] = {}
+        self._strips: dict[object, _TripletsView] = {}
 
     def render(self, budget: _Budget, *, thinned: bool) -> str:
         document = self.document
         galleries = [self._gallery(g, budget) for g in document.galleries]
         sections = [self._section(r, budget) for r in document.results if r.status == "measured"]
-        shown = galleries + [g for s in sections for g in s.galleries]
-        style = (resources.files("ganaudit.report") / "templates" / "report.css").read_text(encoding="utf-8")
+        shown: list[Sheet | Strips] = [view.sheet for view in galleries]
+        for section in sections:
+            shown += [*(view.sheet for view in section.galleries), *(view.sheet for view in section.triplets)]
+        style, script = _packaged("report.css"), _packaged("report.js")
         text = (
             _environment(budget.text)
             .get_template("report.html.j2")
@@ -159,13 +194,15 @@ class _Page:
                 gaps=gaps(document),
                 galleries=galleries,
                 sections=sections,
-                sample_warnings=[w for g in shown for w in g.sheet.warnings],
+                sample_warnings=[w for sheet in shown for w in sheet.warnings],
                 anchors=self.anchors,
                 gates=_gates_by_measure(document),
                 budget=budget,
                 thinned=thinned,
                 style=Markup(style),  # noqa: S704  our own style sheet, from the package
-                style_hash=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
+                style_hash=_hash(style),
+                script=Markup(script),  # noqa: S704  our own script, from the package
+                script_hash=_hash(script),
                 digest=hashlib.sha256(dumps(document).encode("utf-8", "surrogatepass")).hexdigest(),
                 policy=None if document.policy is None else _policy(document.policy),
             )
@@ -180,6 +217,7 @@ class _Page:
             figures=self._figures[result.evaluator] if budget.charts else [],
             tables=[d for d in details if d.kind == "table"],
             galleries=[self._gallery(d, budget) for d in details if d.kind == "gallery"],
+            triplets=[self._triplets(d, budget) for d in details if d.kind == "triplets"],
             notes=[d.text for d in details if d.kind == "note"],
             how=_how(result.measurements),
         )
@@ -189,9 +227,20 @@ class _Page:
         look = (id(gallery), min(budget.samples, len(gallery.items)), cell_size(gallery, budget.pixels))
         if look not in self._sheets:
             sheet = contact_sheet(gallery, self.samples, budget.samples, budget.pixels)
-            address = Markup("data:image/png;base64,") + base64.b64encode(sheet.png).decode()
-            self._sheets[look] = _GalleryView(gallery, sheet, address)
+            self._sheets[look] = _GalleryView(gallery, sheet, _address(sheet.png))
         return self._sheets[look]
+
+    def _triplets(self, triplets: Triplets, budget: _Budget) -> _TripletsView:
+        most = min(budget.samples // _SAMPLES_A_ROW, len(triplets.items))
+        look = (id(triplets), most, cell_size(triplets, budget.pixels))
+        if look not in self._strips:
+            sheet = strips(triplets, self.samples, most, budget.pixels)
+            rows = [
+                _Row(item, tuple(_address(png) for png in (strip.before, strip.change, strip.after)))
+                for item, strip in zip(triplets.items, sheet.strips, strict=False)
+            ]
+            self._strips[look] = _TripletsView(triplets, sheet, rows)
+        return self._strips[look]
 
     @cached_property
     def _training(self) -> tuple[dict[str, Any], list[Curve], list[Table]]:
@@ -207,6 +256,19 @@ class _Page:
     @cached_property
     def _figures(self) -> dict[str, list[_Figure]]:
         return {r.evaluator: _draw(r, self.anchors[r.evaluator], self.drawings) for r in self.document.results}
+
+
+def _packaged(name: str) -> str:
+    return (resources.files("ganaudit.report") / "templates" / name).read_text(encoding="utf-8")
+
+
+def _hash(text: str) -> str:
+    """Return what a content policy names ``text`` by."""
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def _address(png: bytes) -> Markup:
+    return Markup("data:image/png;base64,") + base64.b64encode(png).decode()
 
 
 def _anchors(document: AuditDocument) -> dict[str, str]:
@@ -294,6 +356,7 @@ def _environment(longest: int) -> jinja2.Environment:
         is_numeric=_is_numeric,
         brief=_brief,
         indices=_indices,
+        called=_called,
     )
     environment.globals.update(marks=_MARKS, split_measure=words.split_measure)
     return environment
@@ -324,6 +387,12 @@ def _is_numeric(table: Table, column: int) -> bool:
 def _brief(digest: str) -> str:
     name, colon, rest = digest.rpartition(":")
     return f"{name}{colon}{rest[:12]}…" if len(rest) > 12 else digest
+
+
+def _called(score: float, threshold: float | None) -> str:
+    if threshold is None:
+        return ""
+    return "called generated" if score < threshold else "called real"
 
 
 def _indices(view: _GalleryView) -> str:

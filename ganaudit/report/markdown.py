@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ganaudit.document.model import AuditDocument, Measurement
+from ganaudit.document.model import AuditDocument, Measurement, Triplets
 from ganaudit.report.summary import gaps, summarise
 from ganaudit.report.words import count, direction, number, plain, short, span
 
@@ -31,7 +31,7 @@ def render_markdown(document: AuditDocument) -> str:
         f"({_escape(document.reference.against)}), features by {_escape(document.extractor.id)}.",
         "",
     ]
-    lines += _gates(document) + _warnings(document) + _numbers(document) + _missing(document)
+    lines += _gates(document) + _warnings(document) + _numbers(document) + _changes(document) + _missing(document)
     return "\n".join(lines).rstrip("\n") + "\n"
 
 
@@ -78,6 +78,14 @@ def _numbers(document: AuditDocument) -> list[str]:
 
 def _value(m: Measurement) -> str:
     return f"none: {_escape(m.reason or '')}" if m.value is None else f"{number(m.value)} {_escape(m.unit)}".rstrip()
+
+
+def _changes(document: AuditDocument) -> list[str]:
+    shown = [(r, d) for r in document.results for d in r.details if isinstance(d, Triplets)]
+    if not shown:
+        return []
+    lines = [f"- {_escape(d.title)}: {count(len(d.items))} ({_escape(r.evaluator)})" for r, d in shown[:_MOST_ROWS]]
+    return ["### Samples before and after a change, in the report", "", *lines, *_cut(len(shown)), ""]
 
 
 def _missing(document: AuditDocument) -> list[str]:

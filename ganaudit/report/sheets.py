@@ -1,4 +1,6 @@
-"""Contact sheets: the samples of a gallery side by side in one PNG, and the safe reader that fetches their bytes.
+"""Contact sheets, pictures of changes, and the safe reader that fetches their bytes.
+
+A contact sheet shows the samples of a gallery side by side in one PNG; before and after a change each is one PNG.
 
 A document is hostile input: its paths may point anywhere and its files may be anything.
 """
@@ -15,10 +17,10 @@ from pathlib import Path, PurePosixPath
 
 from PIL import Image, ImageDraw
 
-from ganaudit.document.model import AuditDocument, Gallery, GalleryItem
+from ganaudit.document.model import AuditDocument, Gallery, Picture, Triplets
 from ganaudit.report.words import plain
 
-__all__ = ["Sheet", "cell_size", "contact_sheet", "galleries", "read_samples"]
+__all__ = ["Sheet", "Strip", "Strips", "cell_size", "contact_sheet", "read_samples", "strips"]
 
 COLUMNS = 8
 _SMALL = 64
@@ -48,19 +50,44 @@ class Sheet:
     warnings: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Strip:
+    """One sample before a change, the change and the sample after it, as PNG."""
+
+    before: bytes
+    change: bytes
+    after: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Strips:
+    """The first samples before and after a change, all pictures of one size."""
+
+    strips: tuple[Strip, ...]
+    width: int
+    height: int
+    scale: str
+    """How the samples were scaled, in words."""
+    warnings: tuple[str, ...]
+
+
 class _UnusableError(Exception):
     """A sample that cannot be shown; the message says why."""
 
 
-def galleries(document: AuditDocument) -> Iterator[Gallery]:
-    """Yield every gallery of the document: its own and those inside results."""
-    yield from document.galleries
-    for result in document.results:
-        yield from (d for d in result.details if isinstance(d, Gallery))
+def _shown(document: AuditDocument) -> Iterator[Picture]:
+    """Yield every picture of the document: of its own galleries, then of those and of the triplets inside results."""
+    for gallery in document.galleries:
+        yield from gallery.items
+    for detail in (d for result in document.results for d in result.details):
+        if isinstance(detail, Gallery):
+            yield from detail.items
+        elif isinstance(detail, Triplets):
+            yield from (picture for item in detail.items for picture in (item.before, item.change, item.after))
 
 
 def read_samples(document: AuditDocument, folder: Path) -> dict[str, bytes]:
-    """Return the bytes of the gallery files that lie in ``folder``, by their path in the document.
+    """Return the bytes of the pictures that lie in ``folder``, by their path in the document.
 
     What is missing, leaves the folder (also through a link), is no regular file or is larger than 2 MB is left out;
     the report then shows a crossed cell and says so.
@@ -68,7 +95,7 @@ def read_samples(document: AuditDocument, folder: Path) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
     root = folder.resolve()
     total = 0
-    for file in dict.fromkeys(item.file for gallery in galleries(document) for item in gallery.items):
+    for file in dict.fromkeys(picture.file for picture in _shown(document)):
         content = _read(root, file) if len(found) < _MOST_FILES and total < _MOST_TOTAL else None
         if content is not None:
             found[file] = content
@@ -105,24 +132,49 @@ def contact_sheet(gallery: Gallery, samples: Mapping[str, bytes], most: int = 64
     """
     items = gallery.items[:most]
     size, scale = cell_size(gallery, largest)
-    problems: list[tuple[GalleryItem, str]] = []
+    problems: list[tuple[Picture, str]] = []
     columns = max(1, min(COLUMNS, len(items)))
     rows = max(1, -(-len(items) // columns))
     width = columns * size[0] + (columns + 1) * _GAP
     height = rows * size[1] + (rows + 1) * _GAP
     sheet = Image.new("RGB", (width, height), _GROUND)
     for place, item in enumerate(items):
-        try:
-            cell = _scaled(_opened(item, gallery, samples), size)
-        except _UnusableError as error:
-            problems.append((item, str(error)))
-            cell = _crossed(size)
+        cell = _cell(item, gallery, samples, size, problems)
         row, column = divmod(place, columns)
         sheet.paste(cell, (_GAP + column * (size[0] + _GAP), _GAP + row * (size[1] + _GAP)))
     return Sheet(_png(sheet), width, height, len(items), scale, _told(gallery, problems))
 
 
-def cell_size(gallery: Gallery, largest: int) -> tuple[tuple[int, int], str]:
+def strips(triplets: Triplets, samples: Mapping[str, bytes], most: int = 16, largest: int = 128) -> Strips:
+    """Return the first ``most`` samples before and after a change; no picture becomes larger than ``largest`` pixels.
+
+    Pictures that cannot be shown become crossed cells, as on a contact sheet.
+    """
+    size, scale = cell_size(triplets, largest)
+    problems: list[tuple[Picture, str]] = []
+    made = tuple(
+        Strip(*(_png(_cell(p, triplets, samples, size, problems)) for p in (item.before, item.change, item.after)))
+        for item in triplets.items[:most]
+    )
+    return Strips(made, *size, scale, _told(triplets, problems))
+
+
+def _cell(
+    item: Picture,
+    shown: Gallery | Triplets,
+    samples: Mapping[str, bytes],
+    size: tuple[int, int],
+    problems: list[tuple[Picture, str]],
+) -> Image.Image:
+    """Return the picture at ``size``, or a crossed cell and one problem more."""
+    try:
+        return _scaled(_opened(item, shown, samples), size)
+    except _UnusableError as error:
+        problems.append((item, str(error)))
+        return _crossed(size)
+
+
+def cell_size(gallery: Gallery | Triplets, largest: int) -> tuple[tuple[int, int], str]:
     """Return width and height of one sample on a sheet where none is larger than ``largest``, and that in words."""
     width, height = gallery.width, gallery.height
     if not (0 < width <= 16384 and 0 < height <= 16384):
@@ -138,7 +190,7 @@ def cell_size(gallery: Gallery, largest: int) -> tuple[tuple[int, int], str]:
     return (max(1, round(width * shrink)), max(1, round(height * shrink))), f"reduced to {largest} pixels"
 
 
-def _opened(item: GalleryItem, gallery: Gallery, samples: Mapping[str, bytes]) -> Image.Image:
+def _opened(item: Picture, gallery: Gallery | Triplets, samples: Mapping[str, bytes]) -> Image.Image:
     if not _stays_inside(item.file):
         raise _UnusableError("refused: its path leaves the folder of the document")
     content = samples.get(item.file)
@@ -189,14 +241,15 @@ def _png(sheet: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
-def _told(gallery: Gallery, problems: list[tuple[GalleryItem, str]]) -> tuple[str, ...]:
-    by_reason: dict[str, list[GalleryItem]] = {}
+def _told(gallery: Gallery | Triplets, problems: list[tuple[Picture, str]]) -> tuple[str, ...]:
+    by_reason: dict[str, list[Picture]] = {}
     for item, reason in problems:
         by_reason.setdefault(reason, []).append(item)
     title = plain(gallery.title, 200)
     told = []
     for reason, items in by_reason.items():
         names = ", ".join(plain(i.file, 120) for i in items[:3]) + (", ..." if len(items) > 3 else "")
-        samples = "1 sample is" if len(items) == 1 else f"{len(items)} samples are"
-        told.append(f"{title}: {samples} shown as a crossed cell: {reason} ({names})")
+        shown = "picture" if isinstance(gallery, Triplets) else "sample"
+        how_many = f"1 {shown} is" if len(items) == 1 else f"{len(items)} {shown}s are"
+        told.append(f"{title}: {how_many} shown as a crossed cell: {reason} ({names})")
     return tuple(told)

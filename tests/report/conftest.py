@@ -10,7 +10,7 @@ from datetime import date
 from typing import Any
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageChops
 
 from ganaudit.document.gates import Gate, Policy, Waiver
 from ganaudit.document.judge import judge
@@ -31,12 +31,16 @@ from ganaudit.document.model import (
     Measurement,
     Note,
     Null,
+    Picture,
     ReferenceRecord,
     Rule,
     Series,
+    Slider,
     SplitRecord,
     SubjectRecord,
     Table,
+    Triplet,
+    Triplets,
 )
 
 TODAY = date(2026, 11, 22)
@@ -75,6 +79,63 @@ def gallery(side: str, files: dict[str, bytes], n: int = 64) -> Gallery:
     }
     title, rule = words[side]
     return Gallery(title=title, rule=rule, side=side, width=16, height=16, items=items)
+
+
+def changed(files: dict[str, bytes], n: int = 3) -> Triplets:
+    items = []
+    for i in range(n):
+        before = Image.open(io.BytesIO(png(i, side="fake")))
+        shift = Image.new("L", before.size)
+        shift.putdata([128 + ((37 * i + 11 * p) % 81 - 40) for p in range(16 * 16)])
+        after = ImageChops.add(before, shift, scale=1.0, offset=-128)
+        pictures = []
+        for stage, image in (("before", before), ("change", shift), ("after", after)):
+            name, buffer = f"samples/attack-fake-{i:06d}-{stage}.png", io.BytesIO()
+            image.save(buffer, "PNG")
+            files[name] = buffer.getvalue()
+            pictures.append(Picture(file=name, sha256=hashlib.sha256(files[name]).hexdigest()))
+        items.append(
+            Triplet(
+                index=i,
+                before=pictures[0],
+                change=pictures[1],
+                after=pictures[2],
+                factor=16.25,
+                norm=2 / 255,
+                score_before=-1.25 - i,
+                score_after=0.5 + i,
+                caption=f"class {i}",
+            )
+        )
+    return Triplets(
+        title="Generated samples that pass after a small change",
+        rule="the first three that were caught",
+        side="fake",
+        unit="largest change of any value, share of the range",
+        threshold=-0.4127,
+        width=16,
+        height=16,
+        items=items,
+    )
+
+
+def points() -> Table:
+    """Six operating points, as an evaluator gives them."""
+    rows = [
+        (-3.0, 0.0, 0.0, ""),
+        (-2.0, 0.001, 0.117, "PAC: 0.05 in 95% of draws"),
+        (-1.0, 0.01, 0.24, ""),
+        (-0.4127, 0.0489, 0.3915, "conformal: 0.05 on average"),
+        (0.0, 0.2, 0.607, ""),
+        (1.0, 0.75, 0.915, ""),
+    ]
+    return Table(
+        title="Operating points: what a threshold does",
+        columns=["threshold", "false positive rate", "true positive rate", "precision if half are generated",
+                 "what lies here"],
+        rows=[[t, f, c, c / (c + f) if c + f else None, here] for t, f, c, here in rows],
+        slider=Slider(label="Threshold: a sample that scores below it is called generated", start=3, marks=4),
+    )  # fmt: skip
 
 
 def measured(key: str, title: str, value: float, **more: Any) -> Measurement:
@@ -267,7 +328,7 @@ def bell(edges: list[float], centre: float) -> list[float]:
     return [h / sum(heights) for h in heights]
 
 
-def detection() -> EvaluatorResult:
+def detection(files: dict[str, bytes]) -> EvaluatorResult:
     fpr = [0.0, 0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0]
     tpr = [f**0.31 for f in fpr]
     edges = [i / 4 - 4 for i in range(33)]
@@ -314,6 +375,8 @@ def detection() -> EvaluatorResult:
             ),
             Table(title="Counts at the threshold", columns=["", "called real", "called generated"],
                   rows=[["real", 855, 44], ["generated", 1217, 783]]),
+            points(),
+            changed(files),
         ],
         warnings=["the discriminator scores train reals 0.21 higher than unseen ones: it remembers some of them"],
         misleads="A weak discriminator makes any generator look good; the null says what no skill looks like.",
@@ -425,7 +488,7 @@ def build(files: dict[str, bytes]) -> AuditDocument:
         seconds=71.3,
         warnings=["The nulls rest on 448 real samples, the values on 899: they are not at the same n."],
         galleries=[gallery("fake", files), gallery("real", files)],
-        results=[frechet(), kernel(), inception(), precision_recall(), detection(), *missing()],
+        results=[frechet(), kernel(), inception(), precision_recall(), detection(files), *missing()],
         policy=POLICY.model_dump(mode="json"),
     )
     return unjudged.model_copy(update={"verdicts": list(judge(unjudged, POLICY, today=TODAY).verdicts)})

@@ -7,6 +7,7 @@ import hashlib
 import io
 import os
 import re
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,15 @@ from PIL import Image
 
 from ganaudit.document.errors import DocumentError
 from ganaudit.document.files import dumps
-from ganaudit.document.model import AuditDocument, Gallery, Measurement, Note, Table
+from ganaudit.document.model import AuditDocument, Gallery, Measurement, Note, Slider, Table, Triplets
 from ganaudit.report.html import read_samples, render_html
+from ganaudit.report.words import number
 
 from .golden import check
 from .hostile import BAD, poisoned
 from .page import Page, contrast
+
+SCRIPT = (resources.files("ganaudit.report") / "templates" / "report.js").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -83,10 +87,12 @@ def test_the_page_states_the_digest_of_its_document(html: str, document: AuditDo
     assert f"sha256:{hashlib.sha256(dumps(document).encode()).hexdigest()}" in html
 
 
-def test_nothing_runs_and_nothing_is_loaded(html: str) -> None:
+def test_one_script_of_our_own_runs_and_nothing_is_loaded(html: str) -> None:
     page = Page(html)
+    assert [a for tag, a in page.tags if tag == "script"] == [{}]
+    assert re.findall(r"<script>(.*?)</script>", html, re.DOTALL) == [SCRIPT]
     tags = {tag for tag, _ in page.tags}
-    assert not tags & {"script", "link", "iframe", "object", "embed", "base", "form", "image", "use", "foreignobject"}
+    assert not tags & {"link", "iframe", "object", "embed", "base", "form", "image", "use", "foreignobject"}
     for tag, key, value in page.attributes():
         assert key != "style", f"<{tag}> has a style attribute"
         assert not key.startswith("on"), f"<{tag} {key}>"
@@ -99,13 +105,22 @@ def test_nothing_runs_and_nothing_is_loaded(html: str) -> None:
     assert not re.search(r"url\(|@import|expression\(", style.group(1))
 
 
-def test_the_policy_of_the_page_names_its_own_style_and_nothing_else(html: str) -> None:
+def test_the_script_is_small_asks_no_address_and_writes_text_alone() -> None:
+    assert len(SCRIPT.encode()) <= 15_000
+    assert "</" not in SCRIPT
+    asks = ("http", "fetch", "XMLHttpRequest", "import", "WebSocket", "sendBeacon", "localStorage")
+    writes = ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", ".style", "eval", "Function")
+    assert [word for word in asks + writes if word in SCRIPT] == []
+
+
+def test_the_policy_of_the_page_names_its_own_style_and_script_and_nothing_else(html: str) -> None:
     style = re.search(r"<style>(.*?)</style>", html, re.DOTALL)
     assert style is not None
-    digest = base64.b64encode(hashlib.sha256(style.group(1).encode()).digest()).decode()
+    digest, of_script = (base64.b64encode(hashlib.sha256(t.encode()).digest()).decode() for t in (style[1], SCRIPT))
     metas = [a for tag, a in Page(html).tags if tag == "meta" and a.get("http-equiv") == "Content-Security-Policy"]
     assert [m["content"] for m in metas] == [
-        f"default-src 'none'; img-src data:; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+        f"default-src 'none'; img-src data:; style-src 'sha256-{digest}'; script-src 'sha256-{of_script}'; "
+        "base-uri 'none'; form-action 'none'"
     ]
     assert html.index("Content-Security-Policy") < html.index("<style>")
 
@@ -117,7 +132,7 @@ def test_ids_are_unique_and_every_anchor_and_label_leads_somewhere(html: str) ->
     for tag, key, value in page.attributes():
         if key == "href":
             assert value.removeprefix("#") in named, value
-        if key in ("aria-labelledby", "aria-describedby"):
+        if key in ("aria-labelledby", "aria-describedby", "for", "data-table", "data-copies"):
             assert set(value.split()) <= named, value
         for reference in re.findall(r"url\(#([^)]+)\)", value) if tag != "meta" else []:
             assert reference in named
@@ -155,8 +170,9 @@ def test_hostile_strings_stay_text(document: AuditDocument, samples: dict[str, b
     page = render_html(poisoned(document), samples)
     assert BAD in "".join(Page(page).text)
     tags = {tag for tag, _ in Page(page).tags}
-    assert "script" not in tags
-    assert "<script" not in page
+    assert "script" in tags
+    assert page.count("<script") == page.count("</script") == 1
+    assert f"<script>{SCRIPT}</script>" in page
     assert "alert(1)</" not in page
     assert page.count("</style>") == 1
     for tag, key, value in Page(page).attributes():
@@ -188,6 +204,70 @@ def noise(seed: int, size: int) -> bytes:
     pixels = b"".join(hashlib.sha512(f"{seed}{i}".encode()).digest() for i in range(size * size * 3 // 64))
     Image.frombytes("RGB", (size, size), pixels).save(buffer, "PNG")
     return buffer.getvalue()
+
+
+def test_samples_before_and_after_a_change_are_three_pictures_and_their_words(
+    document: AuditDocument, samples: dict[str, bytes], html: str
+) -> None:
+    (shown,) = [d for r in document.results for d in r.details if isinstance(d, Triplets)]
+    text = " ".join("".join(Page(html).text).split())
+    assert "the first three that were caught. A score below −0.4127 is called generated." in text
+    alts = [a["alt"] or "" for tag, a in Page(html).tags if tag == "img"]
+    sources = [a["src"] or "" for tag, a in Page(html).tags if tag == "img"]
+    for item in shown.items:
+        before, after = number(item.score_before), number(item.score_after)
+        told = f"Generated sample {item.index}: {item.caption} Before score {before}, called generated"
+        assert f"{told} Change × 16.2, size 0.007843 After score {after}, called real" in text
+        wanted = [
+            f"Generated sample {item.index} before the change",
+            f"The change to sample {item.index}, multiplied by 16.25",
+            f"Generated sample {item.index} after the change",
+        ]
+        place = alts.index(wanted[0])
+        assert alts[place : place + 3] == wanted
+        for source, picture in zip(sources[place : place + 3], (item.before, item.change, item.after), strict=True):
+            content = base64.b64decode(source.removeprefix("data:image/png;base64,"))
+            drawn, given = (Image.open(io.BytesIO(c)).convert("RGB") for c in (content, samples[picture.file]))
+            assert drawn.size == (64, 64)
+            assert drawn.resize((16, 16), Image.Resampling.NEAREST).tobytes() == given.tobytes()
+            assert picture.file in text
+            assert picture.sha256[:12] in text
+
+
+def test_changed_pictures_are_crossed_out_and_rows_are_thinned(
+    document: AuditDocument, samples: dict[str, bytes]
+) -> None:
+    page = render_html(document, {**samples, "samples/attack-fake-000001-change.png": b"other"})
+    told = "Generated samples that pass after a small change: 1 picture is shown as a crossed cell: changed since"
+    assert told in page[page.index('id="warnings"') : page.index('id="not-run"')]
+    (shown,) = [d for r in document.results for d in r.details if isinstance(d, Triplets)]
+    many = shown.model_copy(update={"items": shown.items * 20})
+    result = document.results[0].model_copy(update={"details": [many]})
+    only = document.model_copy(update={"results": [result], "galleries": []})
+    assert "16 of 60 generated samples" in render_html(only, samples)
+    small = len(render_html(only, samples).encode()) - 1
+    assert "8 of 60 generated samples" in render_html(only, samples, most_bytes=small)
+
+
+def test_a_slider_says_what_its_table_says_and_is_hidden_until_the_script_runs(html: str) -> None:
+    (box,) = re.findall(r'<div class="slider".*?</div>', html, re.DOTALL)
+    assert box.split(">", 1)[0].endswith(" hidden")
+    assert 'min="0" max="5" step="1" value="3"' in box
+    buttons = [("1", "PAC: 0.05 in 95% of draws"), ("3", "conformal: 0.05 on average")]
+    assert re.findall(r'<button type="button" value="(\d+)">(.*?)</button>', box) == buttons
+    readings = ["−0.4127", "0.04890", "0.3915", "0.8890", "conformal: 0.05 on average"]
+    assert re.findall(r'data-column="\d">(.*?)</span>', box) == readings
+    table = html[html.index("Operating points: what a threshold does</caption>") :].split("</table>", 1)[0]
+    assert re.findall(r"<t[hd][^>]*>([^<]*)</t[hd]>", table.split("<tr>")[5]) == readings
+
+
+def test_a_thinned_table_keeps_its_slider_within_its_rows(document: AuditDocument) -> None:
+    slider = Slider(label="Step", start=999)
+    table = Table(title="Steps", columns=["i"], rows=[[i] for i in range(1000)], slider=slider)
+    result = document.results[0].model_copy(update={"details": [table]})
+    page = render_html(document.model_copy(update={"results": [result]}), {})
+    assert 'min="0" max="199" step="1" value="199"' in page
+    assert 'data-column="0">199</span>' in page
 
 
 def test_a_page_with_heavy_samples_is_thinned_and_says_so(document: AuditDocument) -> None:
@@ -283,7 +363,12 @@ def test_samples_are_read_from_beside_the_document_only(
     item = document.galleries[0].items[0]
     items = [item.model_copy(update={"file": name}) for name in names]
     gallery = document.galleries[0].model_copy(update={"items": items})
-    assert read_samples(document.model_copy(update={"galleries": [gallery]}), folder) == {}
+    (changes,) = [d for r in document.results for d in r.details if isinstance(d, Triplets)]
+    outs = [changes.items[0].before.model_copy(update={"file": name}) for name in names]
+    triplets = [changes.items[0].model_copy(update=dict.fromkeys(("before", "change", "after"), out)) for out in outs]
+    result = document.results[0].model_copy(update={"details": [changes.model_copy(update={"items": triplets})]})
+    hostile = document.model_copy(update={"galleries": [gallery], "results": [result]})
+    assert read_samples(hostile, folder) == {}
 
 
 def test_the_page_is_the_one_that_was_reviewed(html: str) -> None:
@@ -297,7 +382,8 @@ def test_the_page_is_the_one_that_was_reviewed(html: str) -> None:
     style = re.search(r"<style>.*?</style>", skeleton, re.DOTALL)
     assert style is not None
     skeleton = skeleton.replace(style.group(), "<style>STYLE</style>")
-    skeleton = re.sub(r"style-src 'sha256-[^']*'", "style-src 'sha256-HASH'", skeleton)
+    skeleton = skeleton.replace(SCRIPT, "SCRIPT")
+    skeleton = re.sub(r"(style|script)-src 'sha256-[^']*'", r"\1-src 'sha256-HASH'", skeleton)
     document_digest = re.search(r'name="ganaudit-document-sha256" content="(\w+)"', skeleton)
     assert document_digest is not None
     check("report.html", skeleton.replace(document_digest.group(1), "DIGEST"))
