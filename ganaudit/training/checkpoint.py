@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
@@ -159,7 +160,7 @@ def _below(tensors: dict[str, Tensor], role: str) -> dict[str, Tensor]:
 
 
 def _check_config(path: Path, written: dict[str, Any], config: TrainConfig, allow_change: bool) -> None:
-    ours = config.model_dump(mode="json")
+    ours, written = config.model_dump(mode="json"), _completed(written)
     changed = [key for key in sorted({*ours, *written}) if ours.get(key) != written.get(key)]
     harmful = [key for key in changed if key not in HARMLESS]
     if not changed or (allow_change and not harmful):
@@ -171,6 +172,14 @@ def _check_config(path: Path, written: dict[str, Any], config: TrainConfig, allo
         else "none of it changes what is learned: --allow-change goes on with it"
     )
     raise ConfigError(f"--resume: {path} was written under another configuration: {told}; {way}")
+
+
+def _completed(written: dict[str, Any]) -> dict[str, Any]:
+    """Return a configuration with the defaults of keys that came after it was written."""
+    try:
+        return TrainConfig.model_validate(written).model_dump(mode="json")
+    except ValidationError:
+        return written  # of another version, whose keys the comparison then tells
 
 
 def _named(keys: Sequence[str]) -> str:

@@ -20,6 +20,7 @@ __all__ = [
     "NetworkConfig",
     "OptimiserConfig",
     "RegulariserConfig",
+    "Schedule",
     "TrainConfig",
     "load_config",
 ]
@@ -27,6 +28,8 @@ __all__ = [
 Objective = Literal[
     "non-saturating", "saturating", "softmax", "least-squares", "hinge", "wasserstein", "relativistic-pairing"
 ]
+
+Schedule = Literal["cosine", "linear", "constant"]
 
 
 class _Section(BaseModel):
@@ -111,8 +114,10 @@ class OptimiserConfig(_Section):
     rate: float = Field(default=1e-3, gt=0)
     generator_rate: float | None = Field(default=None, gt=0)
     """The generator's own rate; none: the same."""
+    schedule: Schedule = "cosine"
+    """How the rate falls from the first step to the end of the run: along half a cosine, on a line, or not at all."""
     end: float = Field(default=0.05, ge=0, le=1)
-    """Share of the rate that is left at the end; it falls along half a cosine."""
+    """Share of the rate that is left at the end; the schedule ``constant`` does not read it."""
     warmup: int = Field(default=0, ge=0)
     """Images over which the rate rises from 0."""
     beta1: float = Field(default=0.0, ge=0, lt=1)
@@ -138,6 +143,9 @@ class AuditConfig(_Section):
     """Feature extractor; none: that of the data set, else the audit's own choice."""
     share: float = Field(default=0.03, gt=0, le=1)
     """Share of the time that audits should take; where they take more, the run says so and goes on."""
+
+
+_LATER = (("optimiser", "schedule"),)
 
 
 class TrainConfig(_Section):
@@ -187,6 +195,17 @@ class TrainConfig(_Section):
         """Steps of the whole run; the last one may go past ``images``."""
         return -(-self.images // self.batch)
 
+    def recorded(self, without: Sequence[str] = ()) -> dict[str, Any]:
+        """Return all sections but ``without`` as plain values, for a digest.
+
+        A key that came later is left out while it has the default: what a configuration of before says has not changed.
+        """
+        plan = self.model_dump(mode="json", exclude=set(without))
+        for section, key in _LATER:
+            if section in plan and plan[section][key] == TrainConfig.model_fields[section].default.model_dump()[key]:
+                del plan[section][key]
+        return plan
+
     @model_validator(mode="after")
     def _possible(self) -> TrainConfig:
         problems = list(_impossible(self))
@@ -197,7 +216,7 @@ class TrainConfig(_Section):
 
 def _impossible(config: TrainConfig) -> list[str]:
     """Return why a configuration cannot be trained, as far as it shows without networks and data."""
-    seen, regularisers = config.augmentation.seen, config.regularisers
+    seen, regularisers, rate = config.augmentation.seen, config.regularisers, config.optimiser
     rules = [
         (
             config.augmentation.adaptive and not seen,
@@ -223,6 +242,10 @@ def _impossible(config: TrainConfig) -> list[str]:
         (
             config.backend == "cudagraph" and config.device == "cpu",
             "backend 'cudagraph': records work of a CUDA device; give device = \"cuda\", or leave backend out",
+        ),
+        (
+            rate.schedule == "constant" and rate.end not in (1.0, OptimiserConfig().end),
+            f"optimiser.end: found {rate.end:g}; schedule 'constant' keeps the rate: leave it out or set it to 1",
         ),
         (
             config.batch % config.accumulate != 0,

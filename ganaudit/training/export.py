@@ -70,7 +70,7 @@ def write_subject(
             "augmentation_probability": float(state.registers["probability"]) if config.augmentation.seen else 0.0,
             "health": verdict.verdict,
             "health_words": verdict.words,
-            "config_digest": json_digest(config.model_dump(mode="json", exclude=set(HARMLESS) - {"deterministic"})),
+            "config_digest": json_digest(config.recorded([key for key in HARMLESS if key != "deterministic"])),
             "ganaudit": ganaudit.__version__,
             "looks": [_look(look) for look in thinned(state.looks)],
             **({"audits": [dict(one) for one in thinned(state.audits)]} if state.audits else {}),

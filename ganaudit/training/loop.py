@@ -7,6 +7,7 @@ Progress is counted in real samples. Gradients are taken with respect to one net
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -16,7 +17,7 @@ from ganaudit.evidence.ranks import Ranks
 from ganaudit.training.augmentation import Pipeline, Signs, adjusted
 from ganaudit.training.average import average_into, power_decay
 from ganaudit.training.backend import Backend, Eager
-from ganaudit.training.config import TrainConfig
+from ganaudit.training.config import Schedule, TrainConfig
 from ganaudit.training.data import TrainingData
 from ganaudit.training.draws import between, image_rows, label_rows, latents, normal_noise
 from ganaudit.training.exchange import mean_over
@@ -24,7 +25,7 @@ from ganaudit.training.losses import Batch, Losses, Terms
 from ganaudit.training.regularisers import Number, lazy
 from ganaudit.training.state import State, laid_out_as, trained_parameters
 
-__all__ = ["Loop", "Shown", "falling"]
+__all__ = ["SCHEDULES", "Loop", "Shown", "falling"]
 
 _SEEN, _SEEN_AGAIN, _DATA, _MIX, _PERTURB, _PATH, _CONSISTENT = 3, 4, 5, 7, 10, 8, 9  # streams of draws
 _CONTROL_EVERY = 4  # steps between two changes of the probability of augmentation
@@ -64,6 +65,14 @@ class _Given:
 def falling(progress: float, end: float) -> float:
     """Return the factor 1 at progress 0, ``end`` at progress 1, along half a cosine."""
     return end + (1.0 - end) * 0.5 * (1.0 + math.cos(math.pi * min(1.0, progress)))
+
+
+SCHEDULES: dict[Schedule, Callable[[float, float], float]] = {
+    "cosine": falling,
+    "linear": lambda progress, end: 1.0 + (end - 1.0) * min(1.0, progress),
+    "constant": lambda progress, end: 1.0,
+}
+"""Share of the learning rate that is left at a progress of 0..1, given that of the end."""
 
 
 class Loop:
@@ -226,7 +235,7 @@ class Loop:
         start = number * self.config.batch
         rise = min(1.0, (start + self.config.batch) / plan.warmup) if plan.warmup else 1.0
         rate = (plan.generator_rate or plan.rate) if is_generator else plan.rate
-        return rate * falling(progress, plan.end) * rise
+        return rate * SCHEDULES[plan.schedule](progress, plan.end) * rise
 
     def _mean(self, shown: list[dict[str, Tensor]]) -> dict[str, Tensor]:
         """Return the mean over the parts and the processes of what each showed."""

@@ -57,4 +57,7 @@ RECIPES: dict[str, dict[str, Any]] = {
     },
     "data augmentation": {**SHORT, "augmentation": {"data": ["flip", "crop"]}},
     "accumulated": {**SHORT, "accumulate": 2},
+    "a rate on a line": {**SHORT, "optimiser": {"schedule": "linear", "end": 0.2, "warmup": 64}},
+    "a constant rate": {**SHORT, "optimiser": {"schedule": "constant"}},
+    "turned and filtered": {**SHORT, "augmentation": {"seen": ["turn", "scaling", "rotation", "stretch", "bands"]}},
 }

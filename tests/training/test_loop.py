@@ -10,11 +10,14 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import save
 
 from ganaudit.document.errors import ConfigError, OutputError, SourceError
+from ganaudit.training import checkpoint
+from ganaudit.training.checkpoint import checkpoints
 from ganaudit.training.export import Log
 from ganaudit.training.run import Run, train
-from ganaudit.training.trial import Trials
+from ganaudit.training.trial import Trials, passes
 from tests.training.recipes import data_of, tiny
 
 
@@ -236,9 +239,73 @@ def test_a_table_written_by_a_spreadsheet_is_read_and_two_labels_of_one_file_are
             data_of(config)
 
 
-def test_audits_wait_for_their_share_of_the_time() -> None:
-    config = tiny(audit={"every": 32, "share": 0.01})
-    run = Run(config, Path(), data_of(config), trial=lambda generator, data: (1.0, True, {}))
+def test_where_nobody_audits_no_audit_is_due() -> None:
+    config = tiny(audit={"every": 32})
+    run = Run(config, Path(), data_of(config))
     trials = Trials(config, Path("nowhere"), None)
     trials.maybe(64, 1.0, run.state, run.data, None)
     assert run.state.audits == []
+
+
+@pytest.mark.parametrize(("images", "batch", "every"), [(640, 32, 100), (1000, 7, 7), (500, 50, 20), (300, 3, 1000)])
+def test_a_step_passes_a_multiple_where_one_of_its_images_is_it(images: int, batch: int, every: int) -> None:
+    for done in range(batch, images, batch):
+        shown = range(done - batch + 1, done + 1)  # counted from 1
+        assert passes(done, batch, every) == any(image % every == 0 for image in shown)
+    assert not passes(0, batch, every)
+
+
+def rates(run: Run, steps: int) -> list[tuple[float, float]]:
+    """Return what the optimisers of discriminator and generator are given at each step."""
+    found = []
+    for number in range(steps):
+        run.loop.step(number)
+        optimisers = (run.state.discriminator_optimiser, run.state.generator_optimiser)
+        found.append((optimisers[0].param_groups[0]["lr"], optimisers[1].param_groups[0]["lr"]))
+    return found
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "linear", "constant"])
+def test_rates_follow_their_schedule_and_rise_before(schedule: str) -> None:
+    plan = {"rate": 1e-3, "generator_rate": 5e-4, "schedule": schedule, "warmup": 80}
+    plan |= {"end": 0.1} if schedule != "constant" else {}
+    run = run_of(images=640, optimiser=plan)
+    expected = []
+    for step in range(20):
+        t = step / 20
+        turn = complex(0, np.pi * t)
+        left = {"cosine": 0.1 + 0.9 * (1 + np.exp(turn).real) / 2, "linear": (1 - t) + 0.1 * t, "constant": 1.0}[
+            schedule
+        ]
+        expected.append(left * min((step + 1) * 32, 80) / 80)
+    found = rates(run, 20)
+    assert [d for d, _ in found] == pytest.approx([1e-3 * share for share in expected], rel=1e-9)
+    assert [g for _, g in found] == pytest.approx([5e-4 * share for share in expected], rel=1e-9)
+
+
+def test_a_constant_rate_that_is_to_end_elsewhere_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"optimiser\.end: found 0\.1; schedule 'constant' keeps the rate"):
+        tiny(optimiser={"schedule": "constant", "end": 0.1})
+    assert tiny(optimiser={"schedule": "constant", "end": 1.0}).optimiser.schedule == "constant"
+    with pytest.raises(ValueError, match="'cosine', 'linear' or 'constant'"):
+        tiny(optimiser={"schedule": "step"})
+
+
+def test_a_key_that_came_later_changes_no_digest_and_no_resume(tmp_path: Path) -> None:
+    config = tiny(images=128)
+    assert "schedule" not in config.recorded()["optimiser"]
+    assert config.recorded(["audit"]) | {"audit": config.audit.model_dump(mode="json")} == config.recorded()
+    assert tiny(optimiser={"schedule": "linear"}).recorded()["optimiser"]["schedule"] == "linear"
+    train(config, tmp_path, data_of(config), stop_after=64)
+    # As an earlier version wrote it.
+    path = next(iter(checkpoints(tmp_path)))
+    metadata, tensors = checkpoint._read(path)
+    written = json.loads(metadata["config"])
+    del written["optimiser"]["schedule"]
+    metadata["config"] = json.dumps(written)
+    metadata["digest"] = checkpoint._digest(metadata, tensors)
+    path.write_bytes(save(tensors, metadata=metadata))
+    other = tiny(images=128, optimiser={"schedule": "linear"})
+    with pytest.raises(ConfigError, match="optimiser would make it another run"):
+        train(other, tmp_path, data_of(other), resume=True)
+    assert train(config, tmp_path, data_of(config), resume=True).finished

@@ -17,4 +17,5 @@ def whole_number(u: Tensor, count: int) -> Tensor:
 
 def standard_normal(u: Tensor) -> Tensor:
     """Return standard normal draws from uniform ones of 0..1, by the quantile function; within -+5.5."""
-    return torch.special.ndtri(u.clamp(_LEAST, 1.0 - 2.0**-24))
+    n: Tensor = torch.special.ndtri(u.clamp(_LEAST, 1.0 - 2.0**-24))
+    return n
