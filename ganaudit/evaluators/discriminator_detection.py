@@ -15,7 +15,7 @@ from ganaudit.evidence.score_cautions import are_constant, score_cautions
 from ganaudit.evidence.score_charts import det_curve, roc_curve, score_laws
 from ganaudit.evidence.score_pairs import paired_areas
 from ganaudit.evidence.score_sides import Reading, ScoreSides
-from ganaudit.evidence.score_thresholds import at_threshold, caught_at_rate, threshold_table
+from ganaudit.evidence.score_thresholds import at_threshold, caught_at_rate, operating_points, threshold_table
 from ganaudit.evidence.view import View
 from ganaudit.numerics.detection import equal_error_rate
 from ganaudit.numerics.detection_costs import detection_cost, likelihood_ratio_cost
@@ -256,6 +256,7 @@ class DiscriminatorDetection:
             roc_curve(sides.real, sides.fake),
             det_curve(sides.real, sides.fake),
             threshold_table(sides, sorted({*_RATES, self.fpr}), self.confidence),
+            operating_points(sides, (conformal, pac)),
             self._conventions(sides, measurements),
             *_pairs(view, sides),
             Note(text="Scores of generated samples are read as generated, before quantisation to 8 bits."),

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 from torch import Tensor
 
-from ganaudit.document.model import Interval, Null, Table
+from ganaudit.document.model import Interval, Null, Slider, Table
 from ganaudit.evidence.score_sides import Reading, ScoreSides, interval_of
-from ganaudit.numerics.detection import true_positive_rate
+from ganaudit.numerics.detection import false_positive_rate, roc, true_positive_rate
 from ganaudit.numerics.detection_curves import reals_needed, tpr_at_fpr
 from ganaudit.numerics.intervals import clopper_pearson, quantile_bounds
 from ganaudit.numerics.thresholds import Threshold, achieved, rate_bounds, thresholds
 
-__all__ = ["at_threshold", "caught_at_rate", "threshold_table"]
+__all__ = ["at_threshold", "caught_at_rate", "operating_points", "threshold_table"]
 
 _COLUMNS = [
     "rate allowed",
@@ -27,6 +28,15 @@ _COLUMNS = [
     "interval",
     "p-value",
     "generated samples caught",
+]
+_STEPS = 40
+_STRICT = (0.001, 0.01, 0.05, 0.1)
+_POINTS = [
+    "threshold",
+    "false positive rate",
+    "true positive rate",
+    "precision if half are generated",
+    "what lies here",
 ]
 _HELD = "the drawing of {} samples, the threshold held fixed"
 
@@ -85,8 +95,51 @@ def threshold_table(sides: ScoreSides, rates: Sequence[float], confidence: float
     return Table(title="Thresholds: what they promise and what they do", columns=_COLUMNS, rows=rows)
 
 
+def operating_points(sides: ScoreSides, marked: Sequence[Threshold]) -> Table:
+    """Return what thresholds along the ROC curve do to both sides, with a slider that stands on the first marked one.
+
+    The thresholds are scores at equal steps of the sum of both rates, the highest that call no more than 0.1, 1, 5 and
+    10 % of test reals generated, and the ``marked`` ones that there are. Precision is TPR/(TPR + FPR): the share of
+    generated among the samples called so where every second sample is generated; None where none is called so.
+    """
+    labels: dict[float, str] = {}
+    for threshold in marked:
+        if threshold.value is not None:
+            named = "conformal" if threshold.confidence is None else "PAC"
+            label = f"{named}: {threshold.alpha:g} {_promise(threshold)}"
+            labels[threshold.value] = f"{labels[threshold.value]}; {label}" if threshold.value in labels else label
+    values = sorted({*_along(sides.real, sides.fake), *labels})
+    rows = [_point(value, labels.get(value, ""), sides) for value in values]
+    start = values.index(next(iter(labels))) if labels else len(values) // 2
+    return Table(
+        title="Operating points: what a threshold does to test reals and generated samples",
+        columns=_POINTS,
+        rows=rows,
+        slider=Slider(label="Threshold: a sample that scores below it is called generated", start=start, marks=4),
+    )
+
+
+def _along(real: Tensor, fake: Tensor) -> list[float]:
+    """Return finite thresholds at equal steps along the ROC curve, and those where few reals are called generated."""
+    curve = roc(real, fake)
+    steps = torch.linspace(0, 2, _STEPS, dtype=torch.float64)
+    even = torch.searchsorted(curve.fpr + curve.tpr, steps).clamp(max=len(curve.fpr) - 1)
+    strict = torch.searchsorted(curve.fpr, torch.tensor(_STRICT, dtype=torch.float64), right=True) - 1
+    chosen = curve.thresholds[torch.cat([even, strict])]
+    return chosen[chosen.isfinite()].tolist()
+
+
+def _point(value: float, label: str, sides: ScoreSides) -> list[str | int | float | None]:
+    fpr, tpr = false_positive_rate(sides.real, value), true_positive_rate(sides.fake, value)
+    return [value, fpr, tpr, tpr / (tpr + fpr) if tpr + fpr > 0 else None, label]
+
+
+def _promise(threshold: Threshold) -> str:
+    return "on average" if threshold.confidence is None else f"in {threshold.confidence:.0%} of draws"
+
+
 def _row(threshold: Threshold, sides: ScoreSides) -> list[str | int | float | None]:
-    promise = "on average" if threshold.confidence is None else f"in {threshold.confidence:.0%} of draws"
+    promise = _promise(threshold)
     if threshold.value is None:
         return [threshold.alpha, promise, f"needs {threshold.needed} reals", *[None] * (len(_COLUMNS) - 3)]
     law, kept = rate_bounds(threshold.n, threshold.rank, 0.95), achieved(sides.real, threshold)
