@@ -54,10 +54,11 @@ def subject_record(setting: Setting) -> SubjectRecord:
         latent=subject.latent.describe() if subject.latent else None,
         sample=subject.samples.describe() if subject.samples is not None else subject.sample.describe(),
         classes=subject.classes,
+        # A program of another runtime does not tell its parameters: no number is better than 0.
         parameters={
-            role: sum(p.numel() for p in network.parameters())
+            role: count
             for role, network in networks.items()
-            if network is not None
+            if network is not None and (count := sum(p.numel() for p in network.parameters()))
         },
         training=dict(subject.training),
         checks=list(subject.checks),

@@ -251,7 +251,7 @@ def _with_seen(reference: Reference, subject: Subject) -> Reference:
     """Return the reference with what is known of this subject's training: a recorded digest beats any assumption."""
     recorded = subject.training.get("split_digest")
     if not recorded:
-        if reference.form != "built-in" or (subject.trust == "data" and subject.samples is None):
+        if reference.form != "built-in" or subject.kind in ("directory", "reference model"):
             return reference
         # A foreign subject may have been trained on any split of a public set.
         return replace(reference, seen=dict.fromkeys(reference.seen, "unknown"))

@@ -29,7 +29,7 @@ __all__ = ["audit", "size_of"]
 def audit(
     console: Console,
     subject: Annotated[
-        str | None, typer.Argument(help="A reference model, a train directory, .pt2, .pt or samples.")
+        str | None, typer.Argument(help="A reference model, a train directory, .pt2, .pt, .onnx or samples.")
     ] = None,
     discriminator: Annotated[Path | None, typer.Option(help="For formats that hold only a generator.")] = None,
     other: Annotated[

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,9 @@ class _Called(nn.Module):
 
     def forward(self, *arguments: torch.Tensor) -> Any:
         return self.program[0](*arguments)
+
+    def parameters(self, recurse: bool = True) -> Iterator[nn.Parameter]:
+        return self.program[0].parameters(recurse)
 
 
 def read_program(path: Path, device: str) -> Program:

@@ -1,8 +1,9 @@
-"""A program read from a file: an exported program or TorchScript."""
+"""A program read from a file: an exported program, TorchScript or ONNX."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from torch import nn
 
@@ -18,3 +19,8 @@ class Program:
     """The size of its latents, where the file tells."""
     block: int | None = None
     """The only batch size it takes, where that is fixed."""
+    digest: str | None = None
+    """Of all its files, where these are more than the one it was read from."""
+    trust: Literal["data", "operators"] = "operators"
+    runtime: str = ""
+    """What runs it where that is not torch, with its version."""

@@ -1,19 +1,20 @@
-"""What TorchScript files and exported programs have in common: a program per file."""
+"""What TorchScript files, exported programs and ONNX files have in common: a program per file."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Literal
 
 from ganaudit.document.errors import SubjectError
-from ganaudit.programs import exported, script
+from ganaudit.programs import exported, onnx_program, script
 from ganaudit.programs.program import Program
 from ganaudit.subjects.check import checked
 from ganaudit.subjects.digests import file_digest, json_digest
 from ganaudit.subjects.loading import LoadOptions
 from ganaudit.subjects.subject import LatentSpec, SampleSpec, Subject
 
-__all__ = ["read_discriminator", "subject_of_programs"]
+__all__ = ["read_discriminator", "runtime_findings", "runtime_of", "subject_of_programs", "trust_of"]
 
 
 def subject_of_programs(path: Path, kind: str, options: LoadOptions, read: Callable[[Path, str], Program]) -> Subject:
@@ -30,11 +31,13 @@ def subject_of_programs(path: Path, kind: str, options: LoadOptions, read: Calla
         )
     size = options.latent or generator.latent
     assert size is not None
-    digests = {"generator": file_digest(path)}
+    digests = {"generator": generator.digest or file_digest(path)}
+    parts = [generator]
     discriminator = None
     if options.discriminator is not None:
         discriminator = read_discriminator(options.discriminator, options.device)
-        digests["discriminator"] = file_digest(options.discriminator)
+        digests["discriminator"] = discriminator.digest or file_digest(options.discriminator)
+        parts.append(discriminator)
         if None not in (generator.block, discriminator.block) and generator.block != discriminator.block:
             raise SubjectError(
                 f"subject {path}: takes batches of {generator.block}, --discriminator {options.discriminator} of "
@@ -50,7 +53,7 @@ def subject_of_programs(path: Path, kind: str, options: LoadOptions, read: Calla
                 {"files": digests, "latent": size, "range": [sample.low, sample.high], "classes": classes}
             ),
             sample=sample,
-            trust="operators",
+            trust=trust_of(parts),
             generator=generator.module,
             discriminator=discriminator.module if discriminator else None,
             latent=LatentSpec(size),
@@ -58,6 +61,8 @@ def subject_of_programs(path: Path, kind: str, options: LoadOptions, read: Calla
             path=str(path),
             block=generator.block or (discriminator.block if discriminator else None),
             device=options.device,
+            checks=runtime_findings(parts),
+            runtime=runtime_of(parts),
         )
     )
 
@@ -70,4 +75,24 @@ def read_discriminator(path: Path, device: str) -> Program:
         return exported.read_program(path, device)
     if path.suffix in script.SUFFIXES:
         return script.read_program(path, device)
-    raise SubjectError(f"--discriminator {path}: allowed: .pt2 (exported program), {', '.join(script.SUFFIXES)}")
+    if path.suffix == ".onnx":
+        return onnx_program.read_program(path, device)
+    raise SubjectError(
+        f"--discriminator {path}: allowed: .pt2 (exported program), {', '.join(script.SUFFIXES)} (TorchScript), .onnx"
+    )
+
+
+def trust_of(programs: Sequence[Program]) -> Literal["data", "operators"]:
+    """Return the lowest level of trust among the programs of a subject."""
+    return "data" if all(program.trust == "data" for program in programs) else "operators"
+
+
+def runtime_of(programs: Sequence[Program]) -> str:
+    """Return what runs the programs where that is not torch, or an empty text."""
+    return ", ".join(sorted({program.runtime for program in programs} - {""}))
+
+
+def runtime_findings(programs: Sequence[Program]) -> tuple[str, ...]:
+    """Return what the reader must know of a runtime that is not torch."""
+    runtime = runtime_of(programs)
+    return (f"run by {runtime}, on the CPU and without gradients",) if runtime else ()

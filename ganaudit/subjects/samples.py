@@ -11,7 +11,7 @@ from ganaudit.data.samples import Samples
 from ganaudit.subjects.check import discriminator_findings
 from ganaudit.subjects.digests import file_digest, json_digest
 from ganaudit.subjects.loading import LoadOptions
-from ganaudit.subjects.programs import read_discriminator
+from ganaudit.subjects.programs import read_discriminator, runtime_findings
 from ganaudit.subjects.subject import SampleSpec, Subject
 
 __all__ = ["SUFFIXES", "SampleFiles", "subject_of_samples"]
@@ -40,15 +40,21 @@ class SampleFiles:
         if options.discriminator is None:
             return subject
         program = read_discriminator(options.discriminator, options.device)
+        digest = program.digest or file_digest(options.discriminator)
         subject = replace(
             subject,
-            digest=json_digest({"samples": subject.digest, "discriminator": file_digest(options.discriminator)}),
+            digest=json_digest({"samples": subject.digest, "discriminator": digest}),
             sample=SampleSpec(subject.sample.shape, *value_range),
-            trust="operators",
+            trust=program.trust,
             discriminator=program.module,
             block=program.block,
             device=options.device,
-            checks=(*subject.checks, "the discriminator reads the samples as stored, after any quantisation"),
+            checks=(
+                *subject.checks,
+                *runtime_findings([program]),
+                "the discriminator reads the samples as stored, after any quantisation",
+            ),
+            runtime=program.runtime,
         )
         assert subject.samples is not None
         rows = [i % len(subject.samples) for i in range(subject.block or 4)]

@@ -74,7 +74,7 @@ def test_the_digest_is_of_the_file_and_the_spec(programs, name):
     ("name", "told"),
     [
         ("none.pt2", "no such file"),
-        ("judge.onnx", r"allowed: \.pt2 \(exported program\), \.pt, \.ts, \.pth"),
+        ("judge.h5", r"allowed: \.pt2 \(exported program\), \.pt, \.ts, \.pth \(TorchScript\), \.onnx"),
         ("broken.pt2", "not a whole zip archive"),
         ("broken.pt", "not TorchScript"),
     ],
