@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, replace
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
@@ -24,7 +24,10 @@ from ganaudit.document.model import (
 )
 from ganaudit.document.spec import EvaluatorSpec, Exhibit, Findings, MeasurementSpec, NotAssessable
 from ganaudit.document.standing import against_null
+from ganaudit.evidence.handing import filed
+from ganaudit.evidence.judging import chosen, portions
 from ganaudit.evidence.view import View
+from ganaudit.numerics.convolutional import convolutional_probe
 from ganaudit.numerics.intervals import Bounds
 from ganaudit.numerics.probe import ACCURACIES, Probe, critical_accuracy, power, probe, size_needed
 
@@ -38,22 +41,58 @@ _BLIND = (
     "that leave both sides on both sides of every flat boundary: a variance that is too small around the right mean, "
     "missing kinds in the middle of others, copies of one sample or of the training reals."
 )
+_SHORT_SIGHTED = (
+    "The network is small and learns for seconds: what it misses may be plain to a larger one. It sees every value as "
+    "a file would hold it, so it also finds what no eye would, such as traces of upsampling, or that one side was once "
+    "a JPEG. Copies of one sample or of the training reals it cannot see."
+)
+_SPLIT = "fitted to half of each side, asked about the other half, as many reals as generated"
+
+
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """What is told of a detector."""
+
+    name: str
+    estimator: str
+    convention: str
+    blind: str
+
+
+_WORDS = {
+    "probe": _Words(
+        "probe",
+        f"logistic regression, L2 penalty, C = 1/D, features standardised; {_SPLIT}",
+        "logistic regression, C = 1/D",
+        _BLIND,
+    ),
+    "cnn": _Words(
+        "network",
+        f"convolutional network of 4 layers on samples as stored, 100 AdamW steps of 64; {_SPLIT}",
+        "convolutional network, 4 layers, 100 steps of 64",
+        _SHORT_SIGHTED,
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class TwoSampleTest:
-    """A classifier two-sample test by logistic regression on features."""
+    """A classifier two-sample test by logistic regression on features, or by a small network on the samples."""
 
     folds: int = 5
     """Detectors that are fitted so that every sample has a score from one that has not seen it."""
     most: int = 5000
     """Samples of each side; more are drawn down to as many."""
+    detector: Literal["probe", "cnn"] = "probe"
+    """probe: logistic regression on features. cnn: a small convolutional network on images or waveforms themselves, for
+    what features drop; both sides are first rounded to the levels of a file (8 bits, sound 16)."""
 
     spec: ClassVar[EvaluatorSpec] = EvaluatorSpec(
         id="two-sample-test",
         title="Learned two-sample test",
-        question="Can a simple detector, fitted on features, tell generated samples from reals it has not seen?",
+        question="Can a simple detector, fitted anew, tell generated samples from reals it has not seen?",
         needs=("features/real", "features/fake", "features/null-real", "features/null-fake"),
+        wants=("values/real", "values/fake", "values/null-real", "values/null-fake"),
         minimum={"features/real": 4, "features/fake": 4},
         measurements=(
             MeasurementSpec(
@@ -64,8 +103,7 @@ class TwoSampleTest:
                 better="target",
                 target=0.5,
                 bounds=(0.0, 1.0),
-                estimator="logistic regression, L2 penalty, C = 1/D, features standardised; fitted to half of each "
-                "side, asked about the other half, as many reals as generated",
+                estimator=_WORDS["probe"].estimator,
             ),
             MeasurementSpec(
                 key="p-value",
@@ -80,7 +118,7 @@ class TwoSampleTest:
             ),
             MeasurementSpec(
                 key="auc",
-                title="Area under the ROC curve of the probe",
+                title="Area under the ROC curve of the detector",
                 meaning="Chance that a real sample gets a higher score than a generated one; 0.5 cannot be told apart.",
                 unit="probability",
                 better="target",
@@ -100,9 +138,9 @@ class TwoSampleTest:
             ),
         ),
         misleads=(
-            f"{_BLIND} An accuracy near 0.5 means that this detector found nothing with so few samples: read the "
-            "power. A small p-value says that the two sides differ, not by how much: with enough samples every "
-            "generator differs, and so do reals of two sources that were stored in different ways."
+            f"{_BLIND} {_SHORT_SIGHTED} An accuracy near 0.5 means that this detector found nothing with so few "
+            "samples: read the power. A small p-value says that the two sides differ, not by how much: with enough "
+            "samples every generator differs, and so do reals of two sources that were stored in different ways."
         ),
         references=(
             "Lopez-Paz and Oquab, Revisiting Classifier Two-Sample Tests, 2017, arXiv:1610.06545",
@@ -111,6 +149,8 @@ class TwoSampleTest:
     )
 
     def __post_init__(self) -> None:
+        if self.detector not in _WORDS:
+            raise ValueError(f"detector: found {self.detector!r}; allowed: {', '.join(_WORDS)}")
         if self.folds < 2:
             raise ValueError("folds must be at least 2")
         if self.most < 2 * self.folds:
@@ -118,31 +158,52 @@ class TwoSampleTest:
 
     def evaluate(self, view: View, rng: np.random.Generator) -> Findings:
         """Return accuracy, p-value, area and power with what reals against reals give, and the plainest cases."""
-        real, fake = view["features/real"], view["features/fake"]
-        if min(len(real), len(fake)) < 2 * self.folds:
-            raise NotAssessable(_NEED.format(2 * self.folds, self.folds, len(real), len(fake)))
-        found = self._probe(real, fake, rng)
+        found = self._found(view, "real", "fake", rng)
         null, why = self._null(view, rng)
+        words = _WORDS[self.detector]
         measurements = self._measured(found, null, why, view.null_rule)
         details: list[Detail] = [
             Note(text=_reading(found, measurements)),
-            _scores(found),
+            _scores(found, words.name),
             _powers(found),
-            Note(text=_BLIND),
+            Note(text=words.blind),
         ]
-        conventions = {"detector": "logistic regression, C = 1/D"}
-        return Findings(measurements, details, conventions=conventions, exhibits=_exhibits(found))
+        conventions = {"detector": words.convention}
+        return Findings(measurements, details, conventions=conventions, exhibits=_exhibits(found, words.name))
 
-    def _probe(self, real: Tensor, fake: Tensor, rng: np.random.Generator) -> Probe:
-        return probe(real, fake, rng, self.folds, self.most)
+    def _found(self, view: View, real: str, fake: str, rng: np.random.Generator) -> Probe:
+        """Return the test of two sides; raises NotAssessable where there is nothing to ask, or too little."""
+        if self.detector == "cnn":
+            return self._by_network(view, real, fake, rng)
+        sides = view[f"features/{real}"], view[f"features/{fake}"]
+        self._check_sizes(len(sides[0]), len(sides[1]))
+        return probe(*sides, rng, self.folds, self.most)
+
+    def _by_network(self, view: View, real: str, fake: str, rng: np.random.Generator) -> Probe:
+        for side in (real, fake):
+            reason = view.missing(f"values/{side}")
+            if reason is not None:
+                raise NotAssessable(f'detector = "cnn" needs the samples themselves: {reason}; "probe" needs features')
+        sizes = {side: view.count(f"values/{side}") for side in (real, fake)}
+        self._check_sizes(sizes[real], sizes[fake])
+        n = min(*sizes.values(), self.most)
+        rows = {side: chosen(view, side, size, n, rng) for side, size in sizes.items()}
+        reals, fakes = (_as_filed(view, side, rows[side]) for side in (real, fake))
+        found = convolutional_probe(reals, fakes, rng, self.folds, n)
+        real_rows, fake_rows = (torch.tensor(rows[side]) for side in (real, fake))
+        return replace(found, real_rows=real_rows[found.real_rows], fake_rows=fake_rows[found.fake_rows])
+
+    def _check_sizes(self, reals: int, fakes: int) -> None:
+        if min(reals, fakes) < 2 * self.folds:
+            raise NotAssessable(_NEED.format(2 * self.folds, self.folds, reals, fakes))
 
     def _null(self, view: View, rng: np.random.Generator) -> tuple[Probe | None, str | None]:
         if view.missing("features/null-fake") is not None:
             return None, view.null_rule
-        real, stand_in = view["features/null-real"], view["features/null-fake"]
-        if min(len(real), len(stand_in)) < 2 * self.folds:
-            return None, _NEED.format(2 * self.folds, self.folds, len(real), len(stand_in))
-        return self._probe(real, stand_in, rng), None
+        try:
+            return self._found(view, "null-real", "null-fake", rng), None
+        except NotAssessable as answer:
+            return None, str(answer)
 
     def _measured(self, found: Probe, null: Probe | None, why: str | None, rule: str) -> list[Measurement]:
         held, sizes = found.held_out, _sizes(found)
@@ -152,6 +213,7 @@ class TwoSampleTest:
         return [
             self.spec.measurement(
                 "accuracy", held.accuracy, half, null=nulls.get("accuracy"), null_reason=why,
+                estimator=_WORDS[self.detector].estimator,
                 interval=_interval(held.bounds, "Clopper-Pearson",
                                    "the drawing of held-out samples, for this one detector; not its fitting"),
             ),
@@ -222,7 +284,13 @@ def _powers(found: Probe) -> Table:
     )
 
 
-def _scores(found: Probe) -> Histogram:
+def _as_filed(view: View, side: str, rows: list[int]) -> Tensor:
+    """Return samples as the levels of a file: reals are rounded already, and would be known by that alone."""
+    sample = view.subject.sample
+    return torch.cat([filed(x, sample.low, sample.high) for x, _ in portions(view, side, rows)])
+
+
+def _scores(found: Probe, name: str) -> Histogram:
     both = torch.cat([found.real_scores, found.fake_scores])
     # A few far scores would squeeze all others into one bin; they are counted in the outermost.
     low, high = (float(q) for q in torch.from_numpy(np.quantile(both.numpy(), [0.005, 0.995])))
@@ -230,7 +298,7 @@ def _scores(found: Probe) -> Histogram:
         high = low + max(abs(low), 1.0) * 1e-6
     edges = np.linspace(low, high, _BINS + 1)
     return Histogram(
-        title="Scores of the probe, each by a detector that has not seen the sample",
+        title=f"Scores of the {name}, each by a detector that has not seen the sample",
         x=Axis(title="log-odds of being real; outermost bins hold what lies beyond"),
         edges=edges.tolist(),
         series=[
@@ -243,12 +311,12 @@ def _scores(found: Probe) -> Histogram:
     )
 
 
-def _exhibits(found: Probe) -> list[Exhibit]:
+def _exhibits(found: Probe, name: str) -> list[Exhibit]:
     count = min(_SHOWN, len(found.fake_scores))
     shown = []
     for title, rule, largest in (
-        ("Generated samples that the probe is most sure are generated", "lowest", False),
-        ("Generated samples that pass best for real with the probe", "highest", True),
+        (f"Generated samples that the {name} is most sure are generated", "lowest", False),
+        (f"Generated samples that pass best for real with the {name}", "highest", True),
     ):
         order = torch.argsort(found.fake_scores, descending=largest, stable=True)[:count]
         shown.append(

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ganaudit.data.reference import Reference
+from ganaudit.evidence.nodes import SIDES
 from ganaudit.evidence.null import NullDesign
 from ganaudit.evidence.others import Other
 from ganaudit.features.extractor import Extractor
@@ -28,7 +29,7 @@ class Availability:
     def missing(self, node: str) -> str | None:
         """Return why a node cannot be had, or None when it can."""
         kind, _, side = node.partition("/")
-        if kind in ("scores", "values"):
+        if kind == "scores" or (kind == "values" and side not in SIDES):
             return self._missing_scores(side)
         if kind == "others":
             return self._missing_others(side)
@@ -40,6 +41,12 @@ class Availability:
             return f"the extractor {self.extractor.id} is no classifier, so there are no class probabilities"
         if kind == "labels":
             return self._missing_labels(side)
+        return self._missing_values(side) if kind == "values" else None
+
+    def _missing_values(self, side: str) -> str | None:
+        samples = self.subject.samples if side == "fake" else self.reference.split(self.against)
+        if samples is not None and samples.kind == "features":
+            return f"{samples.name} holds rows of features; what they were taken from is not there"
         return None
 
     def _missing_scores(self, side: str) -> str | None:

@@ -18,7 +18,7 @@ from ganaudit.document.errors import EvidenceError
 from ganaudit.evidence.availability import Availability
 from ganaudit.evidence.filling import Table, filled
 from ganaudit.evidence.handing import handed, read, shown
-from ganaudit.evidence.nodes import PARTNER, node_names
+from ganaudit.evidence.nodes import PARTNER, SIDES, node_names
 from ganaudit.evidence.null import NullDesign, null_design, rows
 from ganaudit.evidence.others import Other
 from ganaudit.evidence.ranks import SINGLE, Ranks
@@ -100,7 +100,7 @@ class Evidence:
         kind, _, side = node.partition("/")
         if side in ("fake", "generated"):
             return self.plan.samples
-        if kind in ("scores", "values", "others"):
+        if kind in ("scores", "values", "others") and side not in SIDES:
             return len(self.reference.splits[side])
         if side == "real" and self.reference.statistics is not None:
             return self.reference.statistics.n or 0
@@ -158,7 +158,7 @@ class Evidence:
         return handed(made, self.subject.sample.low, self.subject.sample.high, "round")
 
     def values(self, name: str, indices: list[int], judge: Subject | None = None) -> tuple[Tensor, Tensor | None]:
-        """Return samples of a node ``values/SET`` as the discriminator is given them, and their labels if it is told.
+        """Return samples of a node ``values/...`` as the discriminator is given them, and their labels if it is told.
 
         Float32 in the subject's range, generated ones before any quantisation. ``judge``: whose discriminator it is,
         where not the audited subject's. Raises EvidenceError as ``node``.
@@ -171,7 +171,8 @@ class Evidence:
             x = torch.stack([blocks[i // self._block * self._block][i % self._block] for i in indices])
             labels = subject.labels(self.plan.seed, 0, self.plan.samples)
         else:
-            samples = self._fake_samples if side == "fake" else self.reference.splits[side]
+            samples = self._samples(side) if side in SIDES else self.reference.splits[side]
+            assert samples is not None
             x = samples.values(indices, subject.sample.low, subject.sample.high)
             labels = None if samples.labels is None else torch.from_numpy(samples.labels.copy())
         return x, labels[indices] if labels is not None and (judge or subject).judges_labels else None

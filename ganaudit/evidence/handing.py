@@ -1,4 +1,4 @@
-"""What an extractor is handed: images as levels 0..255, waveforms as float32 in -1..1."""
+"""What an extractor is handed: images as levels 0..255, waveforms as float32 in -1..1; and what a file would hold."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from ganaudit.data.samples import Indices, Samples
-from ganaudit.numerics.quantise import Quantiser, quantised
+from ganaudit.numerics.quantise import Quantiser, quantised, to_int16, to_uint8
 
-__all__ = ["handed", "read", "shown"]
+__all__ = ["filed", "handed", "read", "shown"]
 
 
 def handed(x: Tensor, low: float, high: float, quantiser: Quantiser) -> Tensor:
@@ -23,6 +23,15 @@ def handed(x: Tensor, low: float, high: float, quantiser: Quantiser) -> Tensor:
     if (low, high) != (-1.0, 1.0):
         values = (values - low) * (2 / (high - low)) - 1
     return values.clamp(-1, 1)
+
+
+def filed(x: Tensor, low: float, high: float) -> Tensor:
+    """Return ``x`` of values in low..high as the levels of a file: images uint8 0..255, waveforms int16.
+
+    What was read from such a file comes out as it was there, so a learned judge of both sides cannot tell them by
+    rounding that only one of them went through.
+    """
+    return to_uint8(x, low, high) if x.ndim == 4 else to_int16(x, low, high)
 
 
 def read(samples: Samples, indices: Indices, quantiser: Quantiser) -> Tensor:

@@ -40,6 +40,11 @@ class View:
         self._declares(node)
         return self._evidence.blocks(node)
 
+    def count(self, node: str) -> int:
+        """Return how many rows a declared node has, without computing it."""
+        self._declares(node)
+        return self._evidence.count(node)
+
     def moments(self, side: str) -> GroupedMoments:
         """Return the moments of the features of a side, declared as ``moments/SIDE``."""
         self._declares(f"moments/{side}")
@@ -48,8 +53,8 @@ class View:
     def values(self, side: str, indices: Sequence[int], judge: Subject | None = None) -> tuple[Tensor, Tensor | None]:
         """Return samples of a set as the discriminator is given them, and their labels where it is told the class.
 
-        Declared as ``values/SET``; float32 in the subject's range, generated ones before any quantisation. ``judge``:
-        the subject whose discriminator will read them, where it is another.
+        Declared as ``values/SET`` or ``values/SIDE``; float32 in the subject's range, generated ones before any
+        quantisation. ``judge``: the subject whose discriminator will read them, where it is another.
         """
         self._declares(f"values/{side}")
         return self._evidence.values(f"values/{side}", list(indices), judge)

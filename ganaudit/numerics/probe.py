@@ -1,6 +1,7 @@
-"""Two-sample test by a learned detector: whether a logistic regression can tell reals and fakes it has not seen apart.
+"""Two-sample test by a learned detector: whether it can tell reals and fakes that it has not seen apart.
 
-For subjects without a discriminator, and as a judge that was not trained against the generator.
+The detector is a logistic regression here; ``cross_fitted`` takes any other. For subjects without a discriminator, and
+as a judge that was not trained against the generator.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -20,12 +22,31 @@ from ganaudit.numerics.arguments import pair, proportion, whole
 from ganaudit.numerics.detection import Auc, auc
 from ganaudit.numerics.intervals import Bounds, clopper_pearson
 
-__all__ = ["ACCURACIES", "HeldOut", "Probe", "critical_accuracy", "null_deviation", "power", "probe", "size_needed"]
+__all__ = [
+    "ACCURACIES",
+    "Detector",
+    "HeldOut",
+    "Probe",
+    "critical_accuracy",
+    "cross_fitted",
+    "null_deviation",
+    "power",
+    "probe",
+    "size_needed",
+]
 
 ACCURACIES = (0.51, 0.52, 0.55, 0.6)
 """True accuracies that the power of a test is told for."""
 
 _Floats = npt.NDArray[np.floating]
+_Rows = npt.NDArray[np.int64]
+
+Detector: TypeAlias = Callable[[_Rows, _Rows], _Floats]
+"""Is fitted to the rows first given and returns a score for each of the rows next given, higher for more real.
+
+Rows below n are reals, those from n to 2 n - 1 are fakes. It may look at the sides of the rows that it is fitted to
+only.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +72,7 @@ class HeldOut:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Probe:
-    """What a logistic regression can tell about the two sides."""
+    """What a detector can tell about the two sides."""
 
     held_out: HeldOut
     """The test: one split, exact."""
@@ -84,11 +105,7 @@ def probe(
     Each side is cut at random to n = min(N, M, ``most``) rows. A detector is logistic regression with an L2 penalty,
     C = ``strength`` or 1/D, on features standardised by the rows that it is fitted to.
 
-    The test: fitted to half of each side, asked about the other half. If the two laws are one, every choice of which
-    held-out rows are the reals is as likely, so given how many rows the detector calls real the number of reals among
-    them is hypergeometric: the p-value is Fisher's, one-sided, exact at every size and for every detector. Cross-fitted
-    accuracies have no such law, since the folds' detectors share samples; they serve the area and the scores.
-    Needs (2 n, D) floats of memory beside the features.
+    The test is that of ``cross_fitted``. Needs (2 n, D) floats of memory beside the features.
 
     Raises ValueError when a side is not a finite floating-point matrix of 2 ``folds`` or more rows with a column, the
     columns differ, ``folds`` is below 2, ``most`` below 2 ``folds``, ``strength`` not above 0 or ``level`` not in
@@ -106,6 +123,28 @@ def probe(
     rows = [np.sort(rng.permutation(len(side))[:n]) for side in (real, fake)]
     features = np.concatenate([_taken(side, chosen) for side, chosen in zip((real, fake), rows, strict=True)])
     detector = _detector(features, n, 1 / real.shape[1] if strength is None else strength)
+    return cross_fitted(detector, rows[0], rows[1], rng, folds, level)
+
+
+def cross_fitted(
+    detector: Detector, real_rows: _Rows, fake_rows: _Rows, rng: np.random.Generator, folds: int, level: float = 0.95
+) -> Probe:
+    """Return the two-sample test of n reals against n fakes by ``detector``; their numbers are told on, not read.
+
+    The test: fitted to half of each side, asked about the other half. If the two laws are one, every choice of which
+    held-out rows are the reals is as likely, so given how many rows the detector calls real the number of reals among
+    them is hypergeometric: the p-value is Fisher's, one-sided, exact at every size and for every detector. Cross-fitted
+    accuracies have no such law, since the folds' detectors share samples; they serve the area and the scores.
+
+    Raises ValueError when the sides are not of one size of at least 2 ``folds``, ``folds`` is below 2 or ``level`` is
+    not in (0, 1).
+    Source: Lopez-Paz and Oquab 2017, arXiv:1610.06545; Fisher 1935.
+    """
+    n = len(real_rows)
+    whole(folds, "folds", least=2)
+    whole(n, "rows of each side", least=2 * folds)
+    if len(fake_rows) != n:
+        raise ValueError(f"fake_rows: found {len(fake_rows)}; allowed: {n}, as many as reals")
     held_out = _held_out(detector, n, rng, level)
     dealt = np.concatenate([rng.permutation(np.arange(n) % folds) for _ in range(2)])
     scores, areas = np.empty(2 * n), []
@@ -115,7 +154,7 @@ def probe(
         areas.append(auc(*_sides(scores[inside], inside < n)).value)
     reals, fakes = _sides(scores, np.arange(2 * n) < n)
     accuracy = (int((reals > 0).sum()) + int((fakes <= 0).sum())) / (2 * n)
-    numbers = [torch.from_numpy(chosen) for chosen in rows]
+    numbers = [torch.from_numpy(chosen) for chosen in (real_rows, fake_rows)]
     return Probe(held_out, auc(reals, fakes), math.fsum(areas) / folds, accuracy, reals, fakes, *numbers)
 
 
@@ -159,14 +198,11 @@ def size_needed(accuracy: float, chance: float = 0.8, alpha: float = 0.05) -> in
     return max(1, math.ceil((max(0.0, passed + found) / (accuracy - 0.5)) ** 2))
 
 
-def _detector(
-    features: _Floats, n: int, strength: float
-) -> Callable[[npt.NDArray[np.int64], npt.NDArray[np.int64]], _Floats]:
-    """Return a function of rows to fit and rows to score; rows below ``n`` are real."""
+def _detector(features: _Floats, n: int, strength: float) -> Detector:
     from sklearn.exceptions import ConvergenceWarning  # a second to import, for audits that ask no probe
     from sklearn.linear_model import LogisticRegression
 
-    def scored(fitted: npt.NDArray[np.int64], asked: npt.NDArray[np.int64]) -> _Floats:
+    def scored(fitted: _Rows, asked: _Rows) -> _Floats:
         known = features[fitted]
         mean = known.mean(axis=0, dtype=np.float64).astype(known.dtype)
         known -= mean
@@ -186,12 +222,7 @@ def _detector(
     return scored
 
 
-def _held_out(
-    detector: Callable[[npt.NDArray[np.int64], npt.NDArray[np.int64]], _Floats],
-    n: int,
-    rng: np.random.Generator,
-    level: float,
-) -> HeldOut:
+def _held_out(detector: Detector, n: int, rng: np.random.Generator, level: float) -> HeldOut:
     orders = [rng.permutation(n), n + rng.permutation(n)]
     half = n - n // 2
     fitted, asked = (np.concatenate([order[part] for order in orders]) for part in (slice(half), slice(half, None)))
@@ -224,7 +255,7 @@ def _most_allowed(n: int, alpha: float) -> int:
     return high
 
 
-def _taken(side: Tensor, rows: npt.NDArray[np.int64]) -> _Floats:
+def _taken(side: Tensor, rows: _Rows) -> _Floats:
     taken = side.detach()[torch.from_numpy(rows).to(side.device)].cpu()
     wide: _Floats = (taken if taken.dtype in (torch.float32, torch.float64) else taken.float()).numpy()
     return wide

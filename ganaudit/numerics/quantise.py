@@ -1,4 +1,4 @@
-"""Images between real ranges and 8-bit levels."""
+"""Images between real ranges and 8-bit levels; waveforms as 16-bit levels."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias, get_args
 import torch
 from torch import Tensor
 
-__all__ = ["QUANTISERS", "Quantiser", "quantised", "to_range", "to_uint8"]
+__all__ = ["QUANTISERS", "Quantiser", "quantised", "to_int16", "to_range", "to_uint8"]
 
 Quantiser: TypeAlias = Literal["round", "floor", "none"]
 
@@ -42,10 +42,20 @@ def to_uint8(x: Tensor, low: float, high: float) -> Tensor:
     Raises ValueError when ``low < high`` does not hold or an entry is NaN (infinities are clipped).
     """
     _check_range(low, high)
-    values = x.detach().double()
-    if bool(values.isnan().any()):
-        raise ValueError("x: found NaN; allowed: numbers")
+    values = _numbers(x)
     return ((values - low) / (high - low) * 255 + 0.5).floor().clamp(0, 255).to(torch.uint8)
+
+
+def to_int16(x: Tensor, low: float, high: float) -> Tensor:
+    """Return the nearest of the 65,536 levels of a sound file to every entry of ``x``, int16, shape of ``x``.
+
+    floor(65536 (x - low)/(high - low) + 1/2) - 32768, in float64, clipped to -32768..32767: level -32768 stands for
+    ``low``, and ``high`` lies one level above the last. It undoes division of levels by 32768 exactly.
+    Raises ValueError as ``to_uint8`` does.
+    """
+    _check_range(low, high)
+    levels = ((_numbers(x) - low) / (high - low) * 65536 + 0.5).floor() - 32768
+    return levels.clamp(-32768, 32767).to(torch.int16)
 
 
 def to_range(u8: Tensor, low: float, high: float, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -60,6 +70,13 @@ def to_range(u8: Tensor, low: float, high: float, dtype: torch.dtype = torch.flo
     if not dtype.is_floating_point:
         raise ValueError(f"dtype: found {dtype}; allowed: a floating dtype")
     return (low + u8.double() / 255 * (high - low)).to(dtype)
+
+
+def _numbers(x: Tensor) -> Tensor:
+    values = x.detach().double()
+    if bool(values.isnan().any()):
+        raise ValueError("x: found NaN; allowed: numbers")
+    return values
 
 
 def _check_range(low: float, high: float) -> None:

@@ -427,6 +427,7 @@ def test_a_node_that_does_not_exist_is_refused(name):
         ("features/null-real", {"test": 3}, "3 reals are too few"),
         ("features/null-fake", {"test": 4}, None),
         ("features/real", {"test": 3}, None),
+        ("values/null-fake", {"test": 3}, "3 reals are too few to compare with each other"),
     ],
 )
 def test_what_is_missing_is_told_and_never_made_up(node, more, told):
@@ -478,6 +479,8 @@ def test_features_are_used_as_they_stand():
     for node, samples in (("features/real", real), ("features/fake", made.subject.samples)):
         assert made.node(node).dtype == torch.float64
         assert np.array_equal(made.node(node).numpy(), samples.array)
+    for side in SIDES:
+        assert "holds rows of features" in made.missing(f"values/{side}")
 
 
 # --- the null
@@ -541,6 +544,21 @@ def test_values_are_what_scores_were_taken_of(side):
         assert x.dtype == torch.float32
         assert (labels is None) == (subject is None)
         torch.testing.assert_close(made.subject.discriminate(x, labels), made.node(f"scores/{side}")[rows])
+
+
+def test_values_of_sides_need_no_discriminator_and_are_those_of_the_features():
+    made = evidence(Subject.from_modules(Convolving(), latent=16))
+    assert "no discriminator" in made.missing("values/test")
+    sources = {"real": made.reference.split("test"), "null-real": made.null.real, "null-fake": made.null.fake}
+    for side, samples in sources.items():
+        x, labels = made.values(f"values/{side}", [3, 0])
+        assert labels is None
+        assert torch.equal(x, samples.values([3, 0], -1.0, 1.0))
+        assert View(made, [f"values/{side}"]).count(f"values/{side}") == len(samples) == made.count(f"features/{side}")
+    x, _ = made.values("values/fake", [3, 0])
+    assert torch.equal(to_uint8(x, -1.0, 1.0), made.fake_shown([3, 0]))
+    with pytest.raises(EvidenceError, match="without being declared"):
+        View(made, ["values/real"]).count("values/fake")
 
 
 def test_values_are_asked_for_by_rows():

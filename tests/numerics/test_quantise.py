@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ganaudit.numerics.quantise import QUANTISERS, quantised, to_range, to_uint8
+from ganaudit.numerics.quantise import QUANTISERS, quantised, to_int16, to_range, to_uint8
 
 LEVELS = torch.arange(256, dtype=torch.uint8)
 
@@ -113,3 +113,14 @@ def test_bad_arguments_are_refused():
         to_range(torch.zeros(1), 0.0, 1.0)
     with pytest.raises(ValueError, match=r"dtype: found torch.int64"):
         to_range(LEVELS, 0.0, 1.0, torch.int64)
+
+
+def test_levels_of_sound_survive_the_round_trip_and_are_those_of_the_writer():
+    every = torch.arange(-32768, 32768).to(torch.int16)
+    assert torch.equal(to_int16(every.float() / 32768, -1.0, 1.0), every)
+    x = torch.linspace(-1.2, 1.2, 1001, dtype=torch.float64)
+    written = (x * 2.0**15 + 0.5).floor().clamp(-(2**15), 2**15 - 1)
+    assert torch.equal(to_int16(x, -1.0, 1.0).double(), written)
+    assert torch.equal(to_int16((x + 1) / 2, 0.0, 1.0).double(), written)
+    with pytest.raises(ValueError, match="found NaN"):
+        to_int16(torch.tensor([float("nan")]), -1.0, 1.0)
