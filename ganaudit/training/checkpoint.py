@@ -30,7 +30,7 @@ __all__ = ["HARMLESS", "Counters", "checkpoints", "load_checkpoint", "save_check
 
 _NAME = re.compile(r"checkpoint-(\d{12})\.safetensors")
 _KEPT = 2
-HARMLESS = ("device", "backend", "deterministic", "checkpoint", "log", "tensorboard", "health", "audit")
+HARMLESS = ("device", "backend", "deterministic", "checkpoint", "snapshot", "log", "tensorboard", "health", "audit")
 """Sections of a configuration that change no number of the training, or only its last digits."""
 
 

@@ -183,6 +183,8 @@ class TrainConfig(_Section):
     audit: AuditConfig = AuditConfig()
     checkpoint: int = Field(default=100_000, ge=1)
     """Images between two checkpoints; the last two are kept."""
+    snapshot: int = Field(default=0, ge=0)
+    """Images between two subjects kept on the way, as they are then, in the folder snapshots; 0: none."""
     log: int = Field(default=3_200, ge=1)
     """Images between two lines of the log; somewhat more where penalties come every few steps, so that all are told."""
     tensorboard: bool = False

@@ -38,9 +38,20 @@ _T = TypeVar("_T")
 
 
 def write_subject(
-    folder: Path, config: TrainConfig, state: State, data: TrainingData, counters: Counters, verdict: Verdict
+    folder: Path,
+    config: TrainConfig,
+    state: State,
+    data: TrainingData,
+    counters: Counters,
+    verdict: Verdict,
+    *,
+    on_the_way: bool = False,
 ) -> None:
-    """Write the subject directory: the averaged generator, the discriminator and the record of the training."""
+    """Write the subject directory: the averaged generator, the discriminator and the record of the training.
+
+    ``on_the_way``: before the end, so that nothing was chosen yet.
+    """
+    images = counters.steps * config.batch
     split = "train" if "train" in data.reference.splits else "test"
     networks: dict[str, tuple[str, dict[str, Any], dict[str, Tensor]]] = {}
     modules: dict[str, nn.Module] = {"generator": state.average, "discriminator": state.discriminator}
@@ -49,7 +60,7 @@ def write_subject(
         networks[role] = (getattr(config, role).network, options, module.state_dict())
     write_directory(
         folder,
-        config.name,
+        f"{config.name}-{images}" if on_the_way else config.name,
         LatentSpec(config.latent),
         SampleSpec(data.shape, -1.0, 1.0),
         networks,
@@ -57,12 +68,10 @@ def write_subject(
             "data": config.data,
             "split": split,
             "split_digest": data.reference.splits[split].digest,
-            "images": counters.steps * config.batch,
+            "images": images,
             "seed": config.seed,
             "objective": config.objective,
-            "weights": "moving average of the generator"
-            + (f", the snapshot at {state.best['images']:.0f} images" if state.best else "")
-            + "; discriminator as it stood at the end",
+            "weights": _weights(state, images, on_the_way),
             "augmentation": described(config.augmentation),
             "augmentation_data": list(config.augmentation.data),
             "augmentation_seen": list(config.augmentation.seen),
@@ -78,6 +87,13 @@ def write_subject(
         classes=data.classes,
         label_law=data.label_law,
     )
+
+
+def _weights(state: State, images: int, on_the_way: bool) -> str:
+    if on_the_way:
+        return f"moving average of the generator; discriminator; both as they stood at {images} images, before the end"
+    chosen = f", the snapshot at {state.best['images']:.0f} images" if state.best else ""
+    return f"moving average of the generator{chosen}; discriminator as it stood at the end"
 
 
 def thinned(entries: Sequence[_T]) -> list[_T]:

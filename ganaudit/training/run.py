@@ -183,6 +183,8 @@ class Run:
             if passes(done * batch, batch, config.health) or done == config.steps:
                 stopped = self._looked(log, done * batch, stop_on)
             self.trials.maybe(done * batch, now().seconds, self.state, self.data, log)
+            if config.snapshot and passes(done * batch, batch, config.snapshot):
+                self._keep(now())
             if any_of(self.ranks, bool(caught.name)):
                 stopped = stopped or caught.name or "a signal to another process"
             if done < last and not stopped and (done - saved) * batch >= config.checkpoint:
@@ -200,6 +202,14 @@ class Run:
 
     def _log(self, from_images: int) -> Log:
         return Log(self.folder, from_images, Board(self.folder, from_images) if self.config.tensorboard else None)
+
+    def _keep(self, counters: Counters) -> None:
+        """Write a subject of the run as it stands, beside those before."""
+        self._check_broken()
+        if self.ranks.rank == 0:
+            folder = self.folder / "snapshots" / f"{counters.steps * self.config.batch:09d}"
+            judged = verdict(self.state.looks)
+            write_subject(folder, self.config, self.state, self.data, counters, judged, on_the_way=True)
 
     def _save(self, counters: Counters) -> None:
         self._check_broken()
