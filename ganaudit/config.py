@@ -66,6 +66,8 @@ class OtherPlan(_Section):
     """For files that do not tell it; default: the plan's own, as for ``range`` and ``classes``."""
     range: tuple[float, float] | None = None
     classes: int | None = Field(default=None, ge=0)
+    score_sign: Literal["larger-real", "smaller-real"] = "larger-real"
+    """Which scores of its discriminator mean real."""
 
 
 def _as_other(value: Any) -> Any:
@@ -111,6 +113,8 @@ class AuditPlan(_Section):
     latent: int | None = Field(default=None, ge=1)
     range: tuple[float, float] | None = None
     classes: int | None = Field(default=None, ge=0)
+    score_sign: Literal["larger-real", "smaller-real"] = "larger-real"
+    """Which scores of the discriminator mean real; larger ones do everywhere in the audit."""
     resize: tuple[int, int] | None = None
     """(width, height) that every image is resized to."""
     skip_unreadable: bool = False

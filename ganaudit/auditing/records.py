@@ -139,6 +139,7 @@ def plan_record(setting: Setting, until: Until | None) -> dict[str, Any]:
         "protocol": plan.protocol,
         "extractor": evidence_extractor(setting),
         "evaluators": setting.options,
+        "score_sign": plan.score_sign,
         "resize": list(plan.resize) if plan.resize else None,
         "skip_unreadable": plan.skip_unreadable,
         "until": _until_record(plan, until),

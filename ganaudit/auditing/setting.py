@@ -29,6 +29,7 @@ from ganaudit.features.extractor import Extractor
 from ganaudit.progress import Progress
 from ganaudit.protocol import DEFAULT, Protocol, protocol
 from ganaudit.subjects.loading import LoadOptions, load_subject
+from ganaudit.subjects.score_sign import with_score_sign
 from ganaudit.subjects.subject import Subject
 
 __all__ = ["Setting", "open_reference", "open_subject", "settle"]
@@ -88,7 +89,7 @@ def settle(
     _check_device(plan.device)
     followed = protocol(plan.protocol)
     evaluators, options, broken = _evaluators(plan, followed)
-    subject = subject or open_subject(plan, progress)
+    subject = with_score_sign(subject, plan.score_sign) if subject is not None else open_subject(plan, progress)
     reference = reference or open_reference(plan, subject, progress)
     reference = _with_seen(reference, subject)
     against = _against(plan, reference)
@@ -163,7 +164,9 @@ def open_subject(plan: AuditPlan, progress: Progress) -> Subject:
         progress=progress,
     )
     subject = load_subject(spec, loaders, locations.reference_models(), load)
-    return replace(subject, path=None, kind="reference model") if folder and spec == str(folder) else subject
+    if folder and spec == str(folder):
+        subject = replace(subject, path=None, kind="reference model")
+    return with_score_sign(subject, plan.score_sign)
 
 
 def _others(plan: AuditPlan, subject: Subject, given: Mapping[str, Subject], progress: Progress) -> dict[str, Other]:

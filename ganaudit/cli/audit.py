@@ -57,6 +57,9 @@ def audit(
         str | None, typer.Option("--range", envvar="GANAUDIT_AUDIT_RANGE", help="Range of float samples, such as -1,1.")
     ] = None,
     classes: Annotated[int | None, typer.Option(help="Classes of a conditional generator.")] = None,
+    score_sign: Annotated[
+        str | None, typer.Option(help="Which scores of the discriminator mean real: larger-real or smaller-real.")
+    ] = None,
     resize: Annotated[str | None, typer.Option(help="WxH: resize every image, antialiased bicubic.")] = None,
     skip_unreadable: Annotated[bool, typer.Option("--skip-unreadable", help="Leave broken images out.")] = False,
     policy: Annotated[Path | None, typer.Option(help="Gates to judge the audit by.")] = None,
@@ -87,6 +90,7 @@ def audit(
         "latent": latent,
         "range": _range(value_range),
         "classes": classes,
+        "score_sign": score_sign,
         "resize": size_of(resize),
         "skip_unreadable": skip_unreadable or None,
         "cache": False if no_cache else None,

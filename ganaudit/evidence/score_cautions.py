@@ -12,6 +12,7 @@ __all__ = ["are_constant", "look_like_probabilities", "score_cautions"]
 _END = 0.05
 _AT_ENDS = 0.1
 _TIED = 0.05
+_REVERSED = "the sign may be reversed, with smaller meaning real (--score-sign turns it)"
 
 
 def score_cautions(real: Tensor, fake: Tensor, calibration: Tensor, train: Tensor | None = None) -> list[str]:
@@ -74,7 +75,7 @@ def _reversed(fake: Tensor, calibration: Tensor, train: Tensor | None) -> str | 
     told += f"turned {1 - area.value:.3f}, on calibration reals): "
     seen = None if train is None else auc(train, fake).interval(0.95)
     if seen is not None and seen.high < 0.5:
-        return told + "so do they above train reals, so the sign may be reversed, with smaller meaning real"
+        return told + "so do they above train reals, so " + _REVERSED
     if seen is not None and seen.low > 0.5:
         return told + "train reals score above them, so it learnt its train reals by heart and finds others strange"
-    return told + "the sign may be reversed, with smaller meaning real, or it learnt its train reals by heart"
+    return told + _REVERSED + ", or it learnt its train reals by heart"
