@@ -77,7 +77,7 @@ _SPOKEN = {
         "seed": "Seed of every random choice.",
         "profile": "The most samples by default: "
         + ", ".join(f"{name} {most}" for name, most in PROFILES.items())
-        + ".",
+        + ". Where it is given, also the default of every evaluator's option `profile`.",
         "device": "cpu, cuda, cuda:N.",
         "precision": "Precision of the networks.",
         "latent": "Latent size, for files that do not tell it.",

@@ -27,7 +27,10 @@ __all__ = [
 ]
 
 PROFILES = {"quick": 250, "standard": 10_000, "full": 50_000}
-"""The most samples each profile generates when ``samples`` is not given."""
+"""The most samples each profile generates when ``samples`` is not given.
+
+A profile that is given is also the default of every evaluator's option ``profile``.
+"""
 
 
 _NAMED = re.compile(r"((?:^|,\s*)(?:train|calibration|test)=)")

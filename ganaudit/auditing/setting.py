@@ -365,7 +365,7 @@ def _evaluators(
             raise PluginError(f"evaluator {name!r}: needs evidence that does not exist: {', '.join(unknown)}")
         adapter: TypeAdapter[Any] = TypeAdapter(build)
         known = {"": list(build.__dataclass_fields__)}
-        given = {**followed.evaluators.get(name, {}), **plan.evaluators.get(name, {})}
+        given = {**_of_profile(plan, build), **followed.evaluators.get(name, {}), **plan.evaluators.get(name, {})}
         problems += [
             f"evaluators.{name}: {key}: unknown option; {nearest(key, known[''])}"
             for key in given
@@ -379,3 +379,14 @@ def _evaluators(
     if problems:
         raise ConfigError(problems)
     return evaluators, options, broken
+
+
+def _of_profile(plan: AuditPlan, build: Any) -> dict[str, Any]:
+    """Return the option ``profile`` for an evaluator that knows the plan's profiles, where the plan was given one.
+
+    Where it was not, the evaluator's own default holds: the plan's default is many samples, which cost little, and as
+    many attacks would cost minutes that nobody asked for.
+    """
+    option = build.__dataclass_fields__.get("profile")
+    follows = option is not None and option.default in PROFILES and "profile" in plan.model_fields_set
+    return {"profile": plan.profile} if follows else {}

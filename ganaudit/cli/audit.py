@@ -44,7 +44,7 @@ def audit(
     extractor_weights: Annotated[Path | None, typer.Option(help="Weights file of the extractor.")] = None,
     samples: Annotated[int | None, typer.Option(help="Generated samples; default: as many as the reals.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of every random choice.")] = None,
-    profile: Annotated[str | None, typer.Option(help="quick, standard or full: the most samples by default.")] = None,
+    profile: Annotated[str | None, typer.Option(help="quick, standard or full: samples, effort of attacks.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:N.")] = None,
     precision: Annotated[str | None, typer.Option(help="Precision of the extractor: fp32 or bf16.")] = None,
     protocol: Annotated[str | None, typer.Option(help="Conventions to follow; see `ganaudit list`.")] = None,
