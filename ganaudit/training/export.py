@@ -79,6 +79,7 @@ def write_subject(
             "augmentation_probability": float(state.registers["probability"]) if config.augmentation.seen else 0.0,
             "health": verdict.verdict,
             "health_words": verdict.words,
+            "health_features": next((one.features for one in state.looks[::-1] if one.features), "none"),
             "config_digest": json_digest(config.recorded([key for key in HARMLESS if key != "deterministic"])),
             "ganaudit": ganaudit.__version__,
             "looks": [_look(look) for look in thinned(state.looks)],
@@ -104,7 +105,7 @@ def thinned(entries: Sequence[_T]) -> list[_T]:
 
 def _look(found: Look) -> dict[str, Any]:
     """Return what a look found, without what it could not tell: TOML has no word for nothing."""
-    numbers = {name: value for name, value in asdict(found).items() if value is not None}
+    numbers = {name: v for name, v in asdict(found).items() if v is not None and name != "features"}
     return {name: round(v, 4) if isinstance(v, float) else v for name, v in numbers.items()} | {
         "alarms": list(found.alarms)
     }

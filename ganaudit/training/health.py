@@ -1,6 +1,10 @@
 """The health of a run: signs of collapse, overfitting, saturation and breakage, with the numbers behind each.
 
-Numbers are ratios to what real samples show in equal number, so that they need no scale of their own.
+Numbers are ratios to what real samples show in equal number, so that they need no scale of their own. Collapse is
+looked for in features, where an extractor that needs no download suits the samples, and in the values themselves.
+
+A look at 256 samples takes, on one core of a common processor and for features and values each, about half a second for
+colour images of 32 pixels, two seconds for 64; features of larger ones and of sounds cost less than their values.
 """
 
 from __future__ import annotations
@@ -11,6 +15,8 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor
+
+from ganaudit.training.features import Features
 
 __all__ = ["ALARMS", "Alarm", "Look", "Verdict", "effective_rank", "look", "nearest", "overfit", "spread", "verdict"]
 
@@ -38,7 +44,7 @@ class Look:
     spread: float
     """Mean distance of two generated samples over that of two reals; 1 where they spread alike."""
     rank: float
-    """Effective rank of generated samples over that of as many reals."""
+    """Effective rank of the values of generated samples over that of as many reals."""
     distinct: float
     """Mean distance of a generated sample to its nearest neighbour in the batch over that of reals; 0 for copies."""
     overfit: float | None
@@ -51,12 +57,30 @@ class Look:
     """Entries of gradients that were not finite, since the beginning."""
     penalty: float | None = None
     """Share of the gradient penalties in the sum of the norms of the discriminator's gradients; None without."""
+    features: str = ""
+    """Id of the extractor whose features were looked at; empty: values alone."""
+    feature_spread: float | None = None
+    """As ``spread``, of features. It raises no alarm: what it is worth depends on the extractor's scale."""
+    feature_rank: float | None = None
+    """As ``rank``, of features."""
+    feature_distinct: float | None = None
+    """As ``distinct``, of features."""
+
+    @property
+    def dimensions(self) -> float:
+        """Effective rank of features over that of reals; of values where there are no features."""
+        return self.rank if self.feature_rank is None else self.feature_rank
+
+    @property
+    def apart(self) -> float:
+        """The lesser of ``distinct`` and ``feature_distinct``: copies with noise are far apart in values alone."""
+        return self.distinct if self.feature_distinct is None else min(self.distinct, self.feature_distinct)
 
     @property
     def alarms(self) -> tuple[Alarm, ...]:
         """Return what is wrong at this look."""
         found: list[Alarm] = []
-        if self.spread < _SPREAD or self.rank < _RANK or self.distinct < _DISTINCT:
+        if self.spread < _SPREAD or self.dimensions < _RANK or self.apart < _DISTINCT:
             found.append("collapse")
         if self.overfit is not None and self.overfit > _GAP and (self.sign is None or self.sign > _SIGN):
             found.append("overfit")
@@ -132,8 +156,9 @@ def look(
     broken: int,
     penalty: float | None,
     has_boundary: bool = True,
+    features: Features | None = None,
 ) -> Look:
-    """Return a look at generated and as many real samples in [-1, 1].
+    """Return a look at generated and as many real samples in [-1, 1], and at their features where there are any.
 
     ``scores`` are of train reals, generated samples and held-out reals, less the objective's boundary where it has one.
     """
@@ -141,24 +166,39 @@ def look(
     if not bool(torch.isfinite(fake).all()):
         # Nothing can be said of such samples but that; their gradients were counted long before.
         return Look(images, 0.0, 0.0, 0.0, None, None, 0.0, max(broken, 1), None)
-    of_reals, rank, between = spread(real), effective_rank(real), nearest(real)
+    values = _diversity(fake, real)
+    seen = (None, None, None) if features is None else _diversity(features.of(fake), features.of(real))
     edge = [float((x.abs() > _EDGE).double().mean()) for x in (fake, real)]
     return Look(
         images=images,
-        spread=spread(fake) / of_reals if of_reals > 0 else 0.0,
-        rank=effective_rank(fake) / rank if rank > 0 else 0.0,
-        distinct=nearest(fake) / between if between > 0 else 1.0,
+        spread=values[0],
+        rank=values[1],
+        distinct=values[2],
         overfit=None if held is None else overfit(train, held, generated),
         sign=float(train.double().sign().mean()) if has_boundary else None,
         saturation=edge[0] - edge[1],
         broken=broken,
         penalty=penalty,
+        features="" if features is None else features.name,
+        feature_spread=seen[0],
+        feature_rank=seen[1],
+        feature_distinct=seen[2],
+    )
+
+
+def _diversity(fake: Tensor, real: Tensor) -> tuple[float, float, float]:
+    """Return spread, effective rank and distance to the nearest neighbour, each over that of reals."""
+    of_reals, rank, between = spread(real), effective_rank(real), nearest(real)
+    return (
+        spread(fake) / of_reals if of_reals > 0 else 0.0,
+        effective_rank(fake) / rank if rank > 0 else 0.0,
+        nearest(fake) / between if between > 0 else 1.0,
     )
 
 
 _WORDS: dict[Alarm, str] = {
-    "collapse": "generated samples spread over {spread:.0%} of what reals do, their effective rank is {rank:.0%}, they "
-    "lie {distinct:.0%} as far from each other as reals",
+    "collapse": "generated samples spread over {spread:.0%} of what reals do, the effective rank of {what} is "
+    "{dimensions:.0%}, they lie {apart:.0%} as far from each other as reals",
     "overfit": "held-out reals have fallen back {overfit:.0%} of the way to generated samples in the scores",
     "saturation": "{saturation:.0%} more generated values than real ones lie at the ends of the range",
     "broken": "{broken} entries of gradients were not finite",
@@ -174,13 +214,16 @@ def verdict(looks: Sequence[Look], caution: str = "") -> Verdict:
         words = "the run was too short for a look at its health"
         return Verdict("healthy", (), "; ".join(filter(None, (words, caution))), ())
     last = looks[-1]
-    told = [_WORDS[alarm].format(**asdict(last)) for alarm in last.alarms]
+    what = f"their {last.features} features" if last.features else "their values"
+    more = {"what": what, "dimensions": last.dimensions, "apart": last.apart}
+    told = [_WORDS[alarm].format(**asdict(last), **more) for alarm in last.alarms]
     passed = [a for a in dict.fromkeys(a for one in looks[:-1] for a in one.alarms) if a not in last.alarms]
     told += [f"there were signs of {alarm} on the way, which have passed" for alarm in passed]
     state: Literal["healthy", "doubtful", "broken"] = "healthy"
     if last.alarms:
         state = "broken" if "broken" in last.alarms else "doubtful"
     words = "; ".join(told) or (
-        f"generated samples spread over {last.spread:.0%} of what reals do, effective rank {last.rank:.0%}, no alarm"
+        f"generated samples spread over {last.spread:.0%} of what reals do, effective rank of {what} "
+        f"{last.dimensions:.0%}, no alarm"
     )
     return Verdict(state, last.alarms, "; ".join(filter(None, (words, caution))), tuple(looks))

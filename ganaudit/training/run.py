@@ -29,6 +29,7 @@ from ganaudit.training.denormals import exact_kernels, flushed_denormals
 from ganaudit.training.draws import image_rows, label_rows, latents
 from ganaudit.training.exchange import any_of
 from ganaudit.training.export import Log, grid, write_subject
+from ganaudit.training.features import Features, features_for
 from ganaudit.training.health import Alarm, Look, Verdict, look, verdict
 from ganaudit.training.loop import Loop, Shown
 from ganaudit.training.objectives import OBJECTIVES
@@ -143,6 +144,8 @@ class Run:
     state: State = field(init=False)
     loop: Loop = field(init=False)
     trials: Trials = field(init=False)
+    features: Features | None = field(init=False)
+    """What looks at its health see; None: values alone."""
 
     def __post_init__(self) -> None:
         config = self.config
@@ -161,6 +164,7 @@ class Run:
         pipeline, data_pipeline = pipelines(config.augmentation, self.data.shape)
         self.loop = Loop(config, self.state, self.data, pipeline, data_pipeline, self.ranks, backend)
         self.trials = Trials(config, self.folder, self.trial, self.told)
+        self.features = features_for(self.reference, self.data.shape, device)
 
     def go(self, counters: Counters, last: int, stop_on: Sequence[Alarm], task: Task, caught: _Caught) -> Trained:
         """Do steps until ``last``, an alarm or a signal; then save, and export when all are done."""
@@ -273,7 +277,7 @@ class Run:
         scores = (self._scores(real, labels), self._scores(fake, self._told_labels(count)), held)
         broken = int(self.state.registers["broken"])
         has_boundary = OBJECTIVES[self.config.objective].boundary is not None
-        return look(images, fake, real, scores, broken, self.state.penalty, has_boundary)
+        return look(images, fake, real, scores, broken, self.state.penalty, has_boundary, self.features)
 
     def samples(self, count: int) -> Tensor:
         """Return ``count`` samples of the averaged generator from latents that are the same at every look."""

@@ -187,6 +187,10 @@ def test_the_record_says_what_was_trained(tmp_path):
     assert training["augmentation_seen"] == ["translation"]
     assert training["augmentation_probability"] == 0.5
     assert training["health"] in ("healthy", "doubtful")
+    assert training["health_features"] == "digits-cnn"
+    seen = {"spread", "rank", "distinct", "feature_spread", "feature_rank", "feature_distinct"}
+    assert seen < set(training["looks"][0])
+    assert "features" not in training["looks"][0], "said once"
 
 
 def test_the_log_tells_losses_shares_and_looks_and_goes_on_after_a_resume(tmp_path):
@@ -202,7 +206,7 @@ def test_the_log_tells_losses_shares_and_looks_and_goes_on_after_a_resume(tmp_pa
     assert {"discriminator/adversarial", "discriminator/r1", "discriminator/r2", "generator/adversarial"} == set(shares)
     assert sum(v for k, v in shares.items() if k.startswith("discriminator")) == pytest.approx(1)
     looks = [e["look"] for e in entries if "look" in e]
-    assert looks
+    assert {look["features"] for look in looks} == {"digits-cnn"}
     assert (tmp_path / "samples.png").read_bytes().startswith(b"\x89PNG")
 
 
