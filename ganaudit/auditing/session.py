@@ -182,8 +182,9 @@ def _shift_warnings(shift: PrecisionShift | None) -> list[str]:
 
 
 def _memory_warnings(setting: Setting) -> list[str]:
-    """Return what was halved for want of memory, by any of the processes."""
-    told = setting.evidence.ranks.gathered(setting.subject.room.told())
+    """Return what was halved for want of memory, by any of the processes, with the subject or with another."""
+    others = [f"other {n!r}: {t}" for n, o in setting.evidence.others.items() for t in o.subject.room.told()]
+    told = setting.evidence.ranks.gathered([*setting.subject.room.told(), *others])
     return sorted({sentence for one in told for sentence in one})
 
 

@@ -112,7 +112,7 @@ def discriminator_findings(subject: Subject, x: Tensor, labels: Tensor | None = 
     if subject.discriminator.training:
         raise SubjectError(f"discriminator of {subject.name}: still in training mode after eval()")
     findings = [f"discriminator gives one finite score per sample ({float(scores.min()):.4g} to "
-                f"{float(scores.max()):.4g} on them)"]  # fmt: skip
+                f"{float(scores.max()):.4g} on them)", *_form(subject, x, labels)]  # fmt: skip
     if not torch.equal(scores, subject.discriminate(x, labels)):
         findings.append("caution: equal samples gave unequal scores: the discriminator draws noise of its own")
     if subject.block is None and not _same_alone(subject, x, labels, scores):
@@ -122,6 +122,23 @@ def discriminator_findings(subject: Subject, x: Tensor, labels: Tensor | None = 
             "the discriminator is told the class: of reals their own, of generated samples the one asked for"
         )
     return findings
+
+
+@torch.no_grad()
+def _form(subject: Subject, x: Tensor, labels: Tensor | None) -> list[str]:
+    """Return in words how one score is made of what the discriminator returns, where that is more than one number."""
+    assert subject.discriminator is not None
+    told = (x, labels) if subject.judges_labels else (x,)
+    found = subject.discriminator(*[t.to(subject.device) for t in told if t is not None])
+    words = []
+    if isinstance(found, tuple | list):
+        if len(found) > 1:
+            words.append(f"of the {len(found)} outputs of the discriminator the first is read as the score")
+        found = found[0]
+    places = found[0].numel()
+    if places > 1:
+        words.append(f"the score is the mean of a map of {places} scores, {'x'.join(map(str, found.shape[1:]))}")
+    return words
 
 
 def _same_alone(subject: Subject, x: Tensor, labels: Tensor | None, scores: Tensor) -> bool:

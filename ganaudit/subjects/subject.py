@@ -266,6 +266,7 @@ class Subject:
             raise SubjectError(
                 f"discriminator of {self.name}: returned {scores.shape[1]} numbers per sample, shape "
                 f"{tuple(scores.shape)}; allowed: one score (B,) or (B, 1), or a map (B, 1, h, w), for audio (B, 1, t)"
+                "; of two columns, generated and real, give the real one less the other, before any softmax"
             )
         # A map is averaged in float64: the mean of many half-precision places would lose digits.
         return scores.to(torch.float64).flatten(1).mean(1) if scores.ndim > 1 else scores
