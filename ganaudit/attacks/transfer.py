@@ -25,6 +25,8 @@ class Crossing:
     """Which of the same changed samples fool the other."""
     noise: Tensor
     """Which samples under noise of the same budget fool the other."""
+    notes: tuple[str, ...] = ()
+    """What the attack has to say of itself."""
 
 
 def crossed(maker: Accused, taker: Accused, attack: Attack, threat: Threat, rng: np.random.Generator) -> Crossing:
@@ -36,7 +38,8 @@ def crossed(maker: Accused, taker: Accused, attack: Attack, threat: Threat, rng:
     if maker.side != taker.side or maker.x.shape != taker.x.shape or not torch.equal(maker.x, taker.x.to(maker.x)):
         raise ValueError("taker: found other samples than the maker's; allowed: the same, in the same order")
     outcome = maker.attempt(attack, threat, rng)
-    return Crossing(outcome.fooled, _fooled(taker, outcome.samples), _fooled(taker, noisy(maker.x, threat, rng)))
+    tried, noise = _fooled(taker, outcome.samples), _fooled(taker, noisy(maker.x, threat, rng))
+    return Crossing(outcome.fooled, tried, noise, outcome.notes)
 
 
 def noisy(x: Tensor, threat: Threat, rng: np.random.Generator) -> Tensor:

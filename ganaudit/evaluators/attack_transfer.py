@@ -276,9 +276,10 @@ def _table(trials: Sequence[_Trial]) -> Table:
 
 
 def _warnings(trials: Sequence[_Trial], share: float) -> list[str]:
-    return [
+    poor = [
         f"attacks made on {_THIS if one.way == 'to' else one.other} fool it on {one.count('made')} of {one.n} "
         f"{_NAMES[one.side]} only: what they do elsewhere says little"
         for one in trials
         if one.share == share and one.count("made") < _WORKS * one.n
     ]
+    return [*poor, *dict.fromkeys(f"attacks: {note}" for one in trials for note in one.found.notes)]
