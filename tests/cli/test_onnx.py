@@ -85,3 +85,29 @@ def test_an_onnx_file_that_is_more_than_data_is_refused(ganaudit: Run, models: P
     assert called.code == 2
     assert "operator 'com.evil::Run' is none of the standard" in called.err
     assert not Path("out").exists()
+
+
+def test_the_sign_of_scores_is_an_option_and_a_key(ganaudit: Run, models: Path) -> None:
+    def subject(*arguments: str | Path) -> str:
+        called = ganaudit("audit", *arguments, "--reference", models / "test.npy", "--dry-run", "--json")
+        assert called.code == 0, called.err
+        return json.loads(called.out)["subject"]
+
+    given = (models / "g.onnx", "--discriminator", models / "d.onnx")
+    turned = subject(*given, "--score-sign", "smaller-real")
+    assert turned != subject(*given)
+    Path("audit.toml").write_text(
+        f'subject = "{models / "g.onnx"}"\ndiscriminator = "{models / "d.onnx"}"\nscore_sign = "smaller-real"\n'
+    )
+    assert subject("--config", "audit.toml") == turned
+
+
+@pytest.mark.parametrize(
+    ("sign", "told"), [("upwards", "larger-real"), ("smaller-real", "has no discriminator whose scores it could turn")]
+)
+def test_a_sign_that_cannot_be_is_refused(ganaudit: Run, models: Path, sign: str, told: str) -> None:
+    called = ganaudit("audit", models / "g.onnx", "--reference", models / "test.npy", "--score-sign", sign)
+    assert called.code == 2
+    assert "score" in called.err
+    assert told in called.err
+    assert not Path("reports").exists()
