@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["train"]
 
+_SET = "GANAUDIT_TRAIN_SET"
 _ALARMS = ("collapse", "overfit", "saturation", "broken")
 
 
@@ -39,7 +41,11 @@ def train(
     ] = None,
     set_: Annotated[
         list[str] | None,
-        typer.Option("--set", envvar="GANAUDIT_TRAIN_SET", help="key=value laid over the file; repeatable."),
+        typer.Option(
+            "--set",
+            allow_from_autoenv=False,  # which would part arrays at their spaces
+            help=f"key=value laid over the file; repeatable, or several in {_SET} with spaces between.",
+        ),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of weights, data order and noise.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:N.")] = None,
@@ -48,12 +54,12 @@ def train(
     ] = False,
 ) -> int:
     """Train the GAN that CONFIG describes."""
-    from ganaudit.training.config import load_config
+    from ganaudit.training.config import load_config, parted
 
     unknown = [alarm for alarm in stop_on or [] if alarm not in _ALARMS]
     if unknown:
         raise ConfigError(f"--stop-on {unknown[0]}: is no alarm; known are {', '.join(_ALARMS)}")
-    overrides = list(set_ or [])
+    overrides = list(set_ or parted(os.environ.get(_SET, "")))
     overrides += [f"seed={seed}"] if seed is not None else []
     overrides += [f"device={device!r}"] if device is not None else []
     plan = load_config(config, overrides)

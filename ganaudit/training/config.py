@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,6 +24,7 @@ __all__ = [
     "Schedule",
     "TrainConfig",
     "load_config",
+    "parted",
 ]
 
 Objective = Literal[
@@ -276,6 +278,21 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:
         raise ConfigError(problems_of(error, f"train config {path}", _KNOWN)) from None
 
 
+def parted(text: str) -> list[str]:
+    """Return the ``key=value`` texts of one line, parted by white space that is in no brackets and no quotation marks.
+
+    So ``a=[1, 2] b="x y"`` are two.
+    """
+    found, depth = [""], 0
+    for piece in _PIECES.findall(text):
+        depth = max(0, depth + (piece in ("[", "{")) - (piece in ("]", "}")))
+        if piece.isspace() and depth == 0:
+            found.append("")
+        else:
+            found[-1] += piece
+    return [pair for pair in found if pair]
+
+
 def _lay_over(data: dict[str, Any], text: str) -> None:
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
@@ -291,6 +308,12 @@ def _lay_over(data: dict[str, Any], text: str) -> None:
             raise ConfigError(f"--set {text!r}: {section} is a value, not a table")
     data[last] = parsed
 
+
+_PIECES = re.compile(r"""
+    "(?:\\.|[^"\\])*"   # a string of TOML with its escapes
+    | '[^']*'            # one without
+    | \s+ | .
+""", re.VERBOSE)  # fmt: skip
 
 _KNOWN = {
     "": list(TrainConfig.model_fields),
