@@ -26,7 +26,6 @@ from ganaudit.document.model import (
     EvaluatorResult,
     Gallery,
     Histogram,
-    Measurement,
     Table,
     Triplet,
     Triplets,
@@ -34,6 +33,7 @@ from ganaudit.document.model import (
 from ganaudit.report import words
 from ganaudit.report.drawings import Drawings
 from ganaudit.report.history import history_of
+from ganaudit.report.how import How, how
 from ganaudit.report.sheets import Sheet, Strips, cell_size, contact_sheet, read_samples, strips
 from ganaudit.report.summary import gaps, summarise
 from ganaudit.report.svg import ChartError
@@ -142,15 +142,6 @@ class _TripletsView:
 
 
 @dataclass(frozen=True, slots=True)
-class _How:
-    """How some numbers were made: a heading, the words and the keys they hold for."""
-
-    heading: str
-    text: str
-    keys: list[str]
-
-
-@dataclass(frozen=True, slots=True)
 class _Section:
     """One evaluator as the page shows it."""
 
@@ -161,7 +152,7 @@ class _Section:
     galleries: list[_GalleryView]
     triplets: list[_TripletsView]
     notes: list[str]
-    how: list[_How]
+    how: list[How]
 
 
 class _Page:
@@ -219,7 +210,7 @@ class _Page:
             galleries=[self._gallery(d, budget) for d in details if d.kind == "gallery"],
             triplets=[self._triplets(d, budget) for d in details if d.kind == "triplets"],
             notes=[d.text for d in details if d.kind == "note"],
-            how=_how(result.measurements),
+            how=how(result.measurements),
         )
 
     def _gallery(self, gallery: Gallery, budget: _Budget) -> _GalleryView:
@@ -304,30 +295,6 @@ def _figure(title: str, draw: Callable[[], str]) -> _Figure:
         return _Figure(title, Markup(draw()))  # noqa: S704  svg.py wrote it as XML and let no script or address pass
     except ChartError as error:
         return _Figure(title, None, str(error))
-
-
-def _how(measurements: list[Measurement]) -> list[_How]:
-    """Return how the numbers were made, equal words told once with all the keys they hold for."""
-    told: dict[tuple[str, str], list[str]] = {}
-    for m in measurements:
-        for heading, text in _words_of(m):
-            told.setdefault((heading, text), []).append(m.key)
-    order = ("No value", "Interval", "No interval", "Null", "No null", "Estimator")
-    ranked = sorted(told.items(), key=lambda item: order.index(item[0][0].partition(",")[0]))
-    return [_How(heading, text, keys) for (heading, text), keys in ranked]
-
-
-def _words_of(m: Measurement) -> list[tuple[str, str]]:
-    found: list[tuple[str, str | None]] = [("Estimator", m.estimator)]
-    if m.value is None:
-        return [("No value", m.reason or ""), *((h, t) for h, t in found if t)]
-    if m.interval is None:
-        found.append(("No interval", m.interval_reason))
-    else:
-        level = f"Interval, {words.short(100 * m.interval.level)} %"
-        found.append((level, f"{m.interval.method}. It covers: {m.interval.covers}"))
-    found.append(("No null", m.null_reason) if m.null is None else ("Null", m.null.rule))
-    return [(heading, text) for heading, text in found if text]
 
 
 @cache

@@ -81,6 +81,8 @@ def test_the_slider_tells_the_row_it_stands_on(browser: Any, address: str, docum
         assert [i for i in range(len(table.rows)) if rows.nth(i).get_attribute("aria-current")] == [row]
 
     stands_on(3)
+    region = page.locator(".tall")
+    assert region.evaluate("r => r.scrollTop") == 0, "the title of the table is in sight at first"
     seen = set()
     for key, row in (("ArrowRight", 4), ("ArrowLeft", 3), ("Home", 0), ("End", 5), ("ArrowDown", 4)):
         slider.press(key)
@@ -130,10 +132,10 @@ def test_no_part_of_the_page_is_wider_than_the_window(browser: Any, address: str
 
 
 def test_print_shows_the_whole_table_and_no_control(browser: Any, address: str) -> None:
-    page, _ = opened(browser, address)
+    page, _ = opened(browser, address, viewport={"width": 700, "height": 900})  # about the paper's
     page.emulate_media(media="print")
     region = page.locator(".tall")
-    assert region.evaluate("r => r.scrollHeight <= r.clientHeight")
+    assert region.evaluate("r => r.scrollHeight <= r.clientHeight && r.scrollWidth <= r.clientWidth")
     assert not page.locator(".slider").is_visible()
     assert not page.get_by_role("button", name="Copy the command").is_visible()
     page.context.close()

@@ -16,15 +16,18 @@ for (const box of document.querySelectorAll(".slider")) {
     here = row;
     for (const reading of readings) reading.textContent = row.cells[Number(reading.dataset.column)].textContent;
     input.setAttribute("aria-valuetext", row.cells[Number(box.dataset.named)].textContent);
-    const region = row.closest(".tall");
-    if (region) region.scrollTop = row.offsetTop - (region.clientHeight - row.offsetHeight) / 2;
+  };
+  const move = () => {
+    show();
+    const region = here.closest(".tall");
+    if (region) region.scrollTop = here.offsetTop - (region.clientHeight - here.offsetHeight) / 2;
   };
 
-  input.addEventListener("input", show);
+  input.addEventListener("input", move);
   for (const button of box.querySelectorAll("button")) {
     button.addEventListener("click", () => {
       input.value = button.value;
-      show();
+      move();
     });
   }
   box.hidden = false;
