@@ -11,7 +11,21 @@ from ganaudit.document.errors import DocumentError, OutputError
 from ganaudit.document.files import check_writable, dumps, load_document, write_atomically, write_document
 from ganaudit.document.gates import Gate, Policy
 from ganaudit.document.judge import judge
-from ganaudit.document.model import Axis, Curve, Gallery, GalleryItem, Histogram, HistogramSeries, Note, Series, Table
+from ganaudit.document.model import (
+    Axis,
+    Curve,
+    Gallery,
+    GalleryItem,
+    Histogram,
+    HistogramSeries,
+    Note,
+    Picture,
+    Series,
+    Slider,
+    Table,
+    Triplet,
+    Triplets,
+)
 from ganaudit.document.schema import document_schema, policy_schema
 
 from .documents import document, number, result
@@ -32,6 +46,29 @@ def full():
             height=8,
             items=[GalleryItem(file="samples/0.png", sha256="0" * 64, index=0)],
         ),
+        Triplets(
+            title="c",
+            rule="the first",
+            side="real",
+            unit="linf",
+            threshold=-0.5,
+            width=8,
+            height=8,
+            items=[
+                Triplet(
+                    index=3,
+                    **{
+                        stage: Picture(file=f"samples/{stage}.png", sha256="0" * 64)
+                        for stage in ("before", "change", "after")
+                    },
+                    factor=12.5,
+                    norm=0.1,
+                    score_before=0.5,
+                    score_after=-1.0,
+                )
+            ],
+        ),
+        Table(title="s", columns=["a"], rows=[[1], [2]], slider=Slider(label="step", start=1)),
         Note(text="a remark"),
     ]
     rows = [

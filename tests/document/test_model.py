@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from ganaudit.document.model import Axis, Gallery, Histogram, HistogramSeries, Interval, Null, Series, Table
+from ganaudit.document.model import Axis, Gallery, Histogram, HistogramSeries, Interval, Null, Series, Slider, Table
 from ganaudit.document.spec import EvaluatorSpec, MeasurementSpec
 
 from .documents import document, interval, number, result
@@ -77,6 +77,10 @@ def test_a_histogram_has_one_kind_of_bin_and_a_share_each(bins, shares, told):
         Histogram(title="h", x=Axis(title="x"), series=[HistogramSeries(name="s", shares=shares)], **bins)
 
 
+def stepped(**slider):
+    return Table(title="t", columns=["a"], rows=[[1], [2]], slider=Slider(label="step", **slider))
+
+
 @pytest.mark.parametrize(
     ("build", "told"),
     [
@@ -89,6 +93,9 @@ def test_a_histogram_has_one_kind_of_bin_and_a_share_each(bins, shares, told):
             ),
             "must rise",
         ),
+        (lambda: stepped(start=2), "table 't': the slider starts at row 2 of 2"),
+        (lambda: stepped(column=1), "the slider names a column that is not there"),
+        (lambda: stepped(marks=1), "the slider names a column that is not there"),
         (lambda: Gallery(title="g", rule="r", side="fake", width=0, height=1, items=[]), "greater than or equal to 1"),
     ],
 )
