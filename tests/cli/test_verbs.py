@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,12 +29,18 @@ def policy(limit: float, measure: str = "precision-recall/coverage", more: str =
     Path("policy.toml").write_text(f'{more}\n[[gate]]\nid = "quality"\nmeasure = "{measure}"\nlimit = {limit}\n')
 
 
+def not_measured(found: dict[str, Any]) -> dict[str, str]:
+    return {r["evaluator"]: r["status"] for r in found["results"] if r["status"] != "measured"}
+
+
 def test_the_reference_audit_measures_everything_and_is_good(digits_audit: Path) -> None:
     found = document(digits_audit)
-    assert {r["status"] for r in found["results"]} == {"measured"}
+    assert not_measured(found) == {"attack-transfer": "not_assessable"}, (
+        "it alone needs another subject beside this one"
+    )
     values = {f"{r['evaluator']}/{m['key']}": m for r in found["results"] for m in r["measurements"]}
     lacking = {key for key, m in values.items() if m["value"] is None}
-    assert lacking == {"discriminator-detection/tpr-at-1-percent", "discriminator-detection/tpr-at-0.1-percent"}
+    assert lacking == {"discriminator-detection/tpr-at-fpr-1pct", "discriminator-detection/tpr-at-fpr-0.1pct"}
     assert all("1000" in values[key]["reason"].replace(" ", "") or "10" in values[key]["reason"] for key in lacking)
     assert all(m["null"] or m["null_reason"] for key, m in values.items() if key not in lacking)
     assert all(m["interval"] or m["interval_reason"] for key, m in values.items() if key not in lacking)
@@ -202,7 +209,7 @@ def test_programs_are_audited_with_their_discriminator(ganaudit: Run, programs: 
     )  # fmt: skip
     assert called.code == 0, called.err
     found = json.loads(called.out)
-    assert {r["status"] for r in found["results"]} == {"measured"}
+    assert not_measured(found) == {"attack-transfer": "not_assessable"}
     assert found["subject"]["trust"] == "operators"
     assert found["reference"]["splits"]["test"]["seen"] == "unknown"
 
