@@ -15,7 +15,7 @@ from ganaudit.programs.program import Program
 
 __all__ = ["read_program"]
 
-_TYPES = {
+_TYPES: dict[str, type[np.generic]] = {
     "tensor(float)": np.float32,
     "tensor(float16)": np.float16,
     "tensor(double)": np.float64,
@@ -27,10 +27,9 @@ _TYPES = {
 class _Session(nn.Module):
     """A session of ONNX Runtime as a module: tensors in and out, each on the device of the first input."""
 
-    def __init__(self, session: Any) -> None:
+    def __init__(self, session: Any, inputs: list[tuple[str, type[np.generic]]]) -> None:
         super().__init__()
-        self.session = session
-        self.inputs = [(one.name, _TYPES[one.type]) for one in session.get_inputs()]
+        self.session, self.inputs = session, inputs
         self.training = False
 
     def forward(self, *arguments: Tensor) -> Tensor | tuple[Tensor, ...]:
@@ -60,16 +59,20 @@ def read_program(path: Path, device: str) -> Program:
     options.intra_op_num_threads = torch.get_num_threads()
     options.log_severity_level = 4  # what it has to say arrives as an error
     try:
-        session = runtime.InferenceSession(model.content, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # its own classes derive from Exception alone
+        # A second try with the one provider there is would print to stdout, which is the document's.
+        session = runtime.InferenceSession(
+            model.content, options, providers=["CPUExecutionProvider"], enable_fallback=0
+        )
+        inputs = [(one.name, one.type, tuple(one.shape or ())) for one in session.get_inputs()]
+    except Exception as error:  # its own classes derive from Exception alone, and a name may be no text
         told = str(error).strip().splitlines()[0][:300]
         raise SubjectError(f"{path}: ONNX Runtime {runtime.__version__} cannot read it: {told}") from None
-    for one in session.get_inputs():
-        if one.type not in _TYPES:
-            raise SubjectError(f"{path}: input {one.name!r} is {one.type}; allowed: {', '.join(_TYPES)}")
-    shape = tuple(session.get_inputs()[0].shape or ()) if session.get_inputs() else ()
+    wrong = next((f"input {name!r} is {kind}" for name, kind, _ in inputs if kind not in _TYPES), None)
+    if wrong is not None or not inputs:
+        raise SubjectError(f"{path}: {wrong or 'it has no input'}; allowed: one or more of {', '.join(_TYPES)}")
+    shape = inputs[0][2]
     return Program(
-        _Session(session),
+        _Session(session, [(name, _TYPES[kind]) for name, kind, _ in inputs]),
         latent=shape[1]
         if (len(shape) == 2 or (len(shape) == 4 and shape[2:] == (1, 1))) and isinstance(shape[1], int)
         else None,

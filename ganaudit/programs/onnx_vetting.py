@@ -69,8 +69,23 @@ def vetted_onnx(path: Path) -> Vetted:
         found = onnx.ModelProto.FromString(content)
     except Exception as error:  # protobuf's own class of error differs between its builds
         raise SubjectError(f"{path}: not an ONNX model: {error}") from None
+    try:
+        _vet(model, found)
+    except SubjectError:
+        raise
+    except Exception as error:  # a name that is no text, and whatever the libraries raise on what does not fit together
+        told = (str(error).splitlines() or [""])[0][:200]
+        raise SubjectError(f"{path}: not a whole ONNX model: {told}") from None
+    own = hashlib.sha256(content).hexdigest()
+    told = json.dumps({"model": own, "tensors": model.digests}, sort_keys=True)
+    digest = own if not model.digests else hashlib.sha256(told.encode()).hexdigest()
+    return Vetted(found.SerializeToString(), f"sha256:{digest}")
+
+
+def _vet(model: _Model, found: Any) -> None:
+    """Refuse what is more than data, take tensors in and leave settings out, in place."""
     if not found.graph.node or not found.graph.output:
-        raise SubjectError(f"{path}: not an ONNX model: it has no operators, or no output")
+        raise SubjectError(f"{model.path}: not an ONNX model: it has no operators, or no output")
     if found.functions:
         names = ", ".join(sorted({function.name for function in found.functions})[:3])
         remedy = "write them out with onnx.inliner.inline_local_functions"
@@ -82,10 +97,6 @@ def vetted_onnx(path: Path) -> Vetted:
     found.ClearField("metadata_props")
     found.ClearField("training_info")
     _vet_sizes(model, found)
-    own = hashlib.sha256(content).hexdigest()
-    told = json.dumps({"model": own, "tensors": model.digests}, sort_keys=True)
-    digest = own if not model.digests else hashlib.sha256(told.encode()).hexdigest()
-    return Vetted(found.SerializeToString(), f"sha256:{digest}")
 
 
 def _vet_nodes(model: _Model, found: Any) -> None:
@@ -198,11 +209,7 @@ def _vet_sizes(model: _Model, found: Any) -> None:
     """Refuse a model between whose operators a tensor of absurd size is told, as far as shapes can be told unrun."""
     import onnx
 
-    try:
-        inferred = onnx.shape_inference.infer_shapes(found, data_prop=True)
-    except Exception as error:  # whatever the library raises on operators that do not fit together
-        told = (str(error).splitlines() or [""])[0][:200]
-        raise SubjectError(f"{model.path}: not a whole ONNX model: {told}") from None
+    inferred = onnx.shape_inference.infer_shapes(found, data_prop=True)
     for graph in _graphs(inferred.graph):
         for value in (*graph.input, *graph.output, *graph.value_info):
             # What is not known until it is run, as the batch, counts as 1.

@@ -10,6 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from ganaudit.document.errors import SubjectError
 from ganaudit.programs import onnx_vetting
+from ganaudit.programs.onnx_program import read_program
 from ganaudit.subjects.loading import LoadOptions
 from ganaudit.subjects.onnx import Onnx
 from ganaudit.subjects.samples import SampleFiles
@@ -207,6 +208,34 @@ def test_what_the_runtime_refuses_is_told(tmp_path):
     made = generator()
     made.graph.node[0].input[1] = "missing"
     with pytest.raises(SubjectError, match=r"ONNX Runtime .* cannot read it: |not a whole ONNX model"):
+        load(save(made, tmp_path / "g.onnx"))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_damaged_models_are_told_and_never_anything_else(tmp_path, seed, capfd):
+    content, rng, path = generator((1, 4, 4)).SerializeToString(), np.random.default_rng(seed), tmp_path / "g.onnx"
+    for _ in range(40):
+        damaged = bytearray(content)
+        for place in rng.integers(len(content) - 8, size=int(rng.integers(1, 6))):
+            damaged[place : place + int(rng.integers(1, 3))] = rng.bytes(int(rng.integers(0, 3)))
+        path.write_bytes(bytes(damaged))
+        told = str(path)  # some damage does no harm
+        try:
+            read_program(path, "cpu")
+        except SubjectError as error:
+            told = str(error)
+        assert str(path) in told
+    assert capfd.readouterr().out == ""
+
+
+def test_a_model_without_inputs_or_with_other_types_is_told(tmp_path):
+    made = generator()
+    made.graph.input[0].type.tensor_type.elem_type = TensorProto.STRING
+    made.graph.node[0].op_type, made.graph.node[0].input[:] = "Identity", ["A"]
+    with pytest.raises(SubjectError, match=r"input 'z' is tensor\(string\); allowed: one or more of tensor\(float\)"):
+        load(save(made, tmp_path / "g.onnx"))
+    del made.graph.input[:]
+    with pytest.raises(SubjectError, match="it has no input; allowed"):
         load(save(made, tmp_path / "g.onnx"))
 
 
