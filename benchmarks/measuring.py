@@ -65,6 +65,8 @@ class Run:
     """One finished process."""
 
     seconds: float
+    cpu_seconds: float
+    """Of all its threads."""
     peak_bytes: int
     output: str
 
@@ -81,7 +83,7 @@ def run(command: Sequence[str], environment: Mapping[str, str] | None = None, cw
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise RuntimeError(f"{' '.join(command)}: exit {process.returncode}\n{output[-3000:]}")
-    return Run(taken, usage.ru_maxrss * 1024, output)
+    return Run(taken, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024, output)
 
 
 def machine() -> str:
