@@ -24,7 +24,7 @@ from ganaudit.attacks.trial import Outcome
 from ganaudit.attacks.universal import Universal
 from ganaudit.subjects.subject import Subject
 
-__all__ = ["PROFILES", "Campaign", "Entry", "Profile", "campaign", "l2_shares", "linf_shares"]
+__all__ = ["PROFILES", "Campaign", "Entry", "Profile", "budgets_for", "campaign"]
 
 _PANEL = 32  # samples: the panel asks whether attacks work, not how often
 
@@ -77,14 +77,20 @@ class Campaign:
 
     accused: Accused
     threshold: float
+    budgets: dict[Norm, tuple[float, ...]]
+    """Over the width of the range, rising; the norm asked about comes first, and another beside it."""
     scores: Tensor
     """Before any attack, (N,) float64."""
     entries: tuple[Entry, ...]
     minimal: dict[Norm, Tensor]
     """Smallest changes found, (N,) float64 over the width of the range; infinite where none was. Empty without
     gradients."""
+    nearest: Tensor | None
+    """The samples after the smallest change of the norm asked about, (N, ...); None without gradients."""
+    reached: Tensor
+    """Their scores, (N,) float64; those before any attack without gradients."""
     pushed: dict[float, Tensor]
-    """By share of the range (linf): the worst scores found for every sample, called rightly or not."""
+    """By budget of the norm asked about: the worst scores found for every sample, called rightly or not."""
     noised: Tensor
     """The worst scores under noise at the headline budget."""
     panel: Panel | None
@@ -92,6 +98,16 @@ class Campaign:
     notes: tuple[str, ...]
     passes: tuple[int, int]
     """Samples sent through the discriminator, and gradients taken."""
+
+    @property
+    def norm(self) -> Norm:
+        """The norm asked about."""
+        return next(iter(self.budgets))
+
+    @property
+    def headline(self) -> float:
+        """The budget of the numbers that are told at one budget only."""
+        return _headline(self.budgets[self.norm])
 
     @property
     def clean(self) -> Tensor:
@@ -121,42 +137,65 @@ class Campaign:
         return found
 
 
-def linf_shares(x: Tensor) -> tuple[float, ...]:
-    """Return the linf budgets over the width of the range; the second is the headline.
+def budgets_for(x: Tensor, norm: Norm) -> tuple[float, ...]:
+    """Return the budgets of samples ``x`` (N, ...) where none are given, norms over the width of the range, rising.
 
-    Images: 1, 2, 4 and 8 levels of 255. Waveforms: 1e-4 to 3e-3, about 7 to 200 levels of 16 bits.
+    linf: about 1, 2, 4 and 8 levels of 255 for images; 1e-4 to 3e-3 for waveforms, about 7 to 200 levels of 16 bits.
+    l2: 0.25, 0.5 and 1 for 3·32·32 values, grown by the root of their number, since then each value moves alike. l1: 3,
+    6 and 12 for as many, grown by their number. To three digits.
     """
-    return (1e-4, 3e-4, 1e-3, 3e-3) if x.ndim == 3 else tuple(level / 255 for level in (1, 2, 4, 8))
+    values = x[0].numel() / 3072
+    if norm == "linf":
+        return (1e-4, 3e-4, 1e-3, 3e-3) if x.ndim == 3 else (0.004, 0.008, 0.016, 0.032)
+    sizes = (0.25, 0.5, 1.0) if norm == "l2" else (3.0, 6.0, 12.0)
+    grown = math.sqrt(values) if norm == "l2" else values
+    return tuple(float(f"{size * grown:.3g}") for size in sizes)
 
 
-def l2_shares(x: Tensor) -> tuple[float, ...]:
-    """Return the l2 budgets over the width of the range: 0.25, 0.5 and 1 for 3·32·32 values, grown by sqrt(values)."""
-    grown = math.sqrt(x[0].numel() / 3072)
-    return tuple(size * grown for size in (0.25, 0.5, 1.0))
+def _headline(budgets: Sequence[float]) -> float:
+    """Return the second of the budgets above 0, or the only one."""
+    above = [budget for budget in budgets if budget > 0]
+    return above[min(1, len(above) - 1)]
 
 
 def campaign(
-    subject: Subject, mine: Accused, other: Accused, threshold: float, profile: Profile, rng: np.random.Generator
+    subject: Subject,
+    mine: Accused,
+    other: Accused,
+    threshold: float,
+    profile: Profile,
+    rng: np.random.Generator,
+    norm: Norm = "linf",
+    budgets: Sequence[float] = (),
 ) -> Campaign:
-    """Return what the attacks of ``profile`` do to ``mine``; ``other`` holds samples of the other side."""
+    """Return what the attacks of ``profile`` do to ``mine``; ``other`` holds samples of the other side.
+
+    ``budgets`` of ``norm``: shares of the width of the range, one of them above 0; none: those of ``budgets_for``. A
+    second norm is tried beside it.
+    """
     run = _Run(subject, mine, profile, rng)
     scores = mine.scores()
-    shares = linf_shares(mine.x)
-    for share in shares:
-        run.within("linf", share)
-    for share in l2_shares(mine.x):
-        run.within("l2", share)
+    beside: Norm = "l2" if norm == "linf" else "linf"
+    asked: dict[Norm, tuple[float, ...]] = {
+        norm: tuple(sorted(budgets)) or budgets_for(mine.x, norm),
+        beside: budgets_for(mine.x, beside),
+    }
+    for kind, shares in asked.items():
+        for share in shares:
+            if share > 0:  # within a ball of radius 0 lies the sample alone
+                run.within(kind, share)
     run.apart()
-    pushed, noised = run.pushed(shares)
-    minimal = run.minimal()
-    panel = run.panel(other, scores, threshold, shares[1])
+    shares, headline = asked[norm], _headline(asked[norm])
+    pushed, noised = run.pushed(norm, shares, headline)
+    minimal, nearest, reached = run.minimal(tuple(asked))
+    panel = run.panel(other, scores, threshold, norm, headline)
     for share in shares:
-        kept = [entry.scores for entry in run.entries if entry.norm == "linf" and (entry.share or 0) <= share]
+        kept = [entry.scores for entry in run.entries if entry.norm == norm and (entry.share or 0) <= share]
         every = torch.stack([scores, *kept, *[found for less, found in pushed.items() if less <= share]])
         pushed[share] = every.amax(0) if mine.side == "fake" else every.amin(0)
     return Campaign(
-        mine, threshold, scores, tuple(run.entries), minimal, pushed, noised, panel, tuple(run.notes),
-        (run.forward, run.backward),
+        mine, threshold, asked, scores, tuple(run.entries), minimal, nearest,
+        scores if reached is None else reached, pushed, noised, panel, tuple(run.notes), (run.forward, run.backward),
     )  # fmt: skip
 
 
@@ -172,9 +211,11 @@ class _Run:
 
     def within(self, norm: Norm, share: float) -> None:
         profile = self._profile
-        attacks: list[Attack] = [RandomNoise(), Square(profile.queries)]
-        # Against l2 squares find more for the same queries, and directions cost a draw for each query and sample.
-        attacks += [RandomSearch(profile.queries)] if norm == "linf" else []
+        attacks: list[Attack] = [RandomNoise()]
+        # Windows have no l1 form. Against l2 they find more for the same queries, and directions cost a draw for each
+        # query and sample.
+        attacks += [Square(profile.queries)] if norm != "l1" else []
+        attacks += [RandomSearch(profile.queries)] if norm != "l2" else []
         if self._mine.differentiable:
             attacks += [Fgsm(), Pgd(profile.steps, profile.restarts), Apgd(profile.steps, profile.restarts)]
             attacks += [Universal(profile.steps)] if norm == "linf" else []
@@ -194,29 +235,34 @@ class _Run:
         for attack, stated in attacks:
             self._enter(attack, threat, None, None, stated)
 
-    def pushed(self, shares: Sequence[float]) -> tuple[dict[float, Tensor], Tensor]:
-        """Return the worst scores by budget over all samples, and those under noise at the second budget."""
+    def pushed(self, norm: Norm, shares: Sequence[float], headline: float) -> tuple[dict[float, Tensor], Tensor]:
+        """Return the worst scores by budget over all samples, and those under noise at the headline budget."""
         opened, profile = self._mine.opened(), self._profile
-        attack: Attack = Pgd(profile.steps) if opened.differentiable else Square(profile.queries)
-        found = {share: self._counted(opened.attempt(attack, self._threat("linf", share), self._rng)).scores_after
-                 for share in shares}  # fmt: skip
-        noise = self._counted(opened.attempt(RandomNoise(), self._threat("linf", shares[1]), self._rng))
+        blind: Attack = RandomSearch(profile.queries) if norm == "l1" else Square(profile.queries)
+        attack = Pgd(profile.steps) if opened.differentiable else blind
+        found = {share: self._counted(opened.attempt(attack, self._threat(norm, share), self._rng)).scores_after
+                 for share in shares if share > 0}  # fmt: skip
+        noise = self._counted(opened.attempt(RandomNoise(), self._threat(norm, headline), self._rng))
         return found, noise.scores_after
 
-    def minimal(self) -> dict[Norm, Tensor]:
-        if not self._mine.differentiable:
-            return {}
+    def minimal(self, kinds: Sequence[Norm]) -> tuple[dict[Norm, Tensor], Tensor | None, Tensor | None]:
+        """Return the smallest changes by norm, and the samples and scores after those of the first."""
         found: dict[Norm, Tensor] = {}
-        for norm in ("linf", "l2"):
+        nearest = reached = None
+        if not self._mine.differentiable:
+            return found, nearest, reached
+        for norm in kinds:
             outcome = self._mine.each(
                 lambda critic, x, norm=norm: minimal_norms(  # type: ignore[misc]
                     critic, x, norm, side=self._mine.side, steps=self._profile.minimal_steps
                 )
             )
             found[norm] = self._counted(outcome).norms / self._span
-        return found
+            if nearest is None:
+                nearest, reached = outcome.samples, outcome.scores_after
+        return found, nearest, reached
 
-    def panel(self, other: Accused, scores: Tensor, threshold: float, share: float) -> Panel | None:
+    def panel(self, other: Accused, scores: Tensor, threshold: float, norm: Norm, share: float) -> Panel | None:
         """Return the checks on some samples called rightly, of the class with most of them; None without any."""
         right = scores < threshold if self._mine.side == "fake" else scores >= threshold
         kept = self._mine.part(right).groups
@@ -226,7 +272,7 @@ class _Run:
         x = self._mine.x[torch.nonzero(right)[:, 0]][group.places[:_PANEL]]
         beside = [one.places for one in other.groups if one.label == group.label]
         found = masking_panel(
-            group.critic, x, self._threat("linf", share), self._rng, steps=self._profile.steps,
+            group.critic, x, self._threat(norm, share), self._rng, steps=self._profile.steps,
             queries=self._profile.queries, network=self._subject.discriminator,
             other=other.x[beside[0]] if beside else None,
         )  # fmt: skip
@@ -252,6 +298,5 @@ class _Run:
 
 
 def _words(norm: Norm, share: float, axes: int) -> str:
-    if norm == "l2":
-        return f"{share:.3g} of the range (l2)"
-    return f"{share:g} of the range" if axes == 3 else f"{255 * share:g}/255 of the range"
+    levels = f" ({255 * share:.3g} of 255 levels)" if norm == "linf" and axes != 3 else ""
+    return f"{share:.4g} of the range{levels}"

@@ -12,13 +12,23 @@ from ganaudit.attacks.threat import Norm
 from ganaudit.document.model import Axis, Curve, Rule, Series, Table
 from ganaudit.numerics.detection import auc, equal_error_rate, true_positive_rate
 from ganaudit.numerics.detection_curves import tpr_at_fpr
-from ganaudit.numerics.intervals import Bounds, clopper_pearson
+from ganaudit.numerics.intervals import Bounds, clopper_pearson, quantile_bounds
 
-__all__ = ["SIDES_TOLD", "attack_table", "detection_table", "panel_table", "robust_bounds", "robustness_curve"]
+__all__ = [
+    "SIDES_TOLD",
+    "attack_table",
+    "detection_table",
+    "distance_table",
+    "panel_table",
+    "robust_bounds",
+    "robustness_curve",
+]
 
 SIDES_TOLD = {"fake": "generated, to pass as real", "real": "real, to be called generated"}
 
 _POINTS = 40
+_NEVER = torch.finfo(torch.float64).max
+"""Stands for a change that was not found: order statistics need numbers."""
 
 Cell = str | int | float | None
 
@@ -47,14 +57,15 @@ def _row(found: Campaign, entry: Entry) -> list[Cell]:
     return [*told, share, bounds.low, bounds.high, stored, entry.forward, entry.backward]
 
 
-def robustness_curve(found: Campaign, norm: Norm, shares: Sequence[float]) -> Curve:
+def robustness_curve(found: Campaign, norm: Norm) -> Curve:
     """Return robust accuracy over the budget for each attack, the strongest with a band, on one side."""
     start = float((~found.clean).double().mean())
+    shares = [share for share in found.budgets[norm] if share > 0]
     x = [0.0, *shares]
     series = []
     named: dict[str, list[float]] = {}
     for entry in found.entries:
-        if entry.norm == norm and not (found.masked and entry.kind == "white-box"):
+        if entry.norm == norm and entry.share and not (found.masked and entry.kind == "white-box"):
             named.setdefault(entry.title, [start]).append(float((~entry.fooled).double().mean()))
     bounds = [robust_bounds(found.fooled(norm, share, queries=found.masked)) for share in shares]
     _, first = robust_bounds(found.clean)
@@ -76,18 +87,18 @@ def robustness_curve(found: Campaign, norm: Norm, shares: Sequence[float]) -> Cu
         x=Axis(title=f"{norm} norm of the change over the width of the range"),
         y=Axis(title="share of samples still called rightly"),
         series=series,
-        rules=[Rule(at=shares[1], label="headline")] if norm == "linf" else [],
+        rules=[Rule(at=found.headline, label="headline")] if norm == found.norm else [],
         points=False,
     )
 
 
 def detection_table(fakes: Campaign, reals: Campaign, calibration: Tensor) -> Table:
-    """Return AUC, EER and rates of detection under attack, linf, by budget and by who is attacked."""
+    """Return AUC, EER and rates of detection under attack, by budget of the norm asked about and by who is attacked."""
     columns = ["budget (share of the range)", "attacked", "AUC", "low", "high", "EER", "TPR at 1 % FPR",
                "TPR at the threshold", "FPR at the threshold"]  # fmt: skip
     threshold = fakes.threshold
     rows: list[list[Cell]] = []
-    for share in (0.0, *fakes.pushed):
+    for share in (0.0, *(share for share in fakes.pushed if share > 0)):
         fake, real = fakes.pushed.get(share, fakes.scores), reals.pushed.get(share, reals.scores)
         pairs = [("nothing", reals.scores, fakes.scores)] if share == 0 else [
             ("generated", reals.scores, fake), ("real", real, fakes.scores), ("both", real, fake),
@@ -101,7 +112,7 @@ def detection_table(fakes: Campaign, reals: Campaign, calibration: Tensor) -> Ta
                 None if at is None else at.value, true_positive_rate(other, threshold),
                 true_positive_rate(one, threshold),
             ])  # fmt: skip
-    return Table(title="Detection under attack", columns=columns, rows=rows)
+    return Table(title=f"Detection under attack, {fakes.norm}", columns=columns, rows=rows)
 
 
 def panel_table(campaigns: Sequence[Campaign]) -> Table:
@@ -119,6 +130,22 @@ def panel_table(campaigns: Sequence[Campaign]) -> Table:
         rows.append([told, "verdict", found.panel.verdict, None, None, "", ""])
     columns = ["attacked", "check", "outcome", "value", "allowed up to", "what was measured", "a failure makes numbers"]
     return Table(title="Was robustness measured, or hidden? (masking panel)", columns=columns, rows=rows)
+
+
+def distance_table(campaigns: Sequence[Campaign]) -> Table:
+    """Return the median smallest change by norm and by side, over the samples called rightly."""
+    rows: list[list[Cell]] = []
+    for found in campaigns:
+        for norm, sizes in found.minimal.items():
+            kept = sizes[~found.clean].sort().values
+            if found.masked or not len(kept):
+                continue
+            k, missed = (len(kept) + 1) // 2, int((~torch.isfinite(kept)).sum())
+            ends = quantile_bounds(kept.nan_to_num(posinf=_NEVER), k, 0.95)
+            cells = [None if value >= _NEVER else value for value in (float(kept[k - 1]), ends.low, ends.high)]
+            rows.append([SIDES_TOLD[found.accused.side], norm, len(kept), *map(_finite, cells), missed])
+    columns = ["attacked", "norm", "samples", "median (share of the range)", "low", "high", "no change found"]
+    return Table(title="Smallest changes that cross the threshold", columns=columns, rows=rows)
 
 
 def _finite(value: float | None) -> float | None:

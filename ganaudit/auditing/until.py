@@ -68,11 +68,12 @@ def grown(
     if evaluator not in setting.evaluators:
         known = list(setting.evaluators)
         raise ConfigError(f"until {asked.measure!r}: no evaluator of this audit; {nearest(evaluator, known)}")
-    keys = [m.key for m in setting.evaluators[evaluator].spec.measurements]
-    if key not in keys:
+    spec = setting.evaluators[evaluator].spec
+    promised, keys = spec.promise(key), [m.key for m in spec.measurements]
+    if promised is None:
         raise ConfigError(f"until {asked.measure!r}: {evaluator} has no such number; {nearest(key, keys)}")
-    with_interval = [m.key for m in setting.evaluators[evaluator].spec.measurements if m.interval]
-    if key not in with_interval:
+    with_interval = [m.key for m in spec.measurements if m.interval]
+    if not promised.interval:
         raise ConfigError(f"until {asked.measure!r}: it never has an interval; those have: {', '.join(with_interval)}")
     budget = setting.evidence.plan.samples
     reason = why_not(evaluator, setting)

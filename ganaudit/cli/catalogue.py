@@ -88,7 +88,8 @@ def _facts(name: str, kind: str, found: Any) -> dict[str, Any]:
 
 
 def _evaluator_facts(spec: Any, key: str) -> dict[str, Any]:
-    chosen = [m for m in spec.measurements if not key or m.key == key]
+    promised = spec.promise(key) if key else None
+    chosen = [m for m in spec.measurements if not key or m is promised]
     if not chosen:
         keys = [m.key for m in spec.measurements]
         raise ConfigError(f"explain {spec.id}/{key}: it measures no such number; {nearest(key, keys)}")

@@ -10,6 +10,7 @@ from typing import Any
 
 from ganaudit.document.errors import ConfigError, nearest
 from ganaudit.document.gates import Gate, Policy, Verdict, Waiver
+from ganaudit.document.keys import part
 from ganaudit.document.model import AuditDocument, Measurement
 
 __all__ = ["Judgement", "differing_fields", "exit_of", "judge"]
@@ -82,15 +83,16 @@ def exit_of(document: AuditDocument, judgement: Judgement | None) -> tuple[int, 
 
 def _check_names(document: AuditDocument, policy: Policy) -> None:
     known = document.measures()
+    named = {gate.measure for gate in policy.gate if gate.measure in known or document.declared(gate.measure)}
     problems = [
         f"gate {gate.id!r}: no measure is called {gate.measure!r}; {nearest(gate.measure, known)}"
         for gate in policy.gate
-        if gate.measure not in known
+        if gate.measure not in named
     ]
     problems += [
         f"gate {gate.id!r}: {gate.measure!r} has no better direction, so no limit can be set on it"
         for gate in policy.gate
-        if gate.measure in known and _direction(document, gate.measure) not in ("lower", "higher")
+        if gate.measure in named and _direction(document, gate.measure) not in ("lower", "higher")
     ]
     if problems:
         raise ConfigError(problems)
@@ -100,9 +102,8 @@ def _direction(document: AuditDocument, measure: str) -> str:
     found = document.measurement(measure)
     if found is not None:
         return found.better
-    evaluator, _, key = measure.partition("/")
-    result = document.result(evaluator)
-    return next((d.better for d in result.declares if d.key == key), "none") if result else "none"
+    promised = document.declared(measure)
+    return promised.better if promised is not None else "none"
 
 
 def differing_fields(document: AuditDocument, baseline: AuditDocument, evaluator: str) -> list[str]:
@@ -170,7 +171,10 @@ def _why_missing(gate: Gate, document: AuditDocument, found: Measurement | None)
         return f"has no value: {found.reason}"
     result = document.result(gate.measure.partition("/")[0])
     if result is None or result.status == "measured":
-        return "was not measured"
+        promised = document.declared(gate.measure)
+        asked = [] if result is None or promised is None else result.measurements
+        kin = [m.key for m in asked if promised is not None and part(promised.key, m.key)]
+        return f"was not measured; of its kind were {', '.join(kin)}" if kin else "was not measured"
     return f"was not measured: {result.evaluator} is {result.status.replace('_', ' ')}: {result.reason}"
 
 

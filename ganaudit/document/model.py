@@ -29,6 +29,7 @@ from ganaudit.document.details import (
     Triplets,
 )
 from ganaudit.document.gates import Verdict
+from ganaudit.document.keys import family
 
 __all__ = [
     "SCHEMA",
@@ -137,6 +138,7 @@ class DeclaredMeasurement(Record):
     """What an evaluator's spec promises to measure; gates check their keys against these."""
 
     key: str
+    """A word in braces makes it a family, as in ``robust-accuracy-at-{budget}``."""
     title: str
     unit: str
     better: Literal["lower", "higher", "target", "none"]
@@ -339,8 +341,16 @@ class AuditDocument(Record):
             return None
         return next((m for m in result.measurements if m.key == key), None)
 
+    def declared(self, measure: str) -> DeclaredMeasurement | None:
+        """Return what was promised of ``<evaluator>/<key>``, itself or its family, or None."""
+        evaluator, _, key = measure.partition("/")
+        result = self.result(evaluator)
+        promised = result.declares if result is not None else []
+        found = family(key, (d.key for d in promised))
+        return next((d for d in promised if d.key == found), None)
+
     def measures(self) -> list[str]:
-        """Return every ``<evaluator>/<key>`` this document measured or could have measured."""
+        """Return every ``<evaluator>/<key>`` this document measured or could have measured, families by their name."""
         names = {f"{r.evaluator}/{m.key}" for r in self.results for m in r.measurements}
         names |= {f"{r.evaluator}/{d.key}" for r in self.results for d in r.declares}
         return sorted(names)

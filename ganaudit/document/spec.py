@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from ganaudit.document.keys import family, member, part
 from ganaudit.document.model import DeclaredMeasurement, Detail, Interval, Measurement, Null
 
 if TYPE_CHECKING:  # the vocabulary itself loads without torch
@@ -20,7 +21,9 @@ class MeasurementSpec:
     """One number an evaluator promises."""
 
     key: str
+    """A word in braces makes it a family, one number for each entry of an option: ``robust-accuracy-at-{budget}``."""
     title: str
+    """The entry takes the place of the braces here as well."""
     meaning: str
     """What the number says, in one plain sentence."""
     unit: str
@@ -67,10 +70,11 @@ class EvaluatorSpec:
         estimator: str | None = None,
     ) -> Measurement:
         """Return the measurement ``key`` with title, unit, direction and estimator filled in from this spec."""
-        spec = next(m for m in self.measurements if m.key == key)
+        spec = self.promise(key)
+        assert spec is not None, f"{self.id} promises no {key}"
         return Measurement(
             key=key,
-            title=spec.title,
+            title=member(spec.title, part(spec.key, key) or ""),
             value=value,
             reason=reason,
             interval=interval,
@@ -84,6 +88,11 @@ class EvaluatorSpec:
             null_reason=null_reason,
             estimator=estimator or spec.estimator,
         )
+
+    def promise(self, key: str) -> MeasurementSpec | None:
+        """Return what is promised of the number ``key``, itself or its family, or None."""
+        found = family(key, (m.key for m in self.measurements))
+        return next((m for m in self.measurements if m.key == found), None)
 
     def declared(self) -> list[DeclaredMeasurement]:
         """Return the promised measurements as the document records them."""

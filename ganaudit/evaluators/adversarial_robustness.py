@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, get_args
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ganaudit.attacks.accused import Accused, accused
-from ganaudit.attacks.campaign import PROFILES, Campaign, campaign, l2_shares, linf_shares
+from ganaudit.attacks.campaign import PROFILES, Campaign, campaign
 from ganaudit.attacks.campaign_tables import (
     attack_table,
     detection_table,
+    distance_table,
     panel_table,
     robust_bounds,
     robustness_curve,
 )
 from ganaudit.attacks.threat import Norm
+from ganaudit.document.keys import member
 from ganaudit.document.model import Detail, Note, Null
-from ganaudit.document.spec import EvaluatorSpec, Exhibit, Findings, MeasurementSpec, NotAssessable
+from ganaudit.document.spec import Comparison, EvaluatorSpec, Findings, MeasurementSpec, NotAssessable
 from ganaudit.evidence.judging import chosen
 from ganaudit.evidence.score_sides import BOTH, Reading, interval_of
 from ganaudit.evidence.view import View
@@ -34,14 +35,30 @@ __all__ = ["AdversarialRobustness"]
 _SHOWN = 8
 _SHARE = "share of samples"
 _UNIT = (0.0, 1.0)
-_WORST = "1 - share fooled by any attack within linf 2/255 of the range (sound: 3e-4); unsuccessful attacks: too high"
+_WORST = "1 - share fooled by any attack within the budget; attacks that fail leave it too high"
 _NAMES = {"fake": "generated samples", "real": "reals"}
+_ACCURACY = {
+    "fake": ("robust-accuracy-at-{budget}", "stored-robust-accuracy-at-{budget}", "query-robust-accuracy-at-{budget}"),
+    "real": (
+        "false-alarm-robustness-at-{budget}",
+        "stored-false-alarm-robustness-at-{budget}",
+        "query-false-alarm-robustness-at-{budget}",
+    ),
+}
+"""Families by side: as found, after storing, without gradients."""
 
 
 def _robust(key: str, title: str, meaning: str, estimator: str = _WORST) -> MeasurementSpec:
     return MeasurementSpec(
         key=key, title=title, meaning=meaning, unit=_SHARE, better="higher", bounds=_UNIT, estimator=estimator
     )
+
+
+def _distance(key: str, title: str, meaning: str) -> MeasurementSpec:
+    return MeasurementSpec(
+        key=key, title=title, meaning=meaning, unit="share of the range", better="higher", bounds=(0.0, None),
+        estimator="lower median of the smallest norms found over the width of the range: an upper bound",
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +69,11 @@ class AdversarialRobustness:
     """Samples of each side, gradient steps and restarts: 64, 20, 1; 256, 50, 2; or 1000, 100, 5."""
     fpr: float = 0.05
     """The share of reals that may be called generated; the threshold is chosen for it on calibration reals."""
+    norm: Norm = "linf"
+    """What a budget limits: the largest change of a value (linf), the length of the change (l2), or its sum (l1)."""
+    budgets: tuple[float, ...] = ()
+    """Norms of the change over the width of the range; none: linf 0.004 to 0.032, about 1 to 8 of 255 levels (sounds
+    1e-4 to 3e-3), l2 0.25 to 1 and l1 3 to 12, both for 3072 values. The second of them above 0 is the headline."""
 
     spec: ClassVar[EvaluatorSpec] = EvaluatorSpec(
         id="adversarial-robustness",
@@ -61,56 +83,48 @@ class AdversarialRobustness:
         minimum={"scores/test": 2, "scores/fake": 2, "scores/calibration": 2},
         measurements=(
             _robust(
-                "robust-accuracy-fake",
-                "Robust accuracy on generated samples",
-                "Share of generated samples still called so after every attack within 2/255 of the range.",
+                "robust-accuracy-at-{budget}",
+                "Robust accuracy on generated samples, budget {budget}",
+                "Share of generated samples still called so after every attack within the budget.",
             ),
             _robust(
-                "robust-accuracy-real",
-                "Robust accuracy on reals",
-                "Share of reals that no attack within 2/255 of the range could get called generated.",
+                "false-alarm-robustness-at-{budget}",
+                "Robust accuracy on reals, budget {budget}",
+                "Share of reals that no attack within the budget could get called generated.",
             ),
             _robust(
-                "stored-robust-accuracy-fake",
-                "Robust accuracy on generated samples, as stored",
+                "stored-robust-accuracy-at-{budget}",
+                "Robust accuracy on generated samples as stored, budget {budget}",
                 "The same counting only attacked samples that still pass after rounding to the levels of a file.",
-                "as robust accuracy, after rounding to 256 levels (sound: 16 bits)",
+                "as robust accuracy, after rounding to 256 levels (sound: 16 bits); at the headline budget",
             ),
             _robust(
-                "stored-robust-accuracy-real",
-                "Robust accuracy on reals, as stored",
+                "stored-false-alarm-robustness-at-{budget}",
+                "Robust accuracy on reals as stored, budget {budget}",
                 "The same counting only attacked reals still accused after rounding to the levels of a file.",
-                "as robust accuracy, after rounding to 256 levels (sound: 16 bits)",
+                "as robust accuracy, after rounding to 256 levels (sound: 16 bits); at the headline budget",
             ),
             _robust(
-                "query-robust-accuracy-fake",
-                "Robust accuracy on generated samples without gradients",
-                "Share still called generated after attacks that only ask for scores, within 2/255 of the range.",
-                "as robust accuracy, by random noise, random search and square windows alone",
+                "query-robust-accuracy-at-{budget}",
+                "Robust accuracy on generated samples without gradients, budget {budget}",
+                "Share still called generated after attacks within the budget that only ask for scores.",
+                "as robust accuracy, by random noise, random search and square windows alone; at the headline budget",
             ),
             _robust(
-                "query-robust-accuracy-real",
-                "Robust accuracy on reals without gradients",
-                "Share still called real after attacks that only ask for scores, within 2/255 of the range.",
-                "as robust accuracy, by random noise, random search and square windows alone",
+                "query-false-alarm-robustness-at-{budget}",
+                "Robust accuracy on reals without gradients, budget {budget}",
+                "Share still called real after attacks within the budget that only ask for scores.",
+                "as robust accuracy, by random noise, random search and square windows alone; at the headline budget",
             ),
-            MeasurementSpec(
-                key="median-minimal-linf",
-                title="Median smallest change of any value",
-                meaning="Half of the generated samples that are caught pass with every value changed by no more.",
-                unit="share of the range",
-                better="higher",
-                bounds=_UNIT,
-                estimator="lower median of the smallest linf norms found, of samples called generated: an upper bound",
+            _distance(
+                "median-distance",
+                "Median smallest change of generated samples",
+                "Half of the generated samples that are caught pass with a change no larger than this.",
             ),
-            MeasurementSpec(
-                key="median-minimal-l2",
-                title="Median smallest change in length",
-                meaning="Half of the generated samples that are caught pass with a change no longer than this.",
-                unit="widths of the range",
-                better="higher",
-                bounds=(0.0, None),
-                estimator="lower median of the smallest l2 norms found, over samples called generated: an upper bound",
+            _distance(
+                "median-distance-real",
+                "Median smallest change of reals",
+                "Half of the reals that are called real are called generated after a change no larger than this.",
             ),
             MeasurementSpec(
                 key="auc-under-attack",
@@ -119,7 +133,17 @@ class AdversarialRobustness:
                 unit="probability",
                 better="higher",
                 bounds=_UNIT,
-                estimator="Mann-Whitney; generated samples pushed up within linf 2/255, reals as they are",
+                estimator="Mann-Whitney; generated samples pushed up within the headline budget, reals as they are",
+            ),
+            MeasurementSpec(
+                key="masking",
+                title="Gradients are masked",
+                meaning="1 where checks of the attacks failed, so that robustness was hidden and not measured; else 0.",
+                unit="yes or no",
+                better="lower",
+                bounds=_UNIT,
+                estimator="1 when a row of the masking panel that voids the numbers failed on either side",
+                interval=False,
             ),
         ),
         misleads=(
@@ -143,6 +167,12 @@ class AdversarialRobustness:
             raise ValueError(f"profile: found {self.profile!r}; allowed: {', '.join(PROFILES)}")
         if not 0.0 < self.fpr < 1.0:
             raise ValueError("fpr must lie between 0 and 1")
+        if self.norm not in get_args(Norm):
+            raise ValueError(f"norm: found {self.norm!r}; allowed: {', '.join(get_args(Norm))}")
+        if any(not (math.isfinite(budget) and budget >= 0) for budget in self.budgets):
+            raise ValueError(f"budgets: found {list(self.budgets)}; allowed: finite shares of the range, 0 or more")
+        if len(set(self.budgets)) < len(self.budgets) or (self.budgets and not any(self.budgets)):
+            raise ValueError(f"budgets: found {list(self.budgets)}; allowed: each once, and one above 0")
 
     def evaluate(self, view: View, rng: np.random.Generator) -> Findings:
         """Return robust accuracy on both sides, smallest changes, detection under attack, and the masking panel."""
@@ -157,35 +187,54 @@ class AdversarialRobustness:
         rows = {side: chosen(view, node, len(view[f"scores/{node}"]), profile.samples, rng)
                 for side, node in (("fake", "fake"), ("real", "test"))}  # fmt: skip
         fake, real = _accused(view, rows["fake"], "fake", threshold), _accused(view, rows["real"], "real", threshold)
-        fakes = campaign(view.subject, fake, real, threshold, profile, rng)
-        reals = campaign(view.subject, real, fake, threshold, profile, rng)
-        by_key = {m.key: m for m in (r.measured(self.spec, key) for key, r in self._readings(fakes, reals, view))}
-        exhibits = [_exhibit(fakes, rows["fake"])]
-        exhibits += [_exhibit(reals, rows["real"])] if view.against == "test" else []
+        fakes = campaign(view.subject, fake, real, threshold, profile, rng, self.norm, self.budgets)
+        reals = campaign(view.subject, real, fake, threshold, profile, rng, self.norm, self.budgets)
+        comparisons = [_comparison(fakes, rows["fake"], view)]
+        comparisons += [_comparison(reals, rows["real"], view)] if view.against == "test" else []
         return Findings(
-            [by_key[m.key] for m in self.spec.measurements],
+            [reading.measured(self.spec, key) for key, reading in self._readings(fakes, reals, view)],
             self._details(fakes, reals, calibration),
-            _warnings(fakes, reals),
-            conventions={"samples": profile.samples, "steps": profile.steps, "restarts": profile.restarts},
-            exhibits=[exhibit for exhibit in exhibits if exhibit.indices],
+            [*_warnings(fakes, reals), *self._unusual(fakes)],
+            conventions={
+                "samples": profile.samples,
+                "steps": profile.steps,
+                "restarts": profile.restarts,
+                "budgets": list(fakes.budgets[self.norm]),
+            },
+            comparisons=[one for one in comparisons if one is not None],
         )
 
     def _readings(self, fakes: Campaign, reals: Campaign, view: View) -> list[tuple[str, Reading]]:
-        readings = []
-        for found in (fakes, reals):
-            side, share = found.accused.side, linf_shares(found.accused.x)[1]
+        readings = [
+            (member(_ACCURACY[found.accused.side][0], _written(share)), _accuracy(found, share))
+            for found in (fakes, reals)
+            for share in found.budgets[self.norm]
+        ]
+        for at, way in ((1, {"stored": True}), (2, {"queries": True})):
             readings += [
-                (f"robust-accuracy-{side}", _accuracy(found, share)),
-                (f"stored-robust-accuracy-{side}", _accuracy(found, share, stored=True)),
-                (f"query-robust-accuracy-{side}", _accuracy(found, share, queries=True)),
-            ]
-        readings += [("median-minimal-linf", _smallest(fakes, "linf")), ("median-minimal-l2", _smallest(fakes, "l2"))]
-        return [*readings, ("auc-under-attack", _area(fakes, view["scores/test"]))]
+                (member(_ACCURACY[found.accused.side][at], _written(found.headline)),
+                 _accuracy(found, found.headline, **way))
+                for found in (fakes, reals)
+            ]  # fmt: skip
+        readings += [("median-distance", _smallest(fakes)), ("median-distance-real", _smallest(reals))]
+        return [*readings, ("auc-under-attack", _area(fakes, view["scores/test"])), ("masking", _masking(fakes, reals))]
+
+    def _unusual(self, fakes: Campaign) -> list[str]:
+        told = []
+        if 0.0 in fakes.budgets[self.norm]:
+            told.append("budget 0: nothing was changed; its numbers are the shares called rightly as they stand")
+        widest = {"linf": 1.0, "l2": math.sqrt(fakes.accused.x[0].numel()), "l1": float(fakes.accused.x[0].numel())}
+        beyond = [_written(share) for share in fakes.budgets[self.norm] if share > widest[self.norm]]
+        if beyond:
+            told.append(
+                f"budget {', '.join(beyond)}: more than the whole range in {self.norm} ({widest[self.norm]:g}), within "
+                "which any sample may become any other"
+            )
+        return told
 
     def _details(self, fakes: Campaign, reals: Campaign, calibration: Tensor) -> list[Detail]:
-        both, x = (fakes, reals), fakes.accused.x
+        both = (fakes, reals)
         forward, backward = (sum(found.passes[i] for found in both) for i in (0, 1))
-        curves: list[tuple[Campaign, Norm]] = [(fakes, "linf"), (reals, "linf"), (fakes, "l2"), (reals, "l2")]
         caught, kept = (int((~found.clean).sum()) for found in both)
         return [
             Note(text=(
@@ -195,15 +244,14 @@ class AdversarialRobustness:
                 f"{self.profile}: {forward} scores and {backward} gradients."
             )),
             panel_table(both),
-            *[robustness_curve(found, norm, linf_shares(x) if norm == "linf" else l2_shares(x))
-              for found, norm in curves],
+            *[robustness_curve(found, norm) for norm in fakes.budgets for found in both],
+            *([distance_table(both)] if fakes.minimal and not (fakes.masked and reals.masked) else []),
             *([] if fakes.masked or reals.masked else [detection_table(fakes, reals, calibration)]),
             attack_table(both),
             Note(text=(
                 "Budgets are shares of the width of the range of values. An attack may leave neither its ball nor the "
                 "range, and is tested again afterwards. What works within a small ball counts for every larger one. "
-                "In the table of detection every sample is attacked, called rightly or not. Galleries show samples "
-                "as they were before the attack."
+                "In the table of detection every sample is attacked, called rightly or not."
             )),
         ]  # fmt: skip
 
@@ -232,39 +280,49 @@ def _void(found: Campaign) -> str | None:
     return None
 
 
+def _written(budget: float) -> str:
+    """Return a budget as it is written: the fewest digits that mean this number, without an exponent."""
+    return np.format_float_positional(budget, trim="-")
+
+
 def _accuracy(found: Campaign, share: float, *, queries: bool = False, stored: bool = False) -> Reading:
     side = found.accused.side
     sizes: dict[str, int] = {side: len(found.clean)}
-    reason = None if queries else _void(found)
+    reason = None if queries or share == 0 else _void(found)
     if reason is not None:
         return Reading(None, sizes, reason=reason)
-    value, bounds = robust_bounds(found.fooled("linf", share, queries=queries, stored=stored))
-    noise = next(e for e in found.entries if e.kind == "baseline" and e.norm == "linf" and e.share == share)
+    value, bounds = robust_bounds(found.fooled(found.norm, share, queries=queries, stored=stored))
+    around = interval_of(bounds, "Clopper-Pearson", f"the drawing of {_NAMES[side]}; not attacks that were not tried")
+    if share == 0:
+        return Reading(value, sizes, around, "nothing is changed at budget 0, by an attack or by noise")
+    noise = next(e for e in found.entries if e.kind == "baseline" and e.norm == found.norm and e.share == share)
     chance, ends = robust_bounds(noise.stored if stored else noise.fooled)
     return Reading(
         value,
         sizes,
-        interval_of(bounds, "Clopper-Pearson", f"the drawing of {_NAMES[side]}; not attacks that were not tried"),
+        around,
         Null(value=chance, low=ends.low, high=ends.high, n=len(found.clean),
              rule="random noise of the same budget in place of an attack, the best of 10 draws for each sample"),
     )  # fmt: skip
 
 
-def _smallest(found: Campaign, norm: Norm) -> Reading:
+def _smallest(found: Campaign) -> Reading:
     caught = ~found.clean
     n = int(caught.sum())
-    sizes = {"fake": n}
+    side = found.accused.side
+    sizes: dict[str, int] = {side: n}
     reason = _void(found)
     if reason is None and n == 0:
-        reason = f"none of {len(found.clean)} generated samples is called generated: there is nothing to change"
+        called = "generated" if side == "fake" else "real"
+        reason = f"none of {len(found.clean)} {_NAMES[side]} is called {called}: there is nothing to change"
     if reason is not None:
         return Reading(None, sizes, reason=reason)
-    norms = found.minimal[norm][caught].sort().values
+    norms = found.minimal[found.norm][caught].sort().values
     k = (n + 1) // 2
     value = float(norms[k - 1])
     if not math.isfinite(value):
         lost = int((~torch.isfinite(norms)).sum())
-        return Reading(None, sizes, reason=f"for {lost} of {n} samples no change that passes was found: no median")
+        return Reading(None, sizes, reason=f"for {lost} of {n} samples no change that crosses was found: no median")
     # A bound may fall on a sample for which nothing was found: no number then.
     whole = torch.where(torch.isfinite(norms), norms, torch.finfo(torch.float64).max)
     bounds = quantile_bounds(whole, k, 0.95)
@@ -272,12 +330,25 @@ def _smallest(found: Campaign, norm: Norm) -> Reading:
     return Reading(
         value,
         sizes,
-        interval_of(
-            bounds, "order statistics (binomial)", "the drawing of generated samples; attacks give upper bounds"
-        )
+        interval_of(bounds, "order statistics (binomial)", f"the drawing of {_NAMES[side]}; attacks give upper bounds")
         if bounded
-        else f"{n} samples called generated are too few for a bound on both sides",
+        else f"{n} samples called rightly are too few for a bound on both sides",
         "a distance to the threshold has no counterpart of reals against reals; noise is in the table of attacks",
+    )
+
+
+def _masking(fakes: Campaign, reals: Campaign) -> Reading:
+    panels = [found.panel for found in (fakes, reals) if found.panel is not None and found.accused.differentiable]
+    sizes = {"fake": len(fakes.clean), "real": len(reals.clean)}
+    if not panels:
+        return Reading(None, sizes, reason=_void(fakes) or (
+            f"no sample of {len(fakes.clean)} + {len(reals.clean)} is called rightly: nothing was attacked"
+        ))  # fmt: skip
+    return Reading(
+        float(any(panel.verdict == "masked" for panel in panels)),
+        sizes,
+        "a yes or no; the rows of the panel have their numbers and limits",
+        "the panel holds each attack against a planted linear critic whose answer is known, a row of its own",
     )
 
 
@@ -286,8 +357,7 @@ def _area(found: Campaign, reals: Tensor) -> Reading:
     reason = _void(found)
     if reason is not None:
         return Reading(None, sizes, reason=reason)
-    share = linf_shares(found.accused.x)[1]
-    area, chance = auc(reals, found.pushed[share]), auc(reals, found.noised)
+    area, chance = auc(reals, found.pushed[found.headline]), auc(reals, found.noised)
     ends = chance.interval(0.95)
     return Reading(
         area.value,
@@ -314,16 +384,29 @@ def _warnings(fakes: Campaign, reals: Campaign) -> list[str]:
     return told
 
 
-def _exhibit(found: Campaign, rows: list[int]) -> Exhibit:
-    """Show the samples that took the least, as they were before."""
-    side = found.accused.side
-    title = "Generated samples that pass with the least change" if side == "fake" else "Reals accused with least change"
-    norms = found.minimal.get("linf", torch.full_like(found.scores, math.inf))
-    open_: Callable[[int], bool] = lambda i: not bool(found.clean[i]) and math.isfinite(float(norms[i]))  # noqa: E731
-    order = [int(i) for i in norms.argsort(stable=True) if open_(int(i))][:_SHOWN]
-    if _void(found) is not None:
-        order = []
-    long = found.minimal.get("l2", norms)
-    captions = [f"linf {255 * float(norms[i]):.3g}/255, l2 {float(long[i]):.3g} of the range" for i in order]
-    rule = "smallest linf change found, of those called rightly; shown as they were before it"
-    return Exhibit(title, rule, side, [rows[i] for i in order], captions)
+def _comparison(found: Campaign, rows: list[int], view: View) -> Comparison | None:
+    """Return the samples that took the least, before and after it; None where there is none to show."""
+    side, norms, sample = found.accused.side, found.minimal.get(found.norm), view.subject.sample
+    if norms is None or found.nearest is None or _void(found) is not None or sample.shape[0] not in (1, 3):
+        return None
+    open_ = ~found.clean & torch.isfinite(norms)
+    order = [int(i) for i in norms.argsort(stable=True) if bool(open_[int(i)])][:_SHOWN]
+    if not order:
+        return None
+    after = found.nearest[order]
+    return Comparison(
+        title="Generated samples that pass with the least change"
+        if side == "fake"
+        else "Reals accused with least change",
+        rule=f"smallest {found.norm} change found, of those called rightly",
+        side=side,
+        indices=[rows[i] for i in order],
+        before=found.accused.x[order].cpu(),
+        after=after,
+        value_range=(sample.low, sample.high),
+        scores_before=found.scores[order].tolist(),
+        scores_after=found.reached[order].tolist(),
+        norms=norms[order].tolist(),
+        unit=f"{found.norm} norm of the change, share of the range",
+        threshold=found.threshold,
+    )

@@ -14,9 +14,10 @@ from torch import Tensor
 from ganaudit.document.model import Axis, Curve, Detail, Interval, Measurement, Note, Null, Series, Table
 from ganaudit.document.spec import EvaluatorSpec, Findings, MeasurementSpec
 from ganaudit.evidence.score_cautions import look_like_probabilities, score_cautions
+from ganaudit.evidence.score_quality import calibration_error
 from ganaudit.evidence.score_sides import BOTH, Reading, ScoreSides, interval_of
 from ganaudit.evidence.view import View
-from ganaudit.numerics.calibration import Brier, Calibration, Reliability, brier, calibration, log_loss, reliability
+from ganaudit.numerics.calibration import Brier, Calibration, Reliability, brier, calibration, log_loss
 from ganaudit.numerics.detection_costs import LikelihoodRatioCost, likelihood_ratio_cost
 from ganaudit.numerics.detection_intervals import resampled_bounds, resamples_for
 from ganaudit.numerics.intervals import Bounds, clopper_pearson, normal
@@ -183,24 +184,14 @@ class DiscriminatorCalibration:
         return Findings(measurements, details, score_cautions(sides.real, sides.fake, sides.calibration))
 
     def _errors(self, found: Calibration, sides: ScoreSides) -> Mapping[str, Reading]:
-        error = found.equal_mass
-        chance = Null(
-            value=error.expected,
-            n=min(sides.sizes.values()),
-            rule=f"what chance makes of a perfectly calibrated critic with these scores: mean of {self.draws} sets of "
-            "labels drawn from the probabilities said",
-        )
-        ends = resampled_bounds(self._error, sides.real, sides.fake, sides.rng, 0.95, "centred", _UNIT)
-        width = f"bootstrap width about the value, {resamples_for(sum(sides.sizes.values()))} resamples"
-        at_n = f"{BOTH}, for the expected error at these n: the lift by chance is in it"
         law = Null(value=0.0, low=-_NORMAL, high=_NORMAL, n=min(sides.sizes.values()),
                    rule="N(0, 1), the law of a calibrated critic")  # fmt: skip
         z = found.test.z if found.test.z_sides is None else found.test.z_sides
         finite = math.isfinite(z)
         return {
-            "ece": Reading(error.value, sides.sizes, _interval(ends, width, at_n), chance),
+            "ece": calibration_error(found, sides, self.bins, self.draws),
             "ece-p-value": Reading(
-                error.p_value,
+                found.equal_mass.p_value,
                 sides.sizes,
                 "a p-value is itself a statement on chance: calibrated critics have one below a in a share a of draws",
                 "uniform from 0 to 1 for a calibrated critic, by construction",
@@ -236,10 +227,6 @@ class DiscriminatorCalibration:
             "log-loss": sides.bounded(lambda r, f: log_loss(r, f).value, of_loss, means),
             "temperature": _temperature(sides),
         }
-
-    def _error(self, real: Tensor, fake: Tensor) -> float:
-        curve = reliability(real, fake, self.bins)
-        return float((curve.count * (curve.found - curve.said).abs()).sum() / curve.count.sum())
 
     def _as_logits(self, sides: ScoreSides) -> tuple[Calibration, LikelihoodRatioCost] | None:
         """Return what the scores say as probabilities, where they look like it."""

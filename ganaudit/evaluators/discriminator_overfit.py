@@ -9,10 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ganaudit.document.model import Detail, Interval, Measurement, Note, Null, Rule, Table
+from ganaudit.document.model import Detail, Measurement, Note, Null, Rule, Table
 from ganaudit.document.spec import EvaluatorSpec, Findings, MeasurementSpec
 from ganaudit.evidence.score_cautions import score_cautions
 from ganaudit.evidence.score_charts import score_laws
+from ganaudit.evidence.score_quality import overfit_ratio
 from ganaudit.evidence.score_sides import interval_of
 from ganaudit.evidence.view import View
 from ganaudit.numerics.detection import conformal_threshold, false_positive_rate
@@ -22,7 +23,6 @@ __all__ = ["DiscriminatorOverfit"]
 
 _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 _RATE = 0.05
-_ALL = "the drawing of train reals, of test reals and of generated samples; not the training of the discriminator"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,23 +111,12 @@ class DiscriminatorOverfit:
     ) -> list[Measurement]:
         sizes = {side: len(scores) for side, scores in sides.items()}
         n = 0 if stand_in is None else len(stand_in)
-        ratio: Interval | None = None
-        if found.bounds is not None:
-            ratio = interval_of(found.bounds, "Fieller", _ALL)
         nulls = _nulls(null, n)
         drawn = "the drawing of train reals; not the training of the discriminator"
         sign = interval_of(found.sign_bounds, "Clopper-Pearson of the share above 0", drawn)
         pair = {side: sizes[side] for side in ("train", "test")}
         return [
-            self.spec.measurement(
-                "r-v",
-                found.ratio,
-                sizes,
-                interval=ratio,
-                reason=None if found.reason is None else f"{found.reason}; found {sizes['fake']} generated samples",
-                null=nulls.get("r-v"),
-                null_reason=why_not or (None if null is None else null.reason),
-            ),
+            overfit_ratio(found, sizes, null, n, why_not or "").measured(self.spec, "r-v"),
             self.spec.measurement(
                 "r-t", found.sign, {"train": sizes["train"]}, interval=sign, null=nulls.get("r-t"), null_reason=why_not
             ),
@@ -151,13 +140,10 @@ def _nulls(null: Overfit | None, n: int) -> dict[str, Null]:
         return {}
     rule = f"{n} calibration reals in place of train reals"
     area = null.seen_over_unseen.interval(0.95)
-    nulls = {
+    return {
         "r-t": Null(value=null.sign, low=null.sign_bounds.low, high=null.sign_bounds.high, n=n, rule=rule),
         "seen-over-unseen": Null(value=null.seen_over_unseen.value, low=area.low, high=area.high, n=n, rule=rule),
     }
-    if null.ratio is not None and null.bounds is not None:
-        nulls["r-v"] = Null(value=null.ratio, low=null.bounds.low, high=null.bounds.high, n=n, rule=rule)
-    return nulls
 
 
 def _laws(laws: dict[str, Tensor]) -> Table:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ganaudit.document.gates import Verdict
+from ganaudit.document.keys import family
 from ganaudit.document.model import AuditDocument, EvaluatorResult
 
 __all__ = ["OUTCOMES", "Gap", "Summary", "broken", "gaps", "summarise"]
@@ -111,7 +112,8 @@ def gaps(document: AuditDocument) -> list[Gap]:
 
 
 def _missing_numbers(result: EvaluatorResult) -> list[Gap]:
-    found = {m.key for m in result.measurements}
+    families = [d.key for d in result.declares]
+    found = {family(m.key, families) for m in result.measurements}
     named = [(m.key, m.title, m.reason or "") for m in result.measurements if m.value is None]
     named += [(d.key, d.title, "declared, but not reported") for d in result.declares if d.key not in found]
     return [Gap(result.evaluator, title, "no value", reason, result.requested, key) for key, title, reason in named]

@@ -10,7 +10,6 @@ from scipy import stats
 
 from ganaudit.attacks import campaign
 from ganaudit.attacks.spatial import Spatial
-from ganaudit.evaluators import adversarial_robustness
 from ganaudit.evaluators.adversarial_robustness import AdversarialRobustness
 from tests.evaluators.linear_subjects import (
     Blind,
@@ -28,6 +27,7 @@ from tests.evaluators.linear_subjects import (
 NAME = "adversarial-robustness"
 P = 64
 W = weights(P)
+FAMILIES = ("robust-accuracy", "false-alarm-robustness")
 
 
 @pytest.fixture(autouse=True)
@@ -42,6 +42,22 @@ def _small(monkeypatch):
         spatial=Spatial(shifts=3, angles=1),
     )
     monkeypatch.setitem(campaign.PROFILES, "quick", small)
+
+
+def least(x, w, tau, norm, low, high):
+    """The smallest change of each row of ``x`` that lifts w·x to tau; 0 where it is there already.
+
+    l2 meets no wall here. l1 fills the heaviest coordinates up to their walls, one after the other.
+    """
+    short = np.maximum(tau - x @ w, 0)
+    if norm == "l2":
+        return short / np.linalg.norm(w)
+    order = np.argsort(-np.abs(w))
+    room = np.where(w > 0, high - x, x - low)[:, order]
+    gained = np.cumsum(room * np.abs(w)[order], axis=1)
+    before = np.concatenate([np.zeros((len(x), 1)), gained[:, :-1]], axis=1)
+    share = np.clip((short[:, None] - before) / (gained - before), 0, 1)
+    return (share * room).sum(1)
 
 
 @functools.lru_cache
@@ -68,61 +84,105 @@ def exact(made, real, w, low, high, radius):
 @pytest.mark.parametrize(("low", "high"), [(0.0, 1.0), (-1.0, 1.0), (0.0, 255.0)])
 def test_robust_accuracy_of_a_linear_discriminator_is_exact_on_both_sides(low, high):
     made, real, row, found = case(low, high)
-    expected = exact(made, real, W, low, high, 2 / 255 * (high - low))
-    measured = found["robust-accuracy-fake"].value, found["robust-accuracy-real"].value
-    np.testing.assert_allclose(measured, expected, atol=1e-12)
-    assert 0.1 < expected[0] < 0.9, "the case must tell"
-    for side, value in zip(("fake", "real"), measured, strict=True):
-        one = found[f"robust-accuracy-{side}"]
-        ends = stats.binomtest(round(value * 40), 40).proportion_ci(0.95, "exact")
-        assert (one.interval.low, one.interval.high) == pytest.approx(tuple(ends), abs=1e-9)
-        assert value <= found[f"query-robust-accuracy-{side}"].value <= one.null.value
+    for budget in (0.004, 0.008, 0.016, 0.032):
+        expected = exact(made, real, W, low, high, budget * (high - low))
+        measured = [found[f"{family}-at-{budget}"].value for family in FAMILIES]
+        np.testing.assert_allclose(measured, expected, atol=1e-12)
+        for family, value in zip(FAMILIES, measured, strict=True):
+            one = found[f"{family}-at-{budget}"]
+            ends = stats.binomtest(round(value * 40), 40).proportion_ci(0.95, "exact")
+            assert (one.interval.low, one.interval.high) == pytest.approx(tuple(ends), abs=1e-9)
+            if budget == 0.008:
+                assert 0.1 < expected[0] < 0.9, "the case must tell"
+                assert value <= found[f"query-{family}-at-0.008"].value <= one.null.value
+    assert found["masking"].value == 0.0
     # Every budget of the table, by the attack with steps.
     table = next(d for d in row.details if d.kind == "table" and d.title.startswith("Robust accuracy"))
     rows = [r for r in table.rows if r[1] == "Projected gradient steps" and r[3] == "linf"]
-    levels = [1, 2, 4, 8] * 2
-    for i, (level, cells) in enumerate(zip(levels, rows, strict=True)):
-        radius = level / 255 * (high - low)
+    budgets = [0.004, 0.008, 0.016, 0.032] * 2
+    for i, (budget, cells) in enumerate(zip(budgets, rows, strict=True)):
+        radius = budget * (high - low)
         assert cells[5] == pytest.approx(exact(made, real, W, low, high, radius)[i // 4], abs=1e-12)
 
 
 def test_smallest_changes_and_the_area_under_attack_are_those_of_the_closed_form():
-    made, real, _, found = case()
+    made, real, row, found = case()
     tau = threshold(made, real)
     fake, test = sides(made, real)
     margins = tau - fake @ W
     caught = margins > 0
+    # The range is 2 wide, and samples lie in its middle: no wall is met within so little.
     for norm, order in (("linf", 1), ("l2", 2)):
-        # The range is 2 wide, and samples lie in its middle: no wall is met within so little.
         distances = np.sort(margins[caught] / np.linalg.norm(W, order)) / 2
-        assert found[f"median-minimal-{norm}"].value == pytest.approx(distances[(len(distances) - 1) // 2], rel=2e-3)
-        assert found[f"median-minimal-{norm}"].n == caught.sum()
-    lifted = pushed(fake, W, 4 / 255, -1, 1)
+        middle = distances[(len(distances) - 1) // 2]
+        table = next(d for d in row.details if d.kind == "table" and d.title.startswith("Smallest changes"))
+        (cells,) = [r for r in table.rows if r[0].startswith("generated") and r[1] == norm]
+        assert (cells[2], cells[3]) == (caught.sum(), pytest.approx(middle, rel=2e-3))
+        if norm == "linf":
+            assert found["median-distance"].value == pytest.approx(middle, rel=2e-3)
+            assert found["median-distance"].n == caught.sum()
+    right = (test @ W - tau)[test @ W >= tau]
+    distances = np.sort(right / np.abs(W).sum()) / 2
+    assert found["median-distance-real"].value == pytest.approx(distances[(len(distances) - 1) // 2], rel=2e-3)
+    lifted = pushed(fake, W, 0.016, -1, 1)
     area = stats.mannwhitneyu(test @ W, lifted).statistic / 1600
     assert found["auc-under-attack"].value == pytest.approx(area, abs=1e-9)
     assert found["auc-under-attack"].value < found["auc-under-attack"].null.value
 
 
 def test_unit_and_zero_of_the_score_change_nothing():
-    keys = [m.key for m in AdversarialRobustness.spec.measurements if m.key != "median-minimal-l2"]
-    runs = []
-    for c, t0 in ((1.0, 0.0), (1e3, 50.0), (1e-3, -50.0)):
-        found = case(c=c, t0=t0)[3]
-        runs.append([found[key].value for key in keys])
+    runs = [case(c=c, t0=t0)[3] for c, t0 in ((1.0, 0.0), (1e3, 50.0), (1e-3, -50.0))]
     # Shares are counts and equal; a smallest change is bisected, to float32 of the sample.
     for other in runs[1:]:
-        assert other == pytest.approx(runs[0], rel=1e-3)
-        assert other[:6] == runs[0][:6]
+        for key, one in runs[0].items():
+            if "distance" in key:
+                assert other[key].value == pytest.approx(one.value, rel=1e-3)
+            else:
+                assert other[key].value == one.value
+
+
+@pytest.mark.parametrize("norm", ["l2", "l1"])
+@pytest.mark.parametrize(("low", "high"), [(0.0, 1.0), (-1.0, 1.0), (0.0, 255.0)])
+def test_other_norms_and_budgets_as_written(norm, low, high):
+    made, real = subject(Weighs(W), W, low, high), reference(low, high)
+    tau, (fake, test) = threshold(made, real), sides(made, real)
+    # Two budgets between the distances of the samples, so that they tell.
+    distances = np.sort(least(fake, W, tau, norm, low, high)[tau > fake @ W]) / (high - low)
+    budgets = [float(f"{np.mean(distances[i : i + 2]):.4f}") for i in (8, 20)]
+    row, found = audited(made, real, NAME, norm=norm, budgets=budgets)
+    assert row.status == "measured", row.reason
+    for budget in budgets:
+        radius = budget * (high - low)
+        expected = (
+            np.mean(least(fake, W, tau, norm, low, high) > radius),
+            np.mean(least(test, -W, -tau, norm, low, high) >= radius),
+        )
+        assert [found[f"{family}-at-{budget}"].value for family in FAMILIES] == pytest.approx(expected, abs=1e-12)
+    assert found["median-distance"].value == pytest.approx(distances[(len(distances) - 1) // 2], rel=2e-3)
+
+
+def test_budgets_of_zero_and_beyond_the_range_are_measured_and_told():
+    made, real = subject(Weighs(W), W, -1.0, 1.0), reference(-1.0, 1.0)
+    row, found = audited(made, real, NAME, budgets=[0, 3, 0.008])
+    assert row.status == "measured", row.reason
+    tau, (fake, test) = threshold(made, real), sides(made, real)
+    as_they_stand = [np.mean(fake @ W < tau), np.mean(test @ W >= tau)]
+    assert [found[f"{family}-at-0"].value for family in FAMILIES] == as_they_stand
+    assert [found[f"{family}-at-3"].value for family in FAMILIES] == [0.0, 0.0]
+    assert [key for key in found if key.startswith("stored")] == [f"stored-{family}-at-3" for family in FAMILIES]
+    assert any(w.startswith("budget 0: nothing was changed") for w in row.warnings)
+    assert any(w.startswith("budget 3: more than the whole range") for w in row.warnings)
 
 
 def test_a_saturated_discriminator_is_masked_and_never_robust():
     hard = Weighs(W, form=lambda s: torch.sigmoid(1000 * (s + 9)).float())
     row, found = audited(subject(hard, W, -1.0, 1.0, shift=0.2), reference(-1.0, 1.0), NAME)
     assert row.status == "measured", row.reason
-    for key in ("robust-accuracy-fake", "stored-robust-accuracy-fake", "median-minimal-linf", "auc-under-attack"):
+    for key in ("robust-accuracy-at-0.008", "stored-robust-accuracy-at-0.008", "median-distance", "auc-under-attack"):
         assert found[key].value is None
         assert "voided" in found[key].reason
-    assert found["query-robust-accuracy-fake"].value is not None
+    assert found["query-robust-accuracy-at-0.008"].value is not None
+    assert found["masking"].value == 1.0
     assert any("voided" in w and "gradients vanish" in w for w in row.warnings)
     panel = next(d for d in row.details if d.kind == "table" and "masking" in d.title)
     assert ["generated, to pass as real", "verdict", "masked"] in [r[:3] for r in panel.rows]
@@ -135,10 +195,11 @@ def test_a_saturated_discriminator_is_masked_and_never_robust():
 def test_without_gradients_the_black_box_rows_run():
     row, found = audited(subject(Blind(W), W, -1.0, 1.0), reference(-1.0, 1.0), NAME)
     assert row.status == "measured", row.reason
-    for key in ("robust-accuracy-fake", "robust-accuracy-real", "median-minimal-l2", "auc-under-attack"):
+    keys = ("robust-accuracy-at-0.008", "false-alarm-robustness-at-0.004", "median-distance", "auc-under-attack")
+    for key in (*keys, "masking"):
         assert found[key].value is None
         assert "no gradients" in found[key].reason
-    query = found["query-robust-accuracy-fake"]
+    query = found["query-robust-accuracy-at-0.008"]
     assert query.value <= query.null.value
     table = next(d for d in row.details if d.kind == "table" and d.title.startswith("Robust accuracy"))
     assert {r[2] for r in table.rows} == {"black-box", "baseline"}
@@ -161,10 +222,10 @@ def test_a_discriminator_that_is_told_the_class_is_attacked_class_by_class():
     labels = made.labels(0, 0, 40)
     fake = made.generate(made.latents(0, 0, 40), labels).flatten(1).double().numpy()
     test, told = real.splits["test"].array.reshape(40, -1), real.splits["test"].labels
-    lifted = pushed(fake, each[labels.numpy()], 4 / 255, -1, 1)
-    lowered = -pushed(test, -each[told], 4 / 255, -1, 1)
-    assert found["robust-accuracy-fake"].value == pytest.approx(np.mean(lifted < tau), abs=1e-12)
-    assert found["robust-accuracy-real"].value == pytest.approx(np.mean(lowered >= tau), abs=1e-12)
+    lifted = pushed(fake, each[labels.numpy()], 0.016, -1, 1)
+    lowered = -pushed(test, -each[told], 0.016, -1, 1)
+    assert found["robust-accuracy-at-0.008"].value == pytest.approx(np.mean(lifted < tau), abs=1e-12)
+    assert found["false-alarm-robustness-at-0.008"].value == pytest.approx(np.mean(lowered >= tau), abs=1e-12)
 
 
 def test_waveforms_have_budgets_of_their_own():
@@ -174,7 +235,7 @@ def test_waveforms_have_budgets_of_their_own():
     row, found = audited(made, real, NAME, extractor="log-mel")
     assert row.status == "measured", row.reason
     expected = exact(made, real, w, -1, 1, 3e-4 * 2)
-    assert (found["robust-accuracy-fake"].value, found["robust-accuracy-real"].value) == pytest.approx(expected)
+    assert [found[f"{family}-at-0.0003"].value for family in FAMILIES] == pytest.approx(expected)
     curve = next(d for d in row.details if d.kind == "curve")
     assert curve.series[0].x == [0.0, 1e-4, 3e-4, 1e-3, 3e-3]
 
@@ -186,20 +247,15 @@ def test_curves_fall_and_galleries_show_what_needed_least():
         assert strongest.name == "any attack"
         assert all(b <= a for a, b in zip(strongest.y, strongest.y[1:], strict=False))
         assert all(lo <= y <= hi for lo, y, hi in zip(strongest.low, strongest.y, strongest.high, strict=True))
-    gallery = next(d for d in row.details if d.kind == "gallery" and d.side == "fake")
+    triplets = next(d for d in row.details if d.kind == "triplets" and d.side == "fake")
     tau = threshold(made, real)
     margins = tau - scored(made, made.generate(made.latents(0, 0, 40)))
     margins[margins <= 0] = np.inf
-    assert [item.index for item in gallery.items] == np.argsort(margins)[: len(gallery.items)].tolist()
-    assert found["robust-accuracy-fake"].n == 40
-
-
-def test_budgets_beyond_the_range_fool_everything(monkeypatch):
-    for module in (campaign, adversarial_robustness):
-        monkeypatch.setattr(module, "linf_shares", lambda x: (0.01, 3.0))
-    row, found = audited(subject(Weighs(W), W, -1.0, 1.0), reference(-1.0, 1.0), NAME)
-    assert row.status == "measured", row.reason
-    assert found["robust-accuracy-fake"].value == found["robust-accuracy-real"].value == 0.0
+    assert [item.index for item in triplets.items] == np.argsort(margins)[: len(triplets.items)].tolist()
+    for item in triplets.items:
+        assert item.score_before < tau <= item.score_after
+        assert item.norm == pytest.approx(margins[item.index] / np.abs(W).sum() / 2, rel=2e-3)
+    assert found["robust-accuracy-at-0.008"].n == 40
 
 
 def test_options_are_checked():
@@ -207,3 +263,8 @@ def test_options_are_checked():
         AdversarialRobustness(profile="huge")
     with pytest.raises(ValueError, match="between 0 and 1"):
         AdversarialRobustness(fpr=0)
+    with pytest.raises(ValueError, match="linf, l2, l1"):
+        AdversarialRobustness(norm="l3")
+    for budgets in ((-0.1,), (float("nan"),), (float("inf"),), (0.1, 0.1), (0.0,)):
+        with pytest.raises(ValueError, match="budgets: found"):
+            AdversarialRobustness(budgets=budgets)

@@ -20,12 +20,12 @@ from tests.evaluators.test_contract import FakeView
 DETECTION = "discriminator-detection"
 N = 10_000
 APART = 2.0
-RANKS = ("auc", "eer", "tpr-at-1-percent", "average-precision", "partial-auc", "min-dcf", "cllr-min",
+RANKS = ("auc", "eer", "tpr-at-fpr-1pct", "average-precision", "partial-auc", "min-dcf", "cllr-min",
          "fpr-at-threshold", "tpr-at-threshold", "fpr-at-pac-threshold", "tpr-at-pac-threshold",
          "exchangeability-p-value")  # fmt: skip
 
 
-def evaluated(real, fake, calibration, train=None, **options):
+def evaluated(real, fake, calibration, train=None, of=DETECTION, **options):
     """Evaluate given scores, without an audit around them."""
     nodes = {"scores/test": real, "scores/fake": fake, "scores/calibration": calibration, "scores/train": train}
 
@@ -36,7 +36,7 @@ def evaluated(real, fake, calibration, train=None, **options):
         def __getitem__(self, node):
             return nodes[node]
 
-    found = registry.find("evaluators", DETECTION)(**options).evaluate(Given({}), np.random.default_rng(0))
+    found = registry.find("evaluators", of)(**options).evaluate(Given({}), np.random.default_rng(0))
     return found, {m.key: m for m in found.measurements}
 
 
@@ -71,7 +71,7 @@ def test_two_normal_laws_give_what_theory_says(two_normals):
     assert abs(found["min-dcf"].value - 0.425745) < error * 1.9
     assert abs(found["act-dcf"].value - 0.425745) < error * 1.9
     # The rate of the threshold is Beta(k, n + 1 - k), and moves the share by the slope of the ROC curve.
-    for key, rate in (("tpr-at-1-percent", 0.01), ("tpr-at-0.1-percent", 0.001)):
+    for key, rate in (("tpr-at-fpr-1pct", 0.01), ("tpr-at-fpr-0.1pct", 0.001)):
         share, at = phi(APART + quantile(rate)), quantile(rate)
         by_threshold = stats.norm.pdf(APART + at) / stats.norm.pdf(at) * math.sqrt(rate * (1 - rate) / N)
         by_fakes = math.sqrt(share * (1 - share) / N)
@@ -107,7 +107,7 @@ def test_scale_and_offset_change_no_rank(scale, offset, plain):
     _, moved = audited(DETECTION, 1.0, 200, lambda x: scale * x + offset, sizes=MOVED)
     for key in RANKS:
         assert moved[key].value == plain[key].value, key
-        if plain[key].interval is not None and key != "tpr-at-1-percent":
+        if plain[key].interval is not None and key != "tpr-at-fpr-1pct":
             assert moved[key].interval == plain[key].interval, key
     assert moved["threshold"].value == pytest.approx(scale * plain["threshold"].value + offset, abs=1e-12 * abs(offset))
 
@@ -153,11 +153,11 @@ def test_thresholds_are_order_statistics_of_calibration_and_quote_their_law():
 def test_strict_rates_are_refused_below_ten_reals_and_say_how_many_it_takes():
     real, fake = normals(300, 0.0, 1), normals(300, -1.0, 2)
     _, few = evaluated(real, fake, normals(999, 0.0, 3))
-    assert few["tpr-at-1-percent"].value is None
-    assert "needs 1000 calibration reals" in few["tpr-at-1-percent"].reason
+    assert few["tpr-at-fpr-1pct"].value is None
+    assert "needs 1000 calibration reals" in few["tpr-at-fpr-1pct"].reason
     _, enough = evaluated(real, fake, normals(1000, 0.0, 3))
-    assert enough["tpr-at-1-percent"].value is not None
-    assert "needs 10000 calibration reals" in enough["tpr-at-0.1-percent"].reason
+    assert enough["tpr-at-fpr-1pct"].value is not None
+    assert "needs 10000 calibration reals" in enough["tpr-at-fpr-0.1pct"].reason
 
 
 def test_too_few_reals_for_any_threshold_leave_the_ranks():
@@ -374,3 +374,26 @@ def test_without_others_there_is_no_comparison():
         FakeView({"real": 60, "fake": 50}, hidden=("others/test", "others/fake")), np.random.default_rng(0)
     )
     assert not [d for d in found.details if isinstance(d, Table) and d.title.startswith("Against other")]
+
+
+# --- calibration and overfit beside the ranking
+
+
+def test_calibration_error_and_overfit_are_those_of_their_own_evaluators():
+    real, fake, train = normals(400, 1, 1), normals(300, -1, 2), normals(500, 1.5, 3)
+    calibration = normals(200, 1, 4)
+    _, found = evaluated(2 * real, 2 * fake, 2 * calibration, 2 * train)
+    # The number itself is held against written-out bins where it is at home.
+    _, own = evaluated(2 * real, 2 * fake, 2 * calibration, of="discriminator-calibration")
+    assert found["calibration-error"].value == own["ece"].value > 0.02  # scores were doubled
+    assert found["calibration-error"].null.value == pytest.approx(own["ece"].null.value, rel=0.3)  # other draws
+    r_v = (train.mean() - real.mean()) / (train.mean() - fake.mean())
+    assert found["overfit"].value == pytest.approx(float(r_v), rel=1e-12)
+    assert found["overfit"].interval.low < float(r_v) < found["overfit"].interval.high
+    assert abs(found["overfit"].null.value) < 0.1
+
+
+def test_overfit_needs_scores_of_train_reals():
+    _, found = evaluated(normals(50, 1, 1), normals(50, -1, 2), normals(50, 1, 4))
+    assert found["overfit"].value is None
+    assert "needs 2 scores of train reals" in found["overfit"].reason

@@ -1,0 +1,30 @@
+"""Keys of measurements: plain ones, and families such as ``robust-accuracy-at-{budget}``, one key for each budget."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+__all__ = ["family", "member", "part"]
+
+_PART = re.compile(r"\{(\w+)\}")
+
+
+def member(family: str, entry: str) -> str:
+    """Return the key of a family for one entry; a key without braces stays as it is."""
+    return _PART.sub(lambda _: entry, family)
+
+
+def part(family: str, key: str) -> str | None:
+    """Return what stands in the braces of ``family`` in ``key``: empty for a plain key, None for another's key."""
+    pattern = "([^/{}]+)".join(re.escape(plain) for plain in _PART.split(family)[::2])
+    found = re.fullmatch(pattern, key)
+    if found is None:
+        return None
+    return found.group(1) if found.groups() else ""
+
+
+def family(key: str, families: Iterable[str]) -> str | None:
+    """Return the family among ``families`` that ``key`` belongs to, or None; a plain key is a family of its own."""
+    known = list(families)
+    return key if key in known else next((one for one in known if part(one, key) is not None), None)
