@@ -27,7 +27,7 @@ WORKS = {
     "detection-coverage": ("benchmarks.detection_coverage", "detection_coverage"),
 }
 WHEN_NAMED = {"profile-full"}
-"""Works of an hour or so, which run by ``--only`` alone."""
+"""Works that take long and run by ``--only`` alone."""
 
 
 def main() -> None:

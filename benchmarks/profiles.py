@@ -40,7 +40,7 @@ def profiles() -> list[dict[str, Any]]:
 
 
 def full() -> list[dict[str, Any]]:
-    """Return the row of the profile full, which takes an hour or so."""
+    """Return the row of the profile full, which takes long."""
     return [_audit("full")]
 
 

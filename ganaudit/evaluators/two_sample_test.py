@@ -85,7 +85,8 @@ class TwoSampleTest:
     """Samples of each side; more are drawn down to as many."""
     detector: Literal["probe", "cnn"] = "probe"
     """probe: logistic regression on features. cnn: a small convolutional network on images or waveforms themselves, for
-    what features drop; both sides are first rounded to the levels of a file (8 bits, sound 16)."""
+    what features drop; both sides are first rounded to the levels of a file (8 bits, sound 16). With 5 folds it takes
+    about 8 s of one core for 1,000 + 1,000 images of 32 x 32, as much for the null, and hardly more for more samples."""
 
     spec: ClassVar[EvaluatorSpec] = EvaluatorSpec(
         id="two-sample-test",
