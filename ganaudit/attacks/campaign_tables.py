@@ -10,13 +10,16 @@ from torch import Tensor
 from ganaudit.attacks.campaign import Campaign, Entry
 from ganaudit.attacks.threat import Norm
 from ganaudit.document.model import Axis, Curve, Rule, Series, Table
+from ganaudit.document.spec import Comparison
 from ganaudit.numerics.detection import auc, equal_error_rate, true_positive_rate
 from ganaudit.numerics.detection_curves import tpr_at_fpr
 from ganaudit.numerics.intervals import Bounds, clopper_pearson, quantile_bounds
+from ganaudit.subjects.subject import SampleSpec
 
 __all__ = [
     "SIDES_TOLD",
     "attack_table",
+    "closest",
     "detection_table",
     "distance_table",
     "panel_table",
@@ -27,6 +30,7 @@ __all__ = [
 SIDES_TOLD = {"fake": "generated, to pass as real", "real": "real, to be called generated"}
 
 _POINTS = 40
+_SHOWN = 8
 _NEVER = torch.finfo(torch.float64).max
 """Stands for a change that was not found: order statistics need numbers."""
 
@@ -146,6 +150,34 @@ def distance_table(campaigns: Sequence[Campaign]) -> Table:
             rows.append([SIDES_TOLD[found.accused.side], norm, len(kept), *map(_finite, cells), missed])
     columns = ["attacked", "norm", "samples", "median (share of the range)", "low", "high", "no change found"]
     return Table(title="Smallest changes that cross the threshold", columns=columns, rows=rows)
+
+
+def closest(found: Campaign, rows: Sequence[int], sample: SampleSpec) -> Comparison | None:
+    """Return the samples ``rows`` of the audit that took the least, before and after it; None without any to show."""
+    side, norms = found.accused.side, found.minimal.get(found.norm)
+    if norms is None or found.nearest is None or sample.shape[0] not in (1, 3):
+        return None
+    open_ = ~found.clean & torch.isfinite(norms)
+    order = [int(i) for i in norms.argsort(stable=True) if bool(open_[int(i)])][:_SHOWN]
+    if not order:
+        return None
+    after = found.nearest[order]
+    return Comparison(
+        title="Generated samples that pass with the least change"
+        if side == "fake"
+        else "Reals accused with least change",
+        rule=f"smallest {found.norm} change found, of those called rightly",
+        side=side,
+        indices=[rows[i] for i in order],
+        before=found.accused.x[order].cpu(),
+        after=after,
+        value_range=(sample.low, sample.high),
+        scores_before=found.scores[order].tolist(),
+        scores_after=found.reached[order].tolist(),
+        norms=norms[order].tolist(),
+        unit=f"{found.norm} norm of the change, share of the range",
+        threshold=found.threshold,
+    )
 
 
 def _finite(value: float | None) -> float | None:

@@ -14,6 +14,7 @@ from ganaudit.attacks.accused import Accused, accused
 from ganaudit.attacks.campaign import PROFILES, Campaign, campaign
 from ganaudit.attacks.campaign_tables import (
     attack_table,
+    closest,
     detection_table,
     distance_table,
     panel_table,
@@ -23,7 +24,7 @@ from ganaudit.attacks.campaign_tables import (
 from ganaudit.attacks.threat import Norm
 from ganaudit.document.keys import member
 from ganaudit.document.model import Detail, Note, Null
-from ganaudit.document.spec import Comparison, EvaluatorSpec, Findings, MeasurementSpec, NotAssessable
+from ganaudit.document.spec import EvaluatorSpec, Findings, MeasurementSpec, NotAssessable
 from ganaudit.evidence.judging import chosen
 from ganaudit.evidence.score_sides import BOTH, Reading, interval_of
 from ganaudit.evidence.view import View
@@ -32,7 +33,6 @@ from ganaudit.numerics.intervals import quantile_bounds
 
 __all__ = ["AdversarialRobustness"]
 
-_SHOWN = 8
 _SHARE = "share of samples"
 _UNIT = (0.0, 1.0)
 _WORST = "1 - share fooled by any attack within the budget; attacks that fail leave it too high"
@@ -189,8 +189,10 @@ class AdversarialRobustness:
         fake, real = _accused(view, rows["fake"], "fake", threshold), _accused(view, rows["real"], "real", threshold)
         fakes = campaign(view.subject, fake, real, threshold, profile, rng, self.norm, self.budgets)
         reals = campaign(view.subject, real, fake, threshold, profile, rng, self.norm, self.budgets)
-        comparisons = [_comparison(fakes, rows["fake"], view)]
-        comparisons += [_comparison(reals, rows["real"], view)] if view.against == "test" else []
+        told = [
+            found for found in (fakes, reals) if _void(found) is None and (found is fakes or view.against == "test")
+        ]
+        comparisons = [closest(found, rows[found.accused.side], view.subject.sample) for found in told]
         return Findings(
             [reading.measured(self.spec, key) for key, reading in self._readings(fakes, reals, view)],
             self._details(fakes, reals, calibration),
@@ -382,31 +384,3 @@ def _warnings(fakes: Campaign, reals: Campaign) -> list[str]:
             told.append(f"robust accuracy on {side} may be too high: the masking panel is weakened ({failed})")
         told += [f"attacks on {side}: {note}" for note in found.notes]
     return told
-
-
-def _comparison(found: Campaign, rows: list[int], view: View) -> Comparison | None:
-    """Return the samples that took the least, before and after it; None where there is none to show."""
-    side, norms, sample = found.accused.side, found.minimal.get(found.norm), view.subject.sample
-    if norms is None or found.nearest is None or _void(found) is not None or sample.shape[0] not in (1, 3):
-        return None
-    open_ = ~found.clean & torch.isfinite(norms)
-    order = [int(i) for i in norms.argsort(stable=True) if bool(open_[int(i)])][:_SHOWN]
-    if not order:
-        return None
-    after = found.nearest[order]
-    return Comparison(
-        title="Generated samples that pass with the least change"
-        if side == "fake"
-        else "Reals accused with least change",
-        rule=f"smallest {found.norm} change found, of those called rightly",
-        side=side,
-        indices=[rows[i] for i in order],
-        before=found.accused.x[order].cpu(),
-        after=after,
-        value_range=(sample.low, sample.high),
-        scores_before=found.scores[order].tolist(),
-        scores_after=found.reached[order].tolist(),
-        norms=norms[order].tolist(),
-        unit=f"{found.norm} norm of the change, share of the range",
-        threshold=found.threshold,
-    )

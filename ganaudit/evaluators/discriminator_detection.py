@@ -14,23 +14,20 @@ from ganaudit.document.spec import EvaluatorSpec, Exhibit, Findings, Measurement
 from ganaudit.evidence.score_cautions import are_constant, score_cautions
 from ganaudit.evidence.score_charts import det_curve, roc_curve, score_laws
 from ganaudit.evidence.score_pairs import paired_areas
-from ganaudit.evidence.score_quality import calibration_error, overfit_ratio
+from ganaudit.evidence.score_quality import quality
 from ganaudit.evidence.score_sides import Reading, ScoreSides
 from ganaudit.evidence.score_thresholds import at_threshold, caught_at_rate, operating_points, threshold_table
 from ganaudit.evidence.view import View
-from ganaudit.numerics.calibration import calibration
 from ganaudit.numerics.detection import equal_error_rate
 from ganaudit.numerics.detection_costs import detection_cost, likelihood_ratio_cost
 from ganaudit.numerics.detection_curves import average_precision, hull_equal_error_rate, partial_auc
 from ganaudit.numerics.detection_intervals import actual_cost_bounds, likelihood_ratio_cost_bounds
-from ganaudit.numerics.overfit import discriminator_overfit
 from ganaudit.numerics.thresholds import Threshold, achieved, thresholds
 
 __all__ = ["DiscriminatorDetection"]
 
 _RATES = (0.1, 0.05, 0.01, 0.001)
 _PARTIAL = 0.1
-_BINS, _DRAWS = 15, 200
 _SHOWN = 16
 _ALARM = 0.005
 _SHARE = "share of samples"
@@ -262,7 +259,7 @@ class DiscriminatorDetection:
         train = view["scores/train"] if view.missing("scores/train") is None else None
         conformal, pac = thresholds(sides.calibration, [self.fpr], self.confidence)
         keys = [m.key for m in self.spec.measurements]
-        readings = [*self._readings(sides), *self._thresholds(conformal, pac, sides), *_quality(sides, train, view)]
+        readings = [*self._readings(sides), *self._thresholds(conformal, pac, sides), *quality(sides, train, view)]
         by_key = {m.key: m for m in (reading.measured(self.spec, key) for key, reading in readings)}
         measurements = [by_key[key] for key in keys]
         warnings = score_cautions(sides.real, sides.fake, sides.calibration, train)
@@ -346,22 +343,6 @@ def _pairs(view: View, sides: ScoreSides) -> list[Detail]:
     if any(view.missing(node) is not None for node in ("others/test", "others/fake")):
         return []
     return paired_areas(sides.real, sides.fake, view.others("test"), view.others("fake"))
-
-
-def _quality(sides: ScoreSides, train: Tensor | None, view: View) -> list[tuple[str, Reading]]:
-    """Return calibration error and overfit; evaluators of their own say more of both."""
-    found = calibration(sides.real, sides.fake, sides.rng, _BINS, _DRAWS)
-    error = calibration_error(found, sides, _BINS, _DRAWS)
-    sizes = {"train": 0 if train is None else len(train), **sides.sizes}
-    ratio = Reading(None, sizes, reason=f"needs 2 scores of train reals: {view.missing('scores/train')}")
-    if train is not None and min(len(train), *sides.sizes.values()) > 1:
-        null = None
-        if len(sides.calibration) > 1:
-            null = discriminator_overfit(sides.calibration, sides.real, sides.fake)
-        sizes = {"train": len(train), "test": len(sides.real), "fake": len(sides.fake)}
-        found_ratio = discriminator_overfit(train, sides.real, sides.fake)
-        ratio = overfit_ratio(found_ratio, sizes, null, len(sides.calibration), "needs 2 calibration reals")
-    return [("calibration-error", error), ("overfit", ratio)]
 
 
 def _laws(sides: ScoreSides, train: Tensor | None, conformal: Threshold, pac: Threshold) -> Detail:

@@ -6,11 +6,14 @@ from torch import Tensor
 
 from ganaudit.document.model import Interval, Null
 from ganaudit.evidence.score_sides import BOTH, Reading, ScoreSides, interval_of
-from ganaudit.numerics.calibration import Calibration, reliability
+from ganaudit.evidence.view import View
+from ganaudit.numerics.calibration import Calibration, calibration, reliability
 from ganaudit.numerics.detection_intervals import resampled_bounds, resamples_for
-from ganaudit.numerics.overfit import Overfit
+from ganaudit.numerics.overfit import Overfit, discriminator_overfit
 
-__all__ = ["calibration_error", "overfit_ratio"]
+__all__ = ["calibration_error", "overfit_ratio", "quality"]
+
+_BINS, _DRAWS = 15, 200
 
 _COVERS = "the drawing of train reals, of test reals and of generated samples; not the training of the discriminator"
 
@@ -52,3 +55,19 @@ def overfit_ratio(found: Overfit, sizes: dict[str, int], null: Overfit | None, s
     around = None if found.bounds is None else interval_of(found.bounds, "Fieller", _COVERS)
     reason = None if found.reason is None else f"{found.reason}; found {sizes['fake']} generated samples"
     return Reading(found.ratio, sizes, around, held, reason)
+
+
+def quality(sides: ScoreSides, train: Tensor | None, view: View) -> list[tuple[str, Reading]]:
+    """Return calibration error and overfit; evaluators of their own say more of both."""
+    found = calibration(sides.real, sides.fake, sides.rng, _BINS, _DRAWS)
+    error = calibration_error(found, sides, _BINS, _DRAWS)
+    sizes = {"train": 0 if train is None else len(train), **sides.sizes}
+    ratio = Reading(None, sizes, reason=f"needs 2 scores of train reals: {view.missing('scores/train')}")
+    if train is not None and min(len(train), *sides.sizes.values()) > 1:
+        null = None
+        if len(sides.calibration) > 1:
+            null = discriminator_overfit(sides.calibration, sides.real, sides.fake)
+        sizes = {"train": len(train), "test": len(sides.real), "fake": len(sides.fake)}
+        found_ratio = discriminator_overfit(train, sides.real, sides.fake)
+        ratio = overfit_ratio(found_ratio, sizes, null, len(sides.calibration), "needs 2 calibration reals")
+    return [("calibration-error", error), ("overfit", ratio)]

@@ -13,6 +13,7 @@ from ganaudit.document.model import EvaluatorResult
 from ganaudit.document.spec import EvaluatorSpec, Findings, NotAssessable
 from ganaudit.evidence.nodes import node_names
 from ganaudit.evidence.view import Evaluator
+from ganaudit.numerics.memory import Room
 from ganaudit.numerics.moments import GroupedMoments
 from ganaudit.numerics.world import ALONE
 from ganaudit.subjects.subject import LatentSpec, SampleSpec
@@ -32,6 +33,7 @@ class FakeSubject:
     classes = 0
     spatial_latent = False
     latent = LatentSpec(4)
+    room = Room()
 
     def generator(self, z: Tensor) -> Tensor:
         return torch.tanh(z.repeat(1, 16).view(-1, 1, 8, 8) * torch.linspace(0.5, 1.5, 64).view(8, 8))

@@ -1,0 +1,74 @@
+"""What evidence is made with: the plan, generated samples a block at a time, scores of rows, and the subject's key."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ganaudit.data.samples import Samples
+from ganaudit.evidence.rows import Rows
+from ganaudit.features.engine import BLOCK, GPU_BLOCK
+from ganaudit.numerics.quantise import Quantiser
+from ganaudit.subjects.digests import weights_digest
+from ganaudit.subjects.subject import Subject
+
+__all__ = ["EvidencePlan", "block_of_subject", "key_of", "made", "scored", "taken"]
+
+
+@dataclass(frozen=True, slots=True)
+class EvidencePlan:
+    """What changes the evidence besides subject, reference and extractor."""
+
+    samples: int
+    """Generated samples."""
+    seed: int
+    against: str
+    batch: int = 512
+    """Samples in memory at once; never changes a number."""
+    quantiser: Quantiser = "round"
+    """How generated values become levels 0..255."""
+
+
+def block_of_subject(subject: Subject) -> int:
+    """Return how many samples the subject makes or judges at once; a program may take one number only."""
+    return subject.block or (BLOCK if subject.device == "cpu" else GPU_BLOCK)
+
+
+def key_of(subject: Subject) -> list[str]:
+    """Return what a subject's numbers depend on: its digest, and for modules of this process what they make.
+
+    The code of such modules is in no file and may have changed since the last run.
+    """
+    known = [subject.digest] + ([subject.runtime] if subject.runtime else [])
+    if subject.trust not in ("in-process", "code") or subject.generator is None:
+        return known
+    # Of one seed, so that the scores of reals, which no seed changes, are found again under every other.
+    x = made(subject, 0, 0)
+    shown = {"x": x}
+    if subject.discriminator is not None:
+        shown["scores"] = subject.discriminate(x, subject.labels(0, 0, len(x)))
+    return [*known, weights_digest(shown)]
+
+
+def made(subject: Subject, seed: int, start: int) -> Tensor:
+    """Return one block of generated samples from sample ``start`` on."""
+    block = block_of_subject(subject)
+    return subject.generate(subject.latents(seed, start, block), subject.labels(seed, start, block))
+
+
+def scored(judge: Subject, samples: Samples, start: int, stop: int) -> dict[str, Tensor]:
+    """Return the scores of some rows of ``samples`` by the discriminator of ``judge``."""
+    block, (low, high) = block_of_subject(judge), (judge.sample.low, judge.sample.high)
+    parts = []
+    for first in range(start, stop, block):
+        indices = [min(i, len(samples) - 1) for i in range(first, first + block)]
+        labels = None if samples.labels is None else torch.from_numpy(samples.labels[indices])
+        parts.append(judge.discriminate(samples.values(indices, low, high), labels))
+    return {"scores": torch.cat(parts)[: stop - start]}
+
+
+def taken(table: dict[str, Rows], rows: Tensor, start: int, stop: int) -> dict[str, Tensor]:
+    """Return some rows of a table that is there already."""
+    return {name: column.tensor[rows[start:stop]] for name, column in table.items()}
