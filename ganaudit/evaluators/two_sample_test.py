@@ -86,7 +86,7 @@ class TwoSampleTest:
     detector: Literal["probe", "cnn"] = "probe"
     """probe: logistic regression on features. cnn: a small convolutional network on images or waveforms themselves, for
     what features drop; both sides are first rounded to the levels of a file (8 bits, sound 16). With 5 folds it takes
-    about 8 s of one core for 1,000 + 1,000 images of 32 x 32, as much for the null, and hardly more for more samples."""
+    about 8 s of one core for 1,000 + 1,000 images of 32 x 32 and as much for the null; more samples add little."""
 
     spec: ClassVar[EvaluatorSpec] = EvaluatorSpec(
         id="two-sample-test",
