@@ -24,6 +24,7 @@ __all__ = [
     "coverages",
     "draw_shapes",
     "load_shapes",
+    "load_shapes_by_cell",
     "render_shapes",
 ]
 
@@ -105,10 +106,11 @@ def load_shapes(
     scale: int = 1,
     size: tuple[int, int] | None = None,
     law: Sequence[Sequence[float]] | npt.NDArray[np.float64] | None = None,
+    by_cell: bool = False,
 ) -> Reference:
     """Return coloured shapes as RGB images of 32·``scale`` squares: 10,000 train, 2,000 calibration, 5,000 test.
 
-    Labels are the shapes. ``size`` is the height and width of a subject's samples; where it is given it decides the
+    Labels are the shapes; with ``by_cell`` shape and hue together, 24 classes in the order of LAW's rows. ``size`` is the height and width of a subject's samples; where it is given it decides the
     scale. ``law`` is the joint law of shape and hue, (4, 6), in place of LAW. Raises SourceError when the set does not
     come in that size or ``law`` is no law.
     """
@@ -116,21 +118,31 @@ def load_shapes(
         scale = _scale_of(size)
     if isinstance(scale, bool) or not isinstance(scale, int) or not 1 <= scale <= _MAX_SCALE:
         raise SourceError(f"shapes: scale {scale!r} was asked for; allowed are whole numbers from 1 to {_MAX_SCALE}")
-    splits = {}
+    splits, name = {}, "shapes-by-cell" if by_cell else "shapes"
     for split, count in _COUNTS.items():
         drawn = draw_shapes(split, 0, count, law)
         images = render_shapes(drawn, _SIDE * scale)
         splits[split] = Samples.of(
-            images, "images", f"shapes/{split}", "built-in", labels=drawn.shape.copy(), classes=SHAPES
+            images,
+            "images",
+            f"{name}/{split}",
+            "built-in",
+            labels=drawn.shape * len(HUES) + drawn.hue if by_cell else drawn.shape.copy(),
+            classes=tuple(f"{hue} {shape}" for shape in SHAPES for hue in HUES) if by_cell else SHAPES,
         )
     return Reference.of(
-        "shapes",
+        name,
         "built-in",
         splits,
         seen={"train": "seen", "calibration": "unseen", "test": "unseen"},
         rule=_RULE if law is None else f"{_RULE}; with a joint law of shape and hue that the caller gave",
         licence=_LICENCE,
     )
+
+
+def load_shapes_by_cell(scale: int = 1, size: tuple[int, int] | None = None) -> Reference:
+    """Return the images of :func:`load_shapes`, labelled by shape and hue together, as ``red disc``."""
+    return load_shapes(scale, size, by_cell=True)
 
 
 def draw_shapes(
