@@ -11,7 +11,11 @@ from torch import Tensor
 from ganaudit.document.errors import EvidenceError
 from ganaudit.document.spec import EvaluatorSpec, Findings
 from ganaudit.evidence.evidence import Evidence
+from ganaudit.evidence.handing import handed
+from ganaudit.features.engine import extracted
+from ganaudit.features.extractor import block_of
 from ganaudit.numerics.moments import GroupedMoments
+from ganaudit.numerics.quantise import Quantiser
 from ganaudit.numerics.world import World
 from ganaudit.subjects.subject import Subject
 
@@ -59,6 +63,18 @@ class View:
         self._declares(f"values/{side}")
         return self._evidence.values(f"values/{side}", list(indices), judge)
 
+    def features_of(self, x: Tensor, quantiser: Quantiser | None = None) -> Tensor:
+        """Return the features (B, D) of samples ``x`` of the evaluator's own, float32 in the subject's range.
+
+        Some ``values/`` is declared. They become levels by ``quantiser``, the plan's where it is None; "none" leaves
+        them as they are. They are not kept: a few hundred at a time.
+        """
+        self._calls_networks()
+        evidence, subject = self._evidence, self._evidence.subject
+        given = handed(x, subject.sample.low, subject.sample.high, quantiser or evidence.plan.quantiser)
+        block = block_of(evidence.extractor, subject.device)
+        return extracted(evidence.extractor.extract, given, block, subject.device, subject.room)["features"]
+
     def others(self, side: str) -> Mapping[str, Tensor]:
         """Return scores that lie between subjects, by the other's name, declared as ``others/SIDE``; float64 (N,).
 
@@ -78,9 +94,12 @@ class View:
     @property
     def subject(self) -> Subject:
         """The subject itself, for evaluators that must call its networks; they declare the ``values`` they work on."""
+        self._calls_networks()
+        return self._evidence.subject
+
+    def _calls_networks(self) -> None:
         if not any(node.startswith("values/") for node in self._declared):
             raise EvidenceError("the subject's networks were asked for without any values/SET being declared")
-        return self._evidence.subject
 
     def missing(self, node: str) -> str | None:
         """Return why a node cannot be had, or None."""

@@ -91,6 +91,9 @@ class FakeView:
     def values(self, side: str, rows: Sequence[int], judge: FakeSubject | None = None) -> tuple[Tensor, Tensor | None]:
         return self[f"values/{side}"][list(rows)], None
 
+    def features_of(self, x: Tensor, quantiser: str | None = None) -> Tensor:
+        return x.flatten(1)[:, :: x[0].numel() // D][:, :D]
+
     def __getitem__(self, node: str) -> Tensor:
         self.read.add(node)
         kind, _, side = node.partition("/")

@@ -586,3 +586,15 @@ def test_scores_have_gradients_where_they_are_asked_for_so():
     (gradient,) = torch.autograd.grad(subject.score(x).sum(), x)
     assert float(gradient.abs().sum()) > 0
     torch.testing.assert_close(subject.score(x).detach().double(), subject.discriminate(x))
+
+
+def test_features_of_samples_of_ones_own_are_those_of_the_node():
+    made = evidence()
+    x, _ = made.values("values/fake", list(range(20)))
+    view = View(made, ["values/fake", "features/fake"])
+    assert torch.equal(view.features_of(x), view["features/fake"][:20])
+    # A step far below a level is seen only where nothing is quantised.
+    assert torch.equal(view.features_of(x + 1e-6), view["features/fake"][:20])
+    assert not torch.equal(view.features_of(x + 1e-6, "none"), view.features_of(x, "none"))
+    with pytest.raises(EvidenceError, match="without any values/SET"):
+        View(made, ["features/fake"]).features_of(x)
