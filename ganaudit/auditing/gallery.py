@@ -59,21 +59,32 @@ def galleries(setting: Setting) -> tuple[list[Gallery], dict[str, bytes]]:
     return [fake, shown], {**fake_files, **real_files}
 
 
-def exhibited(setting: Setting, exhibits: Sequence[Exhibit]) -> tuple[list[Gallery], dict[str, bytes]]:
-    """Return the galleries that an evaluator asked for, and their files; none for feature arrays."""
+def exhibited(setting: Setting, evaluator: str, exhibits: Sequence[Exhibit]) -> tuple[list[Gallery], dict[str, bytes]]:
+    """Return the galleries that an evaluator asked for, and their files; none for feature arrays.
+
+    Files of an evaluator's own samples are ``samples/EVALUATOR-SIDE-INDEX.png``, numbered on over its exhibits.
+    """
     evidence = setting.evidence
     shown: list[Gallery] = []
     files: dict[str, bytes] = {}
     for exhibit in exhibits:
         if evidence.holds_features or not exhibit.indices:
             continue
-        indices = [int(i) for i in exhibit.indices]
-        if exhibit.side == "fake":
+        indices, stem = [int(i) for i in exhibit.indices], None
+        if exhibit.samples is not None:
+            sample = setting.subject.sample
+            samples = handed(exhibit.samples, sample.low, sample.high, "round").cpu()
+            stem = f"{_named(evaluator)}-{exhibit.side}"
+            earlier = sum(f"/{stem}-" in name and name.endswith(".png") for name in files)
+            indices = list(range(earlier, earlier + len(indices)))
+        elif exhibit.side == "fake":
             samples = evidence.fake_shown(indices)
         else:
             samples = as_shown(setting.reference.split(evidence.plan.against), indices)
         rate = _rates(setting)[exhibit.side]
-        gallery, made = _gallery(exhibit.side, exhibit.title, exhibit.rule, samples, indices, exhibit.captions, rate)
+        gallery, made = _gallery(
+            exhibit.side, exhibit.title, exhibit.rule, samples, indices, exhibit.captions, rate, stem
+        )
         shown.append(gallery)
         files.update(made)
     return shown, files
@@ -92,7 +103,7 @@ def compared(
     for comparison in comparisons:
         if setting.evidence.holds_features or not comparison.indices:
             continue
-        stem = f"samples/{re.sub('[^a-z0-9]+', '-', evaluator.lower())}-{comparison.side}"
+        stem = f"samples/{_named(evaluator)}-{comparison.side}"
         earlier = sum(one.side == comparison.side for one in made)
         end = f"-{earlier + 1}" if earlier else ""
         names = [[f"{stem}-{int(i):06d}-{stage}{end}" for stage in _STAGES] for i in comparison.indices]
@@ -142,6 +153,10 @@ def _triplets(
     return triplets, files
 
 
+def _named(evaluator: str) -> str:
+    return re.sub("[^a-z0-9]+", "-", evaluator.lower())
+
+
 def _which(written: int, shown: int) -> str:
     return "each is" if written == shown else f"the first {written} are"
 
@@ -169,15 +184,16 @@ def _gallery(
     indices: Sequence[int],
     captions: Sequence[str] = (),
     rate: int | None = None,
+    stem: str | None = None,
 ) -> tuple[Gallery, dict[str, bytes]]:
-    items, files, images = [], {}, samples
+    items, files, images, stem = [], {}, samples, stem or side
     if samples.ndim == 3:
         images = pictures(samples)
         sounds = played(samples, rate)
-        files = {f"samples/{side}-{index:06d}.wav": sound for index, sound in zip(indices, sounds, strict=False)}
+        files = {f"samples/{stem}-{index:06d}.wav": sound for index, sound in zip(indices, sounds, strict=False)}
         rule = f"{rule}; {_which(len(sounds), len(indices))} {rate_words(rate)}"
     for position, index in enumerate(indices):
-        picture = _picture(f"samples/{side}-{index:06d}.png", images[position], files)
+        picture = _picture(f"samples/{stem}-{index:06d}.png", images[position], files)
         caption = captions[position] if captions else ""
         items.append(GalleryItem(file=picture.file, sha256=picture.sha256, index=index, caption=caption))
     gallery = Gallery.model_validate(

@@ -238,7 +238,7 @@ def _result(name: str, setting: Setting) -> tuple[EvaluatorResult, dict[str, Any
         _LOG.exception("evaluator %s failed", name)
         reason = f"{type(error).__name__}: {error}"
         return _row(spec, "failed", reason[:500], requested=requested, options=options), {}, {}
-    shown, files = exhibited(setting, found.exhibits)
+    shown, files = exhibited(setting, name, found.exhibits)
     changed, more = compared(setting, name, found.comparisons)
     row = _row(spec, "measured", None, requested=requested, options=options).model_copy(
         update={

@@ -113,6 +113,9 @@ class Exhibit:
     indices: Sequence[int]
     captions: Sequence[str] = ()
     """One for each, or none."""
+    samples: Tensor | None = field(default=None, compare=False)
+    """Samples of the evaluator's own in place of numbered ones, float (B, C, H, W) or (B, C, T) in the subject's range,
+    as many as ``indices``, which then name nothing. Reports show eight to a row. Side "real": reals can be seen."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
