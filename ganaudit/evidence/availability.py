@@ -41,6 +41,8 @@ class Availability:
             return f"the extractor {self.extractor.id} is no classifier, so there are no class probabilities"
         if kind == "labels":
             return self._missing_labels(side)
+        if kind == "features" and side not in SIDES:
+            return self._missing_set(side)
         return self._missing_values(side) if kind == "values" else None
 
     def _missing_values(self, side: str) -> str | None:
@@ -67,6 +69,8 @@ class Availability:
         return self._missing_set(side) or next((reason for reason in reasons if reason is not None), None)
 
     def _missing_set(self, side: str) -> str | None:
+        if self.reference.statistics is not None and side != "fake":
+            return f"the reference is a mean and a covariance of features: it has no {side} reals"
         if side in ("calibration", "test") and side not in self.reference.splits:
             return f"the reference has no {side} split of reals; train reals are never substituted"
         if side == "train" and side not in self.reference.splits:

@@ -18,7 +18,7 @@ from ganaudit.evidence.availability import Availability
 from ganaudit.evidence.filling import Table, filled
 from ganaudit.evidence.handing import handed, read, shown
 from ganaudit.evidence.making import EvidencePlan, block_of_subject, key_of, made, scored, taken
-from ganaudit.evidence.nodes import PARTNER, SIDES, node_names
+from ganaudit.evidence.nodes import PARTNER, node_names
 from ganaudit.evidence.null import NullDesign, null_design, rows
 from ganaudit.evidence.others import Other
 from ganaudit.evidence.ranks import SINGLE, Ranks
@@ -82,10 +82,10 @@ class Evidence:
 
     def count(self, node: str) -> int:
         """Return how many rows a node has, without computing it."""
-        kind, _, side = node.partition("/")
+        _, _, side = node.partition("/")
         if side in ("fake", "generated"):
             return self.plan.samples
-        if kind in ("scores", "values", "others") and side not in SIDES:
+        if side in self.reference.splits:
             return len(self.reference.splits[side])
         if side == "real" and self.reference.statistics is not None:
             return self.reference.statistics.n or 0
@@ -156,7 +156,7 @@ class Evidence:
             x = torch.stack([blocks[i // self._block * self._block][i % self._block] for i in indices])
             labels = subject.labels(self.plan.seed, 0, self.plan.samples)
         else:
-            samples = self._samples(side) if side in SIDES else self.reference.splits[side]
+            samples = self._samples(side)
             assert samples is not None
             x = samples.values(indices, subject.sample.low, subject.sample.high)
             labels = None if samples.labels is None else torch.from_numpy(samples.labels.copy())
@@ -215,8 +215,8 @@ class Evidence:
     def _samples(self, side: str) -> Samples | None:
         if side == "fake":
             return self._fake_samples
-        if side == "real":
-            return self.reference.split(self.plan.against)
+        if side == "real" or side in self.reference.splits:
+            return self.reference.split(self.plan.against if side == "real" else side)
         return self.null.fake if side == "null-fake" else self.null.real
 
     @cached_property

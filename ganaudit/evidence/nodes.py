@@ -1,7 +1,7 @@
 """The names of evidence.
 
-``features/SIDE``, ``logits/SIDE``, ``labels/SIDE``, ``moments/SIDE``, ``scores/SET``, ``values/SET`` and
-``values/SIDE``; SIDE is real, fake, null-real or null-fake, SET is fake, train, calibration or test. Moments are a
+``features/SIDE``, ``logits/SIDE``, ``labels/SIDE``, ``moments/SIDE``, ``scores/SET``, ``values/SET``, ``values/SIDE``
+and ``features/SET``; SIDE is real, fake, null-real or null-fake, SET is fake, train, calibration or test. Moments are a
 ``GroupedMoments``; values, the samples as the discriminator is given them, are asked for some at a time; every other
 node is one tensor with a row per sample. A SIDE's values need no discriminator. ``others/SET`` are the scores of a set
 by the discriminator of each other subject, ``others/generated`` the scores of each other subject's generated samples by
@@ -25,6 +25,7 @@ def node_names() -> list[str]:
     return [
         *(f"{kind}/{side}" for kind in KINDS for side in SIDES),
         *(f"{kind}/{s}" for kind in ("scores", "values", "others") for s in SCORE_SETS),
+        *(f"features/{s}" for s in SCORE_SETS if s not in SIDES),
         *(f"values/{side}" for side in SIDES if side not in SCORE_SETS),
         "others/generated",
     ]

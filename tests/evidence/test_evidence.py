@@ -62,9 +62,21 @@ def test_every_node_has_a_row_per_sample(whole):
         "features/fake": 75,
         "features/null-real": 50,
         "features/null-fake": 60,
+        "features/train": 60,
+        "features/calibration": 40,
+        "features/test": 50,
     }
+    # The audited reals are the test split here, the stand-ins all of the train split.
+    assert torch.equal(whole["features/test"], whole["features/real"])
+    assert torch.equal(whole["features/train"], whole["features/null-fake"])
     assert whole["scores/train"].dtype == torch.float64
     assert whole["logits/real"].shape == (50, 10)
+
+
+def test_features_of_a_split_need_the_split():
+    made = evidence(train=60, test=50)
+    assert made.missing("features/train") is None
+    assert "no calibration split of reals; train reals are never substituted" in made.missing("features/calibration")
 
 
 def test_nodes_are_what_subject_and_extractor_say(whole):

@@ -150,15 +150,15 @@ def test_the_store_of_several_ranks_is_that_of_one(alone, several, tmp_path_fact
     kept = {path.name: path.read_bytes() for path in (folder / "one").rglob("*.safetensors")}
     single = next(path for path in tmp_path_factory.getbasetemp().glob("alone*"))
     assert kept == {path.name: path.read_bytes() for path in (single / "one").rglob("*.safetensors")}
-    assert len(kept) == 6
+    assert len(kept) == 7
     assert list(folder.rglob("one/**/*.partial")) == []
-    assert [found["one store"] for found in saved] == [(0, 6, None)] * len(saved)
+    assert [found["one store"] for found in saved] == [(0, 7, None)] * len(saved)
 
 
 def test_where_one_rank_cannot_keep_it_none_does_and_that_one_says_why(several):
     saved, folder = several
     assert "cannot write" in saved[0]["some store"][2]
-    assert saved[1]["some store"] == (0, 6, None)
+    assert saved[1]["some store"] == (0, 7, None)
     assert list(folder.rglob("some/**/*.safetensors")) == []
 
 
@@ -167,7 +167,7 @@ def test_machines_with_stores_of_their_own_each_keep_all(several):
     size = len(saved)
     assert [found["where each"] for found in saved] == [(rank, size, True) for rank in range(size)]
     kept = [{p.name: p.read_bytes() for p in (folder / f"each-{rank}").rglob("*.safetensors")} for rank in range(size)]
-    assert len(kept[0]) == 6
+    assert len(kept[0]) == 7
     assert all(one == kept[0] for one in kept)
 
 
