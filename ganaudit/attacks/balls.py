@@ -25,9 +25,7 @@ def norms(delta: Tensor, norm: Norm) -> Tensor:
     flat = delta.flatten(1)
     if norm == "linf":
         return flat.abs().amax(1).double()
-    if norm == "l1":
-        return flat.double().abs().sum(1)
-    size: Tensor = torch.linalg.vector_norm(flat.double(), dim=1)
+    size: Tensor = torch.linalg.vector_norm(flat, ord=1 if norm == "l1" else 2, dim=1, dtype=torch.float64)
     return size
 
 
@@ -95,7 +93,10 @@ def _nearest_l2(reach: Tensor, size: Tensor, room: Tensor) -> Tensor:
     if not bool(over.any()):
         return inside
     factor = size / reach.norm(dim=1, keepdim=True).clamp(min=torch.finfo(reach.dtype).tiny)
-    walled = reach * factor >= room
+    scaled = reach * factor
+    walled = scaled >= room
+    if not bool((walled & over).any()):
+        return torch.where(over, scaled, inside)
     for _ in range(_ROUNDS):
         taken = torch.where(walled, room, 0).square().sum(1, keepdim=True)
         free = torch.where(walled, 0, reach).square().sum(1, keepdim=True)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ganaudit.attacks.chance import Draws
 from ganaudit.attacks.critic import Critic, ascent
-from ganaudit.attacks.threat import Kind, Norm, Threat
+from ganaudit.attacks.threat import Box, Kind, Norm, Threat
 from ganaudit.numerics.arguments import whole
 
 __all__ = ["Apgd", "Best", "Fgsm", "Pgd", "checkpoints"]
@@ -26,7 +26,7 @@ class Best:
     """The sample of lowest margin seen so far, for each of B samples."""
 
     def __init__(self, x: Tensor) -> None:
-        self.samples = x.clone()
+        self.samples = x
         self.margins = torch.full((len(x),), math.inf, dtype=torch.float64, device=x.device)
 
     def offer(self, samples: Tensor, margins: Tensor, rows: Tensor | None = None) -> Tensor:
@@ -34,10 +34,17 @@ class Best:
 
         A margin that is no number is never lower.
         """
-        at = torch.arange(len(self.margins), device=samples.device) if rows is None else rows
-        better = margins < self.margins[at]
-        self.margins[at[better]] = margins[better]
-        self.samples[at[better]] = samples[better]
+        if rows is None:
+            better = margins < self.margins
+            self.margins = torch.where(better, margins, self.margins)
+            column = better.view(-1, *[1] * (samples.ndim - 1))
+            # Mostly all of them are better: then nothing needs to be copied.
+            self.samples = samples if bool(better.all()) else torch.where(column, samples, self.samples)
+            return better
+        better = margins < self.margins[rows]
+        self.margins, self.samples = self.margins.clone(), self.samples.clone()
+        self.margins[rows[better]] = margins[better]
+        self.samples[rows[better]] = samples[better]
         return better
 
 
@@ -92,24 +99,30 @@ class Pgd:
         return best.samples
 
     def _walk(self, critic: Critic, x: Tensor, start: Tensor, threat: Threat, best: Best) -> None:
-        rows = torch.arange(len(x), device=x.device)
-        now = start
+        rows, now = None, start
+        box = threat.box(x)
         for k in range(self.steps):
-            rows, now = self._going(critic, rows, now, threat, best)
-            if not len(rows):
-                return
+            if self.stop_when_fooled:
+                rows, now, box = self._going(rows, now, x, threat, best, box)
+                if not len(now):
+                    return
             margins, gradient = ascent(critic, now, threat.side)
             best.offer(now, margins, rows)
-            now = threat.step(x[rows], now, gradient, self.length(k, threat.budget.radius, threat.budget.norm))
+            length = self.length(k, threat.budget.radius, threat.budget.norm)
+            now = threat.step(x if rows is None else x[rows], now, gradient, length, box=box)
         with torch.no_grad():
             best.offer(now, critic.margin(now, threat.side), rows)
 
-    def _going(self, critic: Critic, rows: Tensor, now: Tensor, threat: Threat, best: Best) -> tuple[Tensor, Tensor]:
-        if not self.stop_when_fooled:
-            return rows, now
-        left = best.margins[rows]
+    def _going(
+        self, rows: Tensor | None, now: Tensor, x: Tensor, threat: Threat, best: Best, box: Box | None
+    ) -> tuple[Tensor | None, Tensor, Box | None]:
+        """Return the rows that are not fooled yet, None while that is all of them, where they are, and their box."""
+        left = best.margins if rows is None else best.margins[rows]
         open_ = left > 0 if threat.side == "fake" else left >= 0
-        return rows[open_], now[open_]
+        if bool(open_.all()):
+            return rows, now, box
+        kept = torch.nonzero(open_)[:, 0] if rows is None else rows[open_]
+        return kept, now[open_], threat.box(x[kept])
 
     def length(self, k: int, radius: float, norm: Norm) -> float:
         """Return the length of step ``k``, counted from 0."""

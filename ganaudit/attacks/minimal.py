@@ -90,7 +90,7 @@ class MinimalNorm:
         return best, clean
 
     def _tightened(self, critic: Critic, x: Tensor, found: _Nearest, clean: Tensor, side: Side) -> Tensor:
-        best = found.samples.clone()
+        best = found.samples
         bracket = Bracket(clean, found.margins, (found.sizes > 0) & torch.isfinite(found.sizes), self.rounds)
         origin = x.double()
         way = found.samples.double() - origin
@@ -110,14 +110,16 @@ class _Nearest:
     """The crossing of smallest norm seen so far, for each of B samples."""
 
     def __init__(self, x: Tensor) -> None:
-        self.samples = x.clone()
+        self.samples = x
         self.sizes = torch.full((len(x),), math.inf, dtype=torch.float64, device=x.device)
         self.margins = torch.full_like(self.sizes, math.nan)
 
     def offer(self, samples: Tensor, sizes: Tensor, margins: Tensor, crossed: Tensor) -> None:
         """Take over those of ``samples`` that crossed with less."""
         better = crossed & (sizes < self.sizes)
-        self.samples[better] = samples[better]
+        if not bool(better.any()):
+            return
+        self.samples = torch.where(_along(better, samples), samples, self.samples)
         self.sizes = torch.where(better, sizes, self.sizes)
         self.margins = torch.where(better, margins, self.margins)
 
@@ -194,6 +196,5 @@ def _crossed(margins: Tensor, side: Side) -> Tensor:
 
 
 def _dual(gradient: Tensor, norm: Norm) -> Tensor:
-    flat = gradient.flatten(1).double()
-    size: Tensor = torch.linalg.vector_norm(flat, ord=DUALS[norm], dim=1)
+    size: Tensor = torch.linalg.vector_norm(gradient.flatten(1), ord=DUALS[norm], dim=1, dtype=torch.float64)
     return size.clamp(min=torch.finfo(torch.float64).tiny)

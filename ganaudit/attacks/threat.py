@@ -14,9 +14,11 @@ from ganaudit.attacks.balls import NORMS, Norm, norms, projected, steepest
 from ganaudit.attacks.chance import Draws
 from ganaudit.attacks.critic import SIDES, Critic, Side
 
-__all__ = ["Attack", "Budget", "Kind", "Norm", "Threat"]
+__all__ = ["Attack", "Box", "Budget", "Kind", "Norm", "Threat"]
 
 Kind = Literal["white-box", "black-box", "baseline"]
+Box = tuple[Tensor, Tensor]
+"""The least and the greatest allowed value of every coordinate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +63,25 @@ class Threat:
         if self.side not in SIDES:
             raise ValueError(f"side: found {self.side!r}; allowed: {', '.join(SIDES)}")
 
+    def box(self, x: Tensor, radius: float | Tensor | None = None) -> Box | None:
+        """Return the allowed values of each coordinate, ball and range together; None for norms whose ball is no box.
+
+        ``radius``: one, or (B,); a walk around the same samples asks once.
+        """
+        if self.budget.norm != "linf":
+            return None
+        reach = _column(self.budget.radius if radius is None else radius, x)
+        return (x - reach).clamp_(min=self.low), (x + reach).clamp_(max=self.high)
+
     def within(self, x: Tensor, candidate: Tensor, radius: float | Tensor | None = None) -> Tensor:
         """Return the allowed sample nearest to ``candidate``: in the ball around ``x`` and in the range.
 
         ``x`` itself lies in the range. Up to the rounding of one addition; ``allowed`` has none.
         """
         size = self.budget.radius if radius is None else radius
-        if self.budget.norm == "linf":
-            reach = _column(size, x)
-            return torch.clamp(candidate, x - reach, x + reach).clamp(self.low, self.high)
+        box = self.box(x, radius)
+        if box is not None:
+            return torch.clamp(candidate, *box)
         moved = projected(candidate - x, self.budget.norm, size, self.low - x, self.high - x)
         return (x + moved).clamp(self.low, self.high)
 
@@ -94,9 +106,11 @@ class Threat:
         gradient: Tensor,
         length: float | Tensor,
         radius: float | Tensor | None = None,
+        box: Box | None = None,
     ) -> Tensor:
         """Return ``now`` moved by the steepest step of ``length`` along ``gradient``, brought back within ``x``'s ball.
 
+        ``box``: what :meth:`box` gives for ``x`` and ``radius``, where it is known already.
         Coordinates at a wall of the range do not count towards the length, so that none of the step is lost there.
         l1 goes towards the best point of ball and box along the gradient, by the share length/radius of the way (Frank
         & Wolfe 1956): a projected step would spread over coordinates that the best point leaves alone.
@@ -107,7 +121,9 @@ class Threat:
             share = (_column(length, x) / _column(size, x).clamp(min=torch.finfo(x.dtype).tiny)).clamp(max=1)
             moved = torch.where(_zero(gradient), 0, share) * (best - now)
         elif self.budget.norm == "linf":
-            moved = _column(length, x) * gradient.sign()
+            moved = gradient.sign().mul_(_column(length, x))
+            if box is not None:
+                return torch.clamp(moved.add_(now), *box)
         else:
             moved = steepest(gradient, self.budget.norm, length, self.low - now, self.high - now)
         return self.within(x, now + moved, radius)
