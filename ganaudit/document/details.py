@@ -35,6 +35,13 @@ class Record(BaseModel):
     )
 
 
+class Shown(Record):
+    """What all shapes have in common."""
+
+    volatile: bool = False
+    """Whether each run measures it anew, as the machine and its load then are: equal audits differ in it."""
+
+
 class Axis(Record):
     """An axis of a chart."""
 
@@ -80,7 +87,7 @@ class Slider(Record):
     """The column whose texts name the rows that matter; other rows are empty there."""
 
 
-class Table(Record):
+class Table(Shown):
     """Rows under named columns."""
 
     kind: Literal["table"] = "table"
@@ -108,7 +115,7 @@ class Table(Record):
         return self
 
 
-class Curve(Record):
+class Curve(Shown):
     """One or more lines over a common axis, drawn as one chart."""
 
     kind: Literal["curve"] = "curve"
@@ -128,7 +135,7 @@ class HistogramSeries(Record):
     shares: list[FiniteFloat]
 
 
-class Histogram(Record):
+class Histogram(Shown):
     """Shares per bin; bins are numeric (``edges``, one more than bins) or named (``labels``)."""
 
     kind: Literal["histogram"] = "histogram"
@@ -167,7 +174,7 @@ class GalleryItem(Picture):
     caption: str = ""
 
 
-class Gallery(Record):
+class Gallery(Shown):
     """Samples as evidence, with the rule by which they were chosen."""
 
     kind: Literal["gallery"] = "gallery"
@@ -197,7 +204,7 @@ class Triplet(Record):
     caption: str = ""
 
 
-class Triplets(Record):
+class Triplets(Shown):
     """Samples before and after a change as evidence, with the rule by which they were chosen."""
 
     kind: Literal["triplets"] = "triplets"
@@ -214,7 +221,7 @@ class Triplets(Record):
     items: list[Triplet]
 
 
-class Note(Record):
+class Note(Shown):
     """A remark that belongs to a result."""
 
     kind: Literal["note"] = "note"

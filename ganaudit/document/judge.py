@@ -15,6 +15,7 @@ from ganaudit.document.model import AuditDocument, Measurement
 
 __all__ = ["Judgement", "differing_fields", "exit_of", "judge"]
 
+_MACHINE = ("platform", "processor", "device", "threads")
 _OUT_OF_REACH = 1e6
 """Widths of the interval in its distance from the limit beyond which no sample size would decide."""
 
@@ -119,6 +120,16 @@ def differing_fields(document: AuditDocument, baseline: AuditDocument, evaluator
     ]
 
 
+def _differing_machines(document: AuditDocument, baseline: AuditDocument) -> list[str]:
+    """Return in what the machines of two audits differ: a time of one says nothing of the other."""
+    ours, theirs = document.environment, baseline.environment
+    return [
+        f"{field} ({getattr(theirs, field)!r} in the baseline, {getattr(ours, field)!r} here)"
+        for field in _MACHINE
+        if getattr(ours, field) != getattr(theirs, field)
+    ]
+
+
 def _ground(document: AuditDocument, evaluator: str) -> dict[str, Any]:
     fields = dict(document.comparability.fields)
     evaluators = fields.pop("evaluators", {})
@@ -146,6 +157,7 @@ def _against_baseline(
     if reference is None or reference.value is None:
         return _plain(gate, "missing", "was not measured in the baseline", found)
     differing = differing_fields(document, baseline, gate.measure.partition("/")[0])
+    differing += _differing_machines(document, baseline) if found.volatile else []
     if differing:
         message = "is not comparable with the baseline; they differ in " + "; ".join(differing)
         return _plain(gate, "missing", message, found)
@@ -212,6 +224,8 @@ def _compared(gate: Gate, found: Measurement, limit: float, spread: float) -> Ve
         message += f" (baseline with margin {gate.margin:g})"
     if not around.is_interval:
         message += "; judged by the value alone: it has no interval"
+    if found.volatile:
+        message += "; caution: each run measures it anew, and another machine or load would give another verdict"
     needed = _n_needed(found, around, limit) if outcome == "inconclusive" else None
     if outcome == "inconclusive":
         message += "; the interval straddles the limit"

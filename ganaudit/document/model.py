@@ -122,6 +122,8 @@ class Measurement(Record):
     """Why there is no null; required when ``null`` is null and there is a value."""
     estimator: str = ""
     """The estimator in the field's terms: divisor, bias, convention."""
+    volatile: bool = False
+    """Whether each run measures it anew, as the machine and its load then are: equal audits differ in it."""
 
     @model_validator(mode="after")
     def _says_why(self) -> Measurement:

@@ -35,6 +35,8 @@ class MeasurementSpec:
     target: float | None = None
     interval: bool = True
     """Whether it ever has an interval, given samples enough."""
+    volatile: bool = False
+    """Whether each run measures it anew, such as a time: equal audits differ in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,7 @@ class EvaluatorSpec:
             null=null,
             null_reason=null_reason,
             estimator=estimator or spec.estimator,
+            volatile=spec.volatile,
         )
 
     def promise(self, key: str) -> MeasurementSpec | None:

@@ -25,7 +25,7 @@ def how(measurements: list[Measurement]) -> list[How]:
     for m in measurements:
         for heading, text in _words_of(m):
             told.setdefault((heading, text), []).append(m.key)
-    order = ("No value", "Interval", "No interval", "Null", "No null", "Estimator")
+    order = ("No value", "Interval", "No interval", "Null", "No null", "Not repeatable", "Estimator")
     ranked = sorted(told.items(), key=lambda item: order.index(item[0][0].partition(",")[0]))
     return [How(heading, text, keys) for (heading, text), keys in ranked]
 
@@ -39,5 +39,7 @@ def _words_of(m: Measurement) -> list[tuple[str, str]]:
     else:
         level = f"Interval, {words.short(100 * m.interval.level)} %"
         found.append((level, f"{m.interval.method}. It covers: {m.interval.covers}"))
+    if m.volatile:
+        found.append(("Not repeatable", "each run measures it anew, as the machine and its load then are"))
     found.append(("No null", m.null_reason) if m.null is None else ("Null", m.null.rule))
     return [(heading, text) for heading, text in found if text]

@@ -9,16 +9,9 @@ import numpy as np
 import pytest
 import torch
 
+from ganaudit.document.repeats import steady
+
 from .conftest import Run
-
-VOLATILE = {"started", "seconds", "environment"}
-
-
-def stable(value: object) -> object:
-    """The document without what may differ between two runs."""
-    if isinstance(value, dict):
-        return {k: stable(v) for k, v in value.items() if k not in VOLATILE}
-    return [stable(v) for v in value] if isinstance(value, list) else value
 
 
 def document(folder: Path) -> dict[str, object]:
@@ -62,14 +55,14 @@ def test_the_second_run_comes_from_the_store_and_says_the_same(digits_audit: Pat
     called = ganaudit("audit", "digits", "--out", "again", "-v")
     assert called.code == 0
     assert "generating" not in called.err
-    assert stable(document(Path("again"))) == stable(document(digits_audit))
+    assert steady(document(Path("again"))) == steady(document(digits_audit))
 
 
 @pytest.mark.usefixtures("by_all")
 @pytest.mark.parametrize("batch", [16, 500])
 def test_batch_size_changes_no_number(digits_audit: Path, ganaudit: Run, batch: int) -> None:
     assert ganaudit("audit", "digits", "--out", "out", "--batch-size", str(batch), "--no-cache").code == 0
-    assert stable(document(Path("out"))) == stable(document(digits_audit))
+    assert steady(document(Path("out"))) == steady(document(digits_audit))
 
 
 def test_another_seed_gives_other_numbers_near_by(digits_audit: Path, ganaudit: Run) -> None:

@@ -209,6 +209,27 @@ def test_the_widths_of_both_audits_add_in_squares():
     assert against(number(10.0, (7.0, 13.0)), number(10.0, (6.0, 14.0)), margin=4.99).outcome == "inconclusive"
 
 
+@pytest.mark.parametrize("is_volatile", [True, False])
+def test_a_number_of_the_machine_is_held_against_the_same_machine_only(is_volatile):
+    ours = number(1.0, (0.9, 1.1), volatile=is_volatile)
+    theirs = document(result(ours), fields=GROUND)
+    elsewhere = theirs.model_copy(update={"environment": theirs.environment.model_copy(update={"threads": 2})})
+    here = document(result(ours), fields=GROUND)
+    rules = policy(baseline=True, margin=1.0)
+    assert judge(here, rules, theirs, TODAY).verdicts[0].outcome == "passed"
+    (verdict,) = judge(here, rules, elsewhere, TODAY).verdicts
+    assert verdict.outcome == ("missing" if is_volatile else "passed")
+    assert ("threads (2 in the baseline, 1 here)" in verdict.message) is is_volatile
+
+
+@pytest.mark.parametrize("limit", [0.5, 2.0])
+def test_a_gate_on_a_number_of_the_machine_warns_whatever_comes_out(limit):
+    assert (
+        "caution: each run measures it anew" in judged(number(1.0, (0.9, 1.1), volatile=True), limit=limit)[0].message
+    )
+    assert "caution" not in judged(number(1.0, (0.9, 1.1)), limit=limit)[0].message
+
+
 def test_without_a_baseline_its_gate_is_missing():
     verdict, code = judged(number(1.0), baseline=None, rules=policy(baseline=True))
     assert (verdict.outcome, code) == ("missing", 3)
