@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from ganaudit.data.oracles.oracle import Oracle
 from ganaudit.data.samples import Samples
 from ganaudit.data.splits import Reference
 from ganaudit.data.storage import allocate
@@ -82,7 +83,9 @@ def load_glyphs(scale: int = 1, size: tuple[int, int] | None = None) -> Referenc
     for split, count in _COUNTS.items():
         drawn = draw_glyphs(f"glyphs/{split}", 0, count)
         splits[split] = _samples(f"glyphs/{split}", render_glyphs(drawn, side)[..., None], drawn.glyph, tuple(GLYPHS))
-    return _reference("glyphs", splits)
+    from ganaudit.data.oracles.reading import GLYPHS_ORACLE  # which itself reads this module
+
+    return _reference("glyphs", splits, GLYPHS_ORACLE)
 
 
 def load_stacked_glyphs(scale: int = 1, size: tuple[int, int] | None = None) -> Reference:
@@ -101,7 +104,9 @@ def load_stacked_glyphs(scale: int = 1, size: tuple[int, int] | None = None) -> 
             images[..., channel] = render_glyphs(drawn, side)
             modes = 10 * modes + np.array([STACKED.find(glyph) for glyph in GLYPHS])[drawn.glyph]
         splits[split] = _samples(f"glyphs-stacked/{split}", images, modes, classes)
-    return _reference("glyphs-stacked", splits)
+    from ganaudit.data.oracles.reading import STACKED_ORACLE  # as above
+
+    return _reference("glyphs-stacked", splits, STACKED_ORACLE)
 
 
 def draw_glyphs(name: str, start: int, count: int, among: str = GLYPHS) -> Drawing:
@@ -170,7 +175,7 @@ def _samples(
     return Samples.of(images, "images", name, "built-in", labels=labels.copy(), classes=classes)
 
 
-def _reference(name: str, splits: dict[str, Samples]) -> Reference:
+def _reference(name: str, splits: dict[str, Samples], oracle: Oracle) -> Reference:
     return Reference.of(
         name,
         "built-in",
@@ -178,6 +183,7 @@ def _reference(name: str, splits: dict[str, Samples]) -> Reference:
         seen={"train": "seen", "calibration": "unseen", "test": "unseen"},
         rule=_RULE,
         licence=_LICENCE,
+        oracle=oracle,
     )
 
 

@@ -110,9 +110,10 @@ def load_shapes(
 ) -> Reference:
     """Return coloured shapes as RGB images of 32·``scale`` squares: 10,000 train, 2,000 calibration, 5,000 test.
 
-    Labels are the shapes; with ``by_cell`` shape and hue together, 24 classes in the order of LAW's rows. ``size`` is the height and width of a subject's samples; where it is given it decides the
-    scale. ``law`` is the joint law of shape and hue, (4, 6), in place of LAW. Raises SourceError when the set does not
-    come in that size or ``law`` is no law.
+    Labels are the shapes; with ``by_cell`` shape and hue together, 24 classes in the order of LAW's rows. ``size`` is
+    the height and width of a subject's samples; where it is given it decides the scale. ``law`` is the joint law of
+    shape and hue, (4, 6), in place of LAW. Raises SourceError when the set does not come in that size or ``law`` is no
+    law.
     """
     if size is not None:
         scale = _scale_of(size)
@@ -130,6 +131,8 @@ def load_shapes(
             labels=drawn.shape * len(HUES) + drawn.hue if by_cell else drawn.shape.copy(),
             classes=tuple(f"{hue} {shape}" for shape in SHAPES for hue in HUES) if by_cell else SHAPES,
         )
+    from ganaudit.data.oracles.reading import SHAPES_ORACLE  # which itself reads this module
+
     return Reference.of(
         name,
         "built-in",
@@ -137,6 +140,7 @@ def load_shapes(
         seen={"train": "seen", "calibration": "unseen", "test": "unseen"},
         rule=_RULE if law is None else f"{_RULE}; with a joint law of shape and hue that the caller gave",
         licence=_LICENCE,
+        oracle=SHAPES_ORACLE,
     )
 
 

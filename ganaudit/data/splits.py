@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+from ganaudit.data.oracles.oracle import Oracle
 from ganaudit.data.samples import Samples, concatenate, digests_of_rows
 from ganaudit.data.statistics import FeatureStatistics
 from ganaudit.document.errors import SourceError, nearest
@@ -39,6 +40,8 @@ class Reference:
     """How many rows of the other splits are found in train, value for value."""
     statistics: FeatureStatistics | None = None
     """Published mean and covariance of features; such a reference holds no samples and has no splits."""
+    oracle: Oracle | None = None
+    """Reads attributes off samples of this set, where it is one whose samples follow a written rule."""
     _joined: dict[str, Samples] = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -52,6 +55,7 @@ class Reference:
         rule: str,
         licence: str = "not stated",
         extractor: str | None = None,
+        oracle: Oracle | None = None,
     ) -> Reference:
         """Return a reference of splits that agree in kind and shape; raises SourceError when they do not."""
         ordered = {split: splits[split] for split in SPLITS if split in splits}
@@ -60,7 +64,7 @@ class Reference:
         _check_alike(ordered)
         text = json.dumps({split: samples.digest for split, samples in ordered.items()})
         digest = f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
-        return cls(name, form, ordered, dict(seen), rule, licence, extractor, digest, _overlap(ordered))
+        return cls(name, form, ordered, dict(seen), rule, licence, extractor, digest, _overlap(ordered), oracle=oracle)
 
     @classmethod
     def of_statistics(cls, statistics: FeatureStatistics) -> Reference:

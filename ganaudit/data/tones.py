@@ -104,6 +104,8 @@ def load_tones(scale: int = 2, size: int | tuple[int, ...] | None = None) -> Ref
             rate=RATE,
             value_range=(-1.0, 1.0),
         )
+    from ganaudit.data.oracles.reading import TONES_ORACLE  # which itself reads this module
+
     return Reference.of(
         "tones",
         "built-in",
@@ -111,6 +113,7 @@ def load_tones(scale: int = 2, size: int | tuple[int, ...] | None = None) -> Ref
         seen={"train": "seen", "calibration": "unseen", "test": "unseen"},
         rule=_RULE,
         licence=_LICENCE,
+        oracle=TONES_ORACLE,
     )
 
 

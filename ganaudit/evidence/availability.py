@@ -29,8 +29,10 @@ class Availability:
     def missing(self, node: str) -> str | None:
         """Return why a node cannot be had, or None when it can."""
         kind, _, side = node.partition("/")
-        if kind == "scores" or (kind == "values" and side not in SIDES):
+        if kind == "scores":
             return self._missing_scores(side)
+        if kind == "values" and side not in SIDES:
+            return self._missing_set(side) or self._missing_values(side) or self._unlabelled(self.subject, side)
         if kind == "others":
             return self._missing_others(side)
         if self.reference.statistics is not None and side == "real" and kind != "moments":
@@ -46,7 +48,8 @@ class Availability:
         return self._missing_values(side) if kind == "values" else None
 
     def _missing_values(self, side: str) -> str | None:
-        samples = self.subject.samples if side == "fake" else self.reference.split(self.against)
+        split = side if side in self.reference.splits else self.against
+        samples = self.subject.samples if side == "fake" else self.reference.split(split)
         if samples is not None and samples.kind == "features":
             return f"{samples.name} holds rows of features; what they were taken from is not there"
         return None
@@ -91,6 +94,9 @@ class Availability:
     def _missing_labels(self, side: str) -> str | None:
         if self.reference.statistics is not None:
             return "the reference is a mean and a covariance of features, without labels"
+        if side == "train":
+            lacks = "train" in self.reference.splits and self.reference.splits["train"].labels is None
+            return "the train reals have no labels" if lacks else self._missing_set("train")
         real = self.reference.split(self.against)
         if side == "fake" and self.subject.samples is None:
             if not self.subject.classes:

@@ -5,7 +5,7 @@ and ``features/SET``; SIDE is real, fake, null-real or null-fake, SET is fake, t
 ``GroupedMoments``; values, the samples as the discriminator is given them, are asked for some at a time; every other
 node is one tensor with a row per sample. A SIDE's values need no discriminator. ``others/SET`` are the scores of a set
 by the discriminator of each other subject, ``others/generated`` the scores of each other subject's generated samples by
-the audited discriminator; both by the other's name.
+the audited discriminator; both by the other's name. ``labels/train`` are those of the train split.
 """
 
 from __future__ import annotations
@@ -27,5 +27,6 @@ def node_names() -> list[str]:
         *(f"{kind}/{s}" for kind in ("scores", "values", "others") for s in SCORE_SETS),
         *(f"features/{s}" for s in SCORE_SETS if s not in SIDES),
         *(f"values/{side}" for side in SIDES if side not in SCORE_SETS),
+        "labels/train",
         "others/generated",
     ]

@@ -8,6 +8,7 @@ from typing import ClassVar, Protocol
 import numpy as np
 from torch import Tensor
 
+from ganaudit.data.oracles.oracle import Oracle
 from ganaudit.document.errors import EvidenceError
 from ganaudit.document.spec import EvaluatorSpec, Findings
 from ganaudit.evidence.evidence import Evidence
@@ -69,11 +70,18 @@ class View:
         Some ``values/`` is declared. They become levels by ``quantiser``, the plan's where it is None; "none" leaves
         them as they are. They are not kept: a few hundred at a time.
         """
+        return self._extracted(x, quantiser)["features"]
+
+    def logits_of(self, x: Tensor) -> Tensor:
+        """Return the logits (B, K) of such samples; the extractor is a classifier, as for a node ``logits/``."""
+        return self._extracted(x, None)["logits"]
+
+    def _extracted(self, x: Tensor, quantiser: Quantiser | None) -> dict[str, Tensor]:
         self._calls_networks()
         evidence, subject = self._evidence, self._evidence.subject
         given = handed(x, subject.sample.low, subject.sample.high, quantiser or evidence.plan.quantiser)
         block = block_of(evidence.extractor, subject.device)
-        return extracted(evidence.extractor.extract, given, block, subject.device, subject.room)["features"]
+        return extracted(evidence.extractor.extract, given, block, subject.device, subject.room)
 
     def others(self, side: str) -> Mapping[str, Tensor]:
         """Return scores that lie between subjects, by the other's name, declared as ``others/SIDE``; float64 (N,).
@@ -119,6 +127,17 @@ class View:
     def against(self) -> str:
         """The split of reals that generated samples are compared with."""
         return self._evidence.plan.against
+
+    @property
+    def oracle(self) -> Oracle | None:
+        """What reads attributes off samples of this reference, where its samples follow a written rule."""
+        return self._evidence.reference.oracle
+
+    @property
+    def label_classes(self) -> tuple[str, ...]:
+        """Names of the classes that the labels of reals stand for; empty where they have none."""
+        reference = self._evidence.reference
+        return () if reference.statistics is not None else tuple(reference.split(self.against).classes)
 
     @property
     def classes(self) -> tuple[str, ...]:
