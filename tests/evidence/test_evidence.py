@@ -558,9 +558,11 @@ def test_values_are_what_scores_were_taken_of(side):
         torch.testing.assert_close(made.subject.discriminate(x, labels), made.node(f"scores/{side}")[rows])
 
 
-def test_values_of_sides_need_no_discriminator_and_are_those_of_the_features():
+def test_values_need_no_discriminator_and_are_those_of_the_features():
     made = evidence(Subject.from_modules(Convolving(), latent=16))
-    assert "no discriminator" in made.missing("values/test")
+    for split in ("train", "calibration", "test"):
+        assert made.missing(f"values/{split}") is None
+        assert torch.equal(made.values(f"values/{split}", [2])[0], made.reference.splits[split].values([2], -1.0, 1.0))
     sources = {"real": made.reference.split("test"), "null-real": made.null.real, "null-fake": made.null.fake}
     for side, samples in sources.items():
         x, labels = made.values(f"values/{side}", [3, 0])
