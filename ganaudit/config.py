@@ -121,6 +121,8 @@ class AuditPlan(_Section):
     resize: tuple[int, int] | None = None
     """(width, height) that every image is resized to."""
     skip_unreadable: bool = False
+    real_samples: bool = True
+    """Whether real samples may be shown; where not, no file of the audit holds one."""
     cache: bool = True
     """Whether evidence is kept and reused."""
 

@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 from PIL import Image
 from torch import Tensor
 
@@ -23,6 +24,7 @@ from ganaudit.numerics.perturbation import amplified
 __all__ = ["compared", "exhibited", "galleries", "is_sample_file"]
 
 _SHOWN = 64
+_GAP = 255  # between the two samples of a pair: white
 _STAGES = ("before", "change", "after")
 _FILE = re.compile(rf"([a-z0-9-]*-)?(fake|real)-\d{{6,}}(-({'|'.join(_STAGES)})(-\d+)?)?\.(png|wav)")
 
@@ -47,7 +49,7 @@ def galleries(setting: Setting) -> tuple[list[Gallery], dict[str, bytes]]:
     rates = _rates(setting)
     made = evidence.fake_shown(list(range(count)))
     fake, fake_files = _gallery("fake", "Generated", fake_rule, made, range(count), rate=rates["fake"])
-    if setting.reference.statistics is not None:
+    if setting.reference.statistics is not None or not setting.plan.real_samples:
         return [fake], fake_files
     real = setting.reference.split(evidence.plan.against)
     # Files often lie sorted by class: a fixed draw shows them all.
@@ -68,7 +70,12 @@ def exhibited(setting: Setting, evaluator: str, exhibits: Sequence[Exhibit]) -> 
     shown: list[Gallery] = []
     files: dict[str, bytes] = {}
     for exhibit in exhibits:
-        if evidence.holds_features or not exhibit.indices:
+        if evidence.holds_features or not exhibit.indices or _is_withheld(setting, exhibit.side):
+            continue
+        if exhibit.beside:
+            gallery, made = _pairs(setting, evaluator, exhibit)
+            shown.append(gallery)
+            files.update(made)
             continue
         indices, stem = [int(i) for i in exhibit.indices], None
         if exhibit.samples is not None:
@@ -101,7 +108,7 @@ def compared(
     made: list[Triplets] = []
     files: dict[str, bytes] = {}
     for comparison in comparisons:
-        if setting.evidence.holds_features or not comparison.indices:
+        if setting.evidence.holds_features or not comparison.indices or _is_withheld(setting, comparison.side):
             continue
         stem = f"samples/{_named(evaluator)}-{comparison.side}"
         earlier = sum(one.side == comparison.side for one in made)
@@ -155,6 +162,25 @@ def _triplets(
 
 def _named(evaluator: str) -> str:
     return re.sub("[^a-z0-9]+", "-", evaluator.lower())
+
+
+def _is_withheld(setting: Setting, side: str) -> bool:
+    return side == "real" and not setting.plan.real_samples
+
+
+def _pairs(setting: Setting, evaluator: str, exhibit: Exhibit) -> tuple[Gallery, dict[str, bytes]]:
+    """Return a gallery of generated samples at the left and train reals at the right, the left alone where withheld."""
+    indices, rule = [int(i) for i in exhibit.indices], exhibit.rule
+    sides = [setting.evidence.fake_shown(indices)]
+    if setting.plan.real_samples:
+        sides.append(as_shown(setting.reference.splits["train"], [int(i) for i in exhibit.beside]))
+    else:
+        rule += "; train reals are withheld, as the plan says"
+    seen = [pictures(side) if side.ndim == 3 else side for side in sides]
+    gap = seen[0].new_full((*seen[0].shape[:3], max(1, seen[0].shape[3] // 16)), _GAP)
+    both = seen[0] if len(seen) == 1 else torch.cat([seen[0], gap, seen[1]], dim=3)
+    stem = f"{_named(evaluator)}-pair-{exhibit.side}"
+    return _gallery(exhibit.side, exhibit.title, rule, both, indices, exhibit.captions, stem=stem)
 
 
 def _which(written: int, shown: int) -> str:

@@ -142,6 +142,7 @@ def plan_record(setting: Setting, until: Until | None) -> dict[str, Any]:
         "score_sign": plan.score_sign,
         "resize": list(plan.resize) if plan.resize else None,
         "skip_unreadable": plan.skip_unreadable,
+        "real_samples": plan.real_samples,
         "until": _until_record(plan, until),
         **({"others": _others_record(setting)} if setting.evidence.others else {}),
     }

@@ -146,6 +146,7 @@ def run(
             *_grown_warnings(plan, until),
             *_shift_warnings(shift),
             *_memory_warnings(setting),
+            *_withheld_warnings(setting),
         ],
         galleries=shown,
         results=results,
@@ -186,6 +187,12 @@ def _memory_warnings(setting: Setting) -> list[str]:
     others = [f"other {n!r}: {t}" for n, o in setting.evidence.others.items() for t in o.subject.room.told()]
     told = setting.evidence.ranks.gathered([*setting.subject.room.told(), *others])
     return sorted({sentence for one in told for sentence in one})
+
+
+def _withheld_warnings(setting: Setting) -> list[str]:
+    if setting.plan.real_samples:
+        return []
+    return ["real samples are withheld, as the plan says (real_samples = false): no file of this audit holds one"]
 
 
 def write(audited: Audited, folder: Path) -> None:

@@ -62,6 +62,9 @@ def audit(
     ] = None,
     resize: Annotated[str | None, typer.Option(help="WxH: resize every image, antialiased bicubic.")] = None,
     skip_unreadable: Annotated[bool, typer.Option("--skip-unreadable", help="Leave broken images out.")] = False,
+    no_real_samples: Annotated[
+        bool, typer.Option("--no-real-samples", help="Put no real sample into any file.")
+    ] = False,
     policy: Annotated[Path | None, typer.Option(help="Gates to judge the audit by.")] = None,
     baseline: Annotated[Path | None, typer.Option(help="Document for gates with baseline = true.")] = None,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Keep and reuse no evidence.")] = False,
@@ -93,6 +96,7 @@ def audit(
         "score_sign": score_sign,
         "resize": size_of(resize),
         "skip_unreadable": skip_unreadable or None,
+        "real_samples": False if no_real_samples else None,
         "cache": False if no_cache else None,
         "extractor": _present({"id": extractor, "weights": extractor_weights}),
         "evaluators": _names(evaluators),

@@ -119,6 +119,8 @@ class Exhibit:
     samples: Tensor | None = field(default=None, compare=False)
     """Samples of the evaluator's own in place of numbered ones, float (B, C, H, W) or (B, C, T) in the subject's range,
     as many as ``indices``, which then name nothing. Reports show eight to a row. Side "real": reals can be seen."""
+    beside: Sequence[int] = ()
+    """Numbers of train reals, one for each generated sample or none: each is shown at the right of its sample."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -132,6 +134,7 @@ class Comparison:
     rule: str
     """How they were chosen, in plain words."""
     side: Literal["real", "fake"]
+    """real also where a real sample can be seen in a changed one: a plan without real samples leaves it out."""
     indices: Sequence[int]
     """Their numbers: row i of ``before`` and ``after`` is sample ``indices[i]``, each shown once."""
     before: Tensor

@@ -72,6 +72,10 @@ class FakeView:
         for start in range(0, len(rows), 64):
             yield start, rows[start : start + 64]
 
+    def count(self, node: str) -> int:
+        side = node.partition("/")[2]
+        return self.sizes.get("fake" if side == "generated" else side, self.sizes["real"])
+
     def moments(self, side: str) -> GroupedMoments:
         rows = self[f"features/{side}"]
         self.read.discard(f"features/{side}")
