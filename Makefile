@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-MODELS := digits glyphs tones
+MODELS := digits glyphs shapes tones
 
 .DEFAULT_GOAL := help
 .PHONY: help audit test exhaustive lint format bench docs reference reports golden clean
