@@ -129,6 +129,7 @@ class Directory:
             path=str(path),
             device=options.device,
             training=described.training,
+            grown=lambda role, factor: _grown(described, role, factor, options),
         )
         result = checked(subject)
         if result.sample.shape != described.sample.shape:
@@ -176,6 +177,17 @@ def _network(folder: Path, described: Network, options: LoadOptions) -> nn.Modul
     ) as error:
         raise SubjectError(f"{file}: does not fit network {described.network!r}: {error}") from None
     return network.requires_grad_(False).eval().to(options.device)
+
+
+def _grown(described: SubjectFile, role: str, factor: int, options: LoadOptions) -> nn.Module:
+    """Return the network of a role as it is before training, for samples of ``factor`` times the size."""
+    network = described.generator if role == "generator" else described.discriminator
+    size = None if network is None else network.options.get("size")
+    if network is None or not isinstance(size, int):
+        raise SubjectError(f"subject {described.name}: its {role} has no option size to multiply by {factor}")
+    build = options.network(network.network)
+    grown: nn.Module = build(**{**network.options, "size": size * factor}).eval()
+    return grown
 
 
 def write_directory(

@@ -95,6 +95,9 @@ class Subject:
     checks: tuple[str, ...] = ()
     runtime: str = ""
     """What runs its programs where that is not torch, with its version: another may round differently."""
+    grown: Callable[[str, int], nn.Module] | None = None
+    """Builds the network of a role, untrained, for samples of so many times the size; None where its code is not one
+    that is known by name."""
     room: Room = field(default_factory=Room)
     """Remembers how many samples fitted into memory at once."""
 

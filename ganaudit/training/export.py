@@ -71,6 +71,8 @@ def write_subject(
             "images": images,
             "seed": config.seed,
             "objective": config.objective,
+            "batch": config.batch,
+            **_penalised(config),
             "weights": _weights(state, images, on_the_way),
             "augmentation": described(config.augmentation),
             "augmentation_data": list(config.augmentation.data),
@@ -88,6 +90,15 @@ def write_subject(
         classes=data.classes,
         label_law=data.label_law,
     )
+
+
+def _penalised(config: TrainConfig) -> dict[str, Any]:
+    """Return which penalties a step has, and in one of how many steps."""
+    plan = config.regularisers
+    named = [*plan.penalties, *(n for n in ("consistency", "lecam", "path_length") if getattr(plan, n) > 0)]
+    found: dict[str, Any] = {"penalties": named}
+    found |= {"discriminator_every": plan.discriminator_every} if plan.penalties else {}
+    return found | ({"generator_every": plan.generator_every} if plan.path_length > 0 else {})
 
 
 def _weights(state: State, images: int, on_the_way: bool) -> str:

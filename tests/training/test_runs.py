@@ -184,6 +184,8 @@ def test_the_record_says_what_was_trained(tmp_path):
     training = read_subject_file(tmp_path / "subject.toml").training
     assert training["split_digest"] == load_digits().splits["train"].digest
     assert training["images"] == 64
+    assert training["batch"] == 32
+    assert training["penalties"] == ["r1", "r2"]
     assert training["augmentation_seen"] == ["translation"]
     assert training["augmentation_probability"] == 0.5
     assert training["health"] in ("healthy", "doubtful")
