@@ -1,0 +1,280 @@
+"""Which augmentations of a training show in generated samples, and which of them the discriminator does not see."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ganaudit.document.keys import member
+from ganaudit.document.model import Detail, Measurement, Note, Null, Table
+from ganaudit.document.spec import EvaluatorSpec, Exhibit, Findings, MeasurementSpec, NotAssessable
+from ganaudit.evidence.judging import chosen
+from ganaudit.evidence.leak_tables import leak_table, risk_table, trace_table, verdict
+from ganaudit.evidence.leaks import ALPHA, Asked, Copies, Leak, Looked, copies, cut, expected, fill_of, leak, looked
+from ganaudit.evidence.score_sides import Reading, interval_of
+from ganaudit.evidence.view import View
+from ganaudit.numerics.augmentations import OPERATIONS, Operation
+from ganaudit.numerics.augmented_distance import augmented_distance
+from ganaudit.numerics.groups import holm
+from ganaudit.numerics.intervals import student
+from ganaudit.numerics.invariance import Invariance, invariance
+
+__all__ = ["AugmentationBias"]
+
+_LEAK, _INVARIANCE = "leak-{operation}", "invariance-{operation}"
+_NOISE = 4.0  # standard deviations of the resolution of a classifier that sees nothing
+_SHOWN = 16
+_COVERS = "the drawing of generated samples and of the calibration reals that error rates are taken from"
+_GAP_COVERS = "the drawing of the test reals that are changed; the spread of scores held fixed"
+
+
+@dataclass(frozen=True, slots=True)
+class AugmentationBias:
+    """Leaks of seven augmentations by classifiers of calibration reals and their changed copies."""
+
+    samples: int = 2000
+    """Generated samples and test reals that are looked at, at most, of each."""
+    reals: int = 500
+    """Calibration reals that classifiers are fitted to, and test reals that are changed, at most; work grows with
+    the cube of it."""
+    folds: int = 5
+    """Classifiers of each operation, so that every calibration real has an answer from one that has not seen it."""
+    least: float = 0.2
+    """How plainly reals and their changed copies must be told apart, sensitivity + specificity - 1, for a leak to be
+    identifiable."""
+
+    spec: ClassVar[EvaluatorSpec] = EvaluatorSpec(
+        id="augmentation-bias",
+        title="Augmentation bias",
+        question="Does the generator make samples that only augmentation could have shown it?",
+        needs=("values/calibration", "values/fake"),
+        wants=("values/test", "scores/test"),
+        minimum={"values/calibration": 20, "values/fake": 2},
+        measurements=(
+            MeasurementSpec(
+                key=_LEAK,
+                title="Leak of {operation}",
+                meaning="Share of generated samples that look changed by the operation, errors of the judge taken off.",
+                unit="share of samples",
+                better="lower",
+                bounds=(0.0, 1.0),
+                estimator="1 - first entry of C^-1 q, cut to 0..1: q the answers of kernel ridge classifiers (16 x 16 "
+                "places at most), C their confusion on held-out calibration reals and their changed copies "
+                "(Rogan-Gladen; BBSE for quarter turns)",
+            ),
+            MeasurementSpec(
+                key=_INVARIANCE,
+                title="Invariance gap under {operation}",
+                meaning="How far a discriminator's score moves when a real is changed: 0 does not see the change.",
+                unit="interquartile ranges of real scores",
+                better="none",
+                bounds=(0.0, None),
+                estimator="mean of |D(Tx) - D(x)| over test reals, divided by the interquartile range of D(x)",
+            ),
+        ),
+        misleads=(
+            "A leak is the share that no longer looks like reals but like changed reals, to a classifier of coarse "
+            "places. Other defects can look alike: blurred samples pass for enlarged ones, odd colours for changed "
+            "ones. Where no mixture explains the scores, the table says so. An operation that leaves the data as they "
+            "are, such as a mirror on symmetric shapes, cannot be seen and does no harm. Operations act at the usual "
+            "strengths: a weaker one leaks at a higher rate than is told."
+        ),
+        references=(
+            "Rogan and Gladen, Estimating Prevalence from the Results of a Screening Test, Am. J. Epidemiol. 107, 1978",
+            "Lipton et al., Detecting and Correcting for Label Shift with Black Box Predictors, 2018, arXiv:1802.03916",
+            "Lang and Reiczigel, Confidence limits for prevalence of disease, Prev. Vet. Med. 113, 2014",
+            "Karras et al., Training GANs with Limited Data, 2020, arXiv:2006.06676 (leaks)",
+            "Zhao et al., Differentiable Augmentation, 2020, arXiv:2006.10738 (operations)",
+            "Holm, A Simple Sequentially Rejective Multiple Test Procedure, Scand. J. Statist. 6, 1979",
+        ),
+    )  # fmt: skip
+
+    def __post_init__(self) -> None:
+        for name, least in (("folds", 2), ("samples", 2), ("reals", 20)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} must be at least {least}")
+        if self.reals < 2 * self.folds:
+            raise ValueError("reals must be at least twice folds")
+        if not 0.0 < self.least < 1.0:
+            raise ValueError("least must lie between 0 and 1")
+
+    def evaluate(self, view: View, rng: np.random.Generator) -> Findings:
+        """Return leaks, what single images show, distances to changed reals and what the discriminator sees."""
+        shape = view.subject.sample.shape
+        if len(shape) != 3:
+            raise NotAssessable(f"the {len(OPERATIONS)} operations change images; found samples of shape {shape}")
+        told = None if view.missing("values/test") is not None else "test"
+        rows = {
+            "fake": chosen(view, "fake", view.count("values/fake"), self.samples, rng),
+            "calibration": chosen(view, "calibration", view.count("values/calibration"), self.reals, rng),
+            "test": [] if told is None else chosen(view, "test", view.count("values/test"), self.samples, rng),
+        }
+        if len(rows["calibration"]) < 2 * self.folds:
+            needs = 2 * self.folds
+            raise NotAssessable(
+                f"needs {needs} calibration reals, 2 for each fold; there are {len(rows['calibration'])}"
+            )
+        fake = looked(view, "fake", rows["fake"])
+        real = None if len(rows["test"]) < 2 else looked(view, "test", rows["test"])
+        asked = self._asked(view, rows, fake, real, rng)
+        measurements = [self._leak(one, len(fake.described), real, view) for one in asked]
+        measurements += [self._gap(one, view, rng) for one in asked]
+        details: list[Detail] = [
+            Note(text=verdict(asked, measurements, _LEAK)),
+            leak_table(asked, self.least),
+            *([] if real is None else [trace_table(asked, fake, real)]),
+            *self._distances(asked, fake, real, rng),
+            *risk_table(asked),
+            Note(text=_FORMULA.format(self.folds, len(rows["calibration"]))),
+        ]
+        return Findings(measurements, details, _warnings(asked), {"alpha": ALPHA}, _exhibits(asked, rows["fake"]))
+
+    def _asked(
+        self, view: View, rows: Mapping[str, list[int]], fake: Looked, real: Looked | None, rng: np.random.Generator
+    ) -> list[Asked]:
+        training, sample = view.subject.training, view.subject.sample
+        problems = {name: operation.problem(sample.shape) for name, operation in OPERATIONS.items()}
+        usable = [operation for name, operation in OPERATIONS.items() if problems[name] is None]
+        fills = {one.name: fill_of(training, one, sample.low, sample.high) for one in usable}
+        known, _ = copies(view, "calibration", rows["calibration"], usable, fills, rng)
+        some = rows["test"][:: max(1, -(-len(rows["test"]) // self.reals))]
+        changed, scores = copies(view, "test", some, usable, fills, rng, asked=True) if real is not None else ({}, None)
+        found = []
+        for name, operation in OPERATIONS.items():
+            seen = expected(training, operation)
+            if problems[name] is not None:
+                found.append(Asked(operation, seen, problems[name], gap_reason=problems[name] or ""))
+                continue
+            one = None
+            if known[name].changed:
+                others = None if real is None else real.described
+                one = leak(known[name].described, fake.described, others, self.folds, rng)
+            reason = self._unidentifiable(known[name], one, operation)
+            gap, why = _invariance(view, scores, changed.get(name))
+            found.append(Asked(operation, seen, reason, one, None, changed.get(name), gap, why))
+        return _corrected(found)
+
+    def _unidentifiable(self, known: Copies, found: Leak | None, operation: Operation) -> str | None:
+        n = len(known.described)
+        if not known.changed:
+            return f"not identifiable: {operation.name} changes none of {n} calibration reals"
+        bar = max(self.least, _NOISE * (0.5 / n) ** 0.5)
+        resolution = 0.0 if found is None else found.fake.resolution
+        if resolution >= bar:
+            return None
+        return (
+            f"not identifiable: {n} calibration reals and their changed copies are told apart by {resolution:.2f} only "
+            f"(sensitivity + specificity - 1; {bar:.2f} is needed): to this judge {operation.name} leaves the data as "
+            "they are"
+        )
+
+    def _leak(self, one: Asked, n: int, real: Looked | None, view: View) -> Measurement:
+        key, sizes = member(_LEAK, one.operation.name), {"fake": n}
+        if one.reason is not None or one.leak is None:
+            reason = one.reason if one.reason and any(map(str.isdigit, one.reason)) else f"{one.reason} (n = {n})"
+            return Reading(None, sizes, reason=reason).measured(self.spec, key)
+        base: Null | str = str(view.missing("values/test"))
+        if real is not None and one.leak.real is not None:
+            ends = one.leak.real.interval(0.95)
+            count = len(real.described)
+            rule = f"{count} test reals in place of generated samples, judged by the same classifiers"
+            base = Null(value=cut(one.leak.real.moved), low=ends.low, high=ends.high, n=count, rule=rule)
+        around = interval_of(one.leak.fake.interval(0.95), "Lang-Reiczigel, states of one real together", _COVERS)
+        return Reading(cut(one.leak.fake.moved), sizes, around, base).measured(self.spec, key)
+
+    def _gap(self, one: Asked, view: View, rng: np.random.Generator) -> Measurement:
+        key = member(_INVARIANCE, one.operation.name)
+        if one.gap is None or one.copies is None or one.copies.scores is None:
+            n = 0 if one.copies is None else len(one.copies.described)
+            reason = one.gap_reason if any(map(str.isdigit, one.gap_reason)) else f"{one.gap_reason} (n = {n})"
+            return Reading(None, {"real": n}, reason=reason).measured(self.spec, key)
+        n, scores = len(one.copies.scores), view["scores/test"].double()
+        order = torch.from_numpy(rng.permutation(len(scores)))
+        others = (scores[order] - scores[order.roll(1)]).abs() / _spread(scores)
+        ends = student(others, 0.95)
+        null = Null(value=float(others.mean()), low=max(0.0, ends.low), high=ends.high, n=len(others),
+                    rule="another test real in place of the changed copy")  # fmt: skip
+        around = interval_of(one.gap.bounds, "Student", _GAP_COVERS)
+        return Reading(one.gap.gap, {"real": n}, around, null).measured(self.spec, key)
+
+    def _distances(
+        self, asked: Sequence[Asked], fake: Looked, real: Looked | None, rng: np.random.Generator
+    ) -> list[Detail]:
+        cells: list[list[str | int | float | None]] = []
+        for one in asked:
+            if one.copies is None or min(len(one.copies.described), len(fake.described)) < 2:
+                continue
+            plain, changed = one.copies.described[:, 0], one.copies.described[:, 1:]
+            state = torch.from_numpy(rng.integers(0, changed.shape[1], len(changed)))
+            found = augmented_distance(plain, changed[torch.arange(len(changed)), state], fake.described, rng)
+            cells.append([one.operation.name, found.n, found.plain, found.augmented, found.difference,
+                          found.bounds.low, found.bounds.high])  # fmt: skip
+        columns = ["operation", "n", "to reals", "to reals, half changed", "difference", "low", "high"]
+        title = "Fréchet distance of generated samples (coarse places, 16 directions); above 0: nearer to changed data"
+        return [Table(title=title, columns=columns, rows=cells)] if cells else []
+
+
+_FORMULA = (
+    "Classifiers see at most 16 x 16 places of each channel, of samples as a file holds them. Each of {} is fitted to "
+    "a part of {} calibration reals and their changed copies; error rates are those on the reals left out. A leak is "
+    "claimed where generated samples are moved more often than calibration reals and than test reals, at 5 % over all "
+    "operations together (Holm)."
+)
+
+
+def _spread(scores: Tensor) -> float:
+    return float(scores.quantile(0.75) - scores.quantile(0.25))
+
+
+def _invariance(view: View, scores: Tensor | None, changed: Copies | None) -> tuple[Invariance | None, str]:
+    if changed is None:
+        return None, str(view.missing("values/test") or "there are fewer than 2 test reals")
+    if scores is None or changed.scores is None:
+        return None, str(view.missing("scores/test"))
+    if len(scores) < 2:
+        return None, f"needs 2 test reals or more; there are {len(scores)}"
+    spread = _spread(view["scores/test"].double())
+    if not spread > 0:
+        return None, f"{len(scores)} test reals all score alike: 0 spread to tell by"
+    return invariance(scores, changed.scores, spread), ""
+
+
+def _corrected(asked: list[Asked]) -> list[Asked]:
+    """Return the same with p-values: against the error rates and against test reals, the greater; then Holm's."""
+    seen = [place for place, one in enumerate(asked) if one.reason is None and one.leak is not None]
+    raw = [found.p_value for place in seen if (found := asked[place].leak) is not None]
+    after = dict(zip(seen, holm(raw), strict=True))
+    return [
+        Asked(one.operation, one.expected, one.reason, one.leak, after.get(place), one.copies, one.gap, one.gap_reason)
+        for place, one in enumerate(asked)
+    ]
+
+
+def _warnings(asked: Sequence[Asked]) -> list[str]:
+    return [
+        f"generated samples look changed by {one.operation.name}, though {one.doubt}: look at them for another defect"
+        for one in asked
+        if one.claimed and one.doubt
+    ]
+
+
+def _exhibits(asked: Sequence[Asked], rows: Sequence[int]) -> list[Exhibit]:
+    shown = []
+    for one in asked:
+        if not one.claimed or one.leak is None:
+            continue
+        order = torch.argsort(one.leak.likeliest, descending=True, stable=True)[:_SHOWN].tolist()
+        shown.append(
+            Exhibit(
+                title=f"Generated samples that look most changed: {one.operation.law}",
+                rule=f"the {len(order)} of {len(rows)} with the highest score of the judge of {one.operation.name}",
+                side="fake",
+                indices=[rows[i] for i in order],
+            )
+        )
+    return shown

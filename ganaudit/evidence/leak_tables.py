@@ -1,0 +1,105 @@
+"""What is told of leaks beside their numbers: the verdict, and tables of leaks, of traces and of risks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ganaudit.document.keys import member
+from ganaudit.document.model import Detail, Measurement, Table
+from ganaudit.evidence.leaks import TRACES, Asked, Looked, cut
+from ganaudit.numerics.groups import holm
+
+__all__ = ["leak_table", "risk_table", "trace_table", "verdict"]
+
+
+def verdict(asked: Sequence[Asked], measurements: Sequence[Measurement], family: str) -> str:
+    """Return which operations leak, which do not, and which cannot be seen."""
+    seen = [one for one in asked if one.p_value is not None]
+    values = {m.key: m for m in measurements}
+    claims: dict[bool, list[str]] = {False: [], True: []}
+    for one in seen:
+        if one.claimed:
+            found = values[member(family, one.operation.name)]
+            assert found.interval is not None
+            share = f"{one.operation.name} {found.value:.3f} ({found.interval.low:.3f} to {found.interval.high:.3f})"
+            claims[bool(one.doubt)].append(share + (f", though {one.doubt}" if one.doubt else ""))
+    text = f"{len(seen)} of {len(asked)} operations can be seen in these reals. "
+    text += f"Leaks: {'; '.join(claims[False])}." if claims[False] else "No leak of them is found."
+    if claims[True]:
+        text += f" Looks like a leak and may be another defect: {'; '.join(claims[True])}."
+    hidden = [one.operation.name for one in asked if one.p_value is None]
+    if hidden:
+        text += f" Not identifiable or not applicable: {', '.join(hidden)}."
+    words = [f"{one.operation.name} {one.expected.words}" for one in asked if one.expected.used]
+    if words:
+        return f"{text} By the record of the training: {'; '.join(words)}; no other of these operations was used."
+    unknown = all(one.expected.used is None for one in asked)
+    return f"{text} The training " + (
+        "recorded no augmentation." if unknown else "used none of these operations, by its record."
+    )
+
+
+def leak_table(asked: Sequence[Asked], least: float) -> Table:
+    """Return the leaks of all operations, those that cannot be identified without a share."""
+    cells: list[list[str | int | float | None]] = []
+    for one in asked:
+        found = one.leak
+        measured = found is not None and one.reason is None
+        ends = found.fake.interval(0.95) if found is not None and measured else None
+        verdict = _word(one) if measured else "not identifiable"
+        cells.append([
+            one.operation.name, one.operation.law,
+            None if found is None else found.accuracy,
+            None if found is None else found.fake.resolution,
+            cut(found.fake.moved) if found is not None and measured else None,
+            None if ends is None else ends.low,
+            None if ends is None else ends.high,
+            cut(found.real.moved) if found is not None and found.real is not None and measured else None,
+            one.p_value, found.misfit[1] if found is not None and measured else None, verdict, one.expected.words,
+        ])  # fmt: skip
+    columns = [
+        "operation", "what it does", "accuracy of the judge", "told apart", "leak", "low", "high", "of test reals",
+        "p (Holm)", "p that a mixture explains the scores", "verdict", "by the record",
+    ]  # fmt: skip
+    return Table(title=f"Leaks by operation; identifiable from {least:g} told apart", columns=columns, rows=cells)
+
+
+def _word(one: Asked) -> str:
+    if not one.claimed:
+        return "none found"
+    return "looks like it" if one.doubt else "leak"
+
+
+def trace_table(asked: Sequence[Asked], fake: Looked, real: Looked) -> Table:
+    """Return what single images show on both sides, and on test reals changed by the operation that would show so."""
+    from scipy.stats import ks_2samp  # half a second to import
+
+    found = {one.operation.name: one.copies for one in asked}
+    tests = [ks_2samp(fake.traces[:, i].numpy(), real.traces[:, i].numpy(), method="asymp") for i in range(len(TRACES))]
+    corrected = holm([float(test.pvalue) for test in tests])
+    cells: list[list[str | int | float | None]] = []
+    for place, (trace, test) in enumerate(zip(TRACES, tests, strict=True)):
+        of = found.get(trace.operation)
+        ours, theirs = fake.traces[:, place], real.traces[:, place]
+        changed = None if of is None else float(of.traces[trace.name].mean())
+        cells.append([trace.name, float(ours.mean()), float(theirs.mean()), trace.operation, changed,
+                      float(test.statistic), corrected[place]])  # fmt: skip
+    columns = ["trace", "generated", "test reals", "operation", "of changed reals", "Kolmogorov distance", "p (Holm)"]
+    return Table(title="What single images show: means, generated against test reals", columns=columns, rows=cells)
+
+
+def risk_table(asked: Sequence[Asked]) -> list[Detail]:
+    """Return which operations could leak unseen by the discriminator; nothing where it was not asked."""
+    cells: list[list[str | int | float | None]] = []
+    for one in asked:
+        if one.gap is None:
+            continue
+        seen = 0.0 if one.leak is None else one.leak.fake.resolution
+        used = one.expected.used
+        risk = one.gap.blindness * seen * (0.0 if used is False else 1.0)
+        word = "not recorded" if used is None else "yes" if used else "no"
+        cells.append([one.operation.name, one.gap.gap, one.gap.signed, one.gap.auc.value, one.gap.blindness, word,
+                      seen, risk])  # fmt: skip
+    columns = ["operation", "gap", "signed gap", "AUC of reals against changed", "blind", "used", "told apart", "risk"]
+    title = "Risk of a leak: discriminator blind to it x used in training (taken as used if not recorded) x visible"
+    return [Table(title=title, columns=columns, rows=cells)] if cells else []

@@ -1,0 +1,145 @@
+"""How large a share of samples are in a known state, from a classifier that errs at known rates (label shift)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from scipy import special
+from torch import Tensor
+
+from ganaudit.numerics.arguments import proportion
+from ganaudit.numerics.intervals import Bounds, clopper_pearson
+
+__all__ = ["Shares", "misfit", "resolution", "shares", "state_shares"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shares:
+    """Shares of the states among unlabelled samples, corrected for the classifier's errors."""
+
+    values: Tensor
+    """(K,) float64, summing to 1; one may lie outside 0..1 by chance."""
+    resolution: float
+    """See ``resolution``."""
+    centre: float
+    """Share of all states but the first after pseudo-counts, the middle of its intervals."""
+    error: float
+    """Standard error of that share: of the unlabelled samples and of the error rates of the classifier."""
+    n: int
+    """Unlabelled samples."""
+    weights: Tensor
+    """(K,) the first row of the inverse confusion: what an answer counts for the first state."""
+
+    @property
+    def moved(self) -> float:
+        """Share of all states but the first, as estimated."""
+        return 1.0 - float(self.values[0])
+
+    def interval(self, level: float) -> Bounds:
+        """Return the interval of the share of all states but the first, within 0..1; ValueError for a bad ``level``.
+
+        centre -+ z error, after pseudo-counts as in Lang and Reiczigel's interval of a prevalence; it holds ``moved``
+        cut to 0..1. It is never narrower at 0 or 1 than a classifier without errors leaves it that names none or all.
+        """
+        reach = float(special.ndtri((1 + proportion(level, "level")) / 2)) * self.error
+        value = min(1.0, max(0.0, self.moved))
+        none, everything = (clopper_pearson(count, self.n, level) for count in (0, self.n))
+        low = min(value, everything.low, max(0.0, self.centre - reach))
+        high = max(value, none.high, min(1.0, self.centre + reach))
+        return Bounds(low, high)
+
+
+def shares(answers: Tensor, confusion: Tensor) -> Tensor:
+    """Return the shares (K,) of K states from the mean ``answers`` (K,) of a classifier, C^-1 q, float64.
+
+    ``confusion[k, j]`` is the mean answer k to samples in state j; its columns sum to 1, and so do the shares. For two
+    states this is Rogan and Gladen's (q + specificity - 1)/(sensitivity + specificity - 1). A share may lie outside
+    0..1 by chance. Raises ValueError when the shapes do not fit or the confusion has no inverse.
+    Source: Rogan and Gladen 1978; Lipton et al. 2018, arXiv:1802.03916 (BBSE).
+    """
+    return _inverse(confusion) @ answers.double()
+
+
+def resolution(confusion: Tensor) -> float:
+    """Return how plainly a classifier tells the first state from the others, 0 (not at all) to 1.
+
+    1/(max w - min w) for w the first row of C^-1: an answer changes the share of the first state by no more than the
+    inverse of it. For two states it is Youden's J, sensitivity + specificity - 1, in size. 0 for no inverse.
+    """
+    inverse, problem = torch.linalg.inv_ex(confusion.double())
+    if int(problem) or not bool(torch.isfinite(inverse).all()):
+        return 0.0
+    return 1.0 / float(inverse[0].max() - inverse[0].min())
+
+
+def state_shares(answers: Tensor, known: Tensor, level: float = 0.95) -> Shares:
+    """Return the shares of K states among samples with ``answers`` (N, K), float64.
+
+    ``known`` (M, K, K): ``known[i, j, k]`` is the answer k to known sample i put into state j, by a classifier that was
+    not fitted to it. Answers are rows that sum to 1, such as votes. The error takes both as drawn: unlabelled samples
+    independent of known ones, and the states of one known sample as they go together. For it K pseudo-samples of each
+    answer are added to the known ones, one each, and z^2 to the unlabelled, as Lang and Reiczigel do, so that rates of
+    0 or 1 are not taken as certain.
+
+    Raises ValueError when a shape does not fit, a side is empty or the mean confusion has no inverse.
+    Source: Lipton et al. 2018, arXiv:1802.03916; Lang and Reiczigel 2014, Prev. Vet. Med. 113.
+    """
+    n, states = answers.shape
+    if known.ndim != 3 or known.shape[1:] != (states, states) or not n or not len(known):
+        raise ValueError(
+            f"known: found shape {tuple(known.shape)} for answers {tuple(answers.shape)}; allowed: (M, K, K) and (N, K)"
+        )
+    answers, known = answers.double(), known.double()
+    z = float(special.ndtri((1 + proportion(level, "level")) / 2))
+    confusion, q = known.mean(0).T, answers.mean(0)
+    values = shares(q, confusion)
+    # Pseudo-samples: one known one with each answer in every state, z^2 unlabelled ones with all answers alike.
+    pseudo = torch.eye(states, dtype=torch.float64)
+    many, more = len(known) + states, n + z * z
+    wide = (known.sum(0).T + 1) / many
+    middle = (answers.sum(0) + z * z / states) / more
+    weights = _inverse(wide)[0]
+    near = shares(middle, wide)
+    spread = (answers @ weights).square().sum() + z * z / states * weights.square().sum()
+    of_answers = (spread / more - (weights @ middle).square()) / more
+    told = torch.cat([(known @ weights) @ near, pseudo @ weights])
+    of_known = told.var(correction=0) / many
+    error = math.sqrt(max(0.0, float(of_answers)) + float(of_known))
+    return Shares(values, resolution(confusion), 1.0 - float(near[0]), error, n, _inverse(confusion)[0])
+
+
+def misfit(unlabelled: Tensor, known: Tensor, values: Tensor) -> tuple[float, float]:
+    """Return how far scores (N,) are from every mixture of known ones, and how often chance alone takes them as far.
+
+    The Kolmogorov distance, 0..1, of ``unlabelled`` to the scores ``known`` (M, K) of known samples in K states, mixed
+    by ``values`` (K,) cut to 0..1; and the p-value of Kolmogorov's law at N M/(N + M). Shares fitted to the same
+    samples make it too large, so that a small one means what it says. Raises ValueError when a side is empty.
+    """
+    if not len(unlabelled) or not len(known):
+        raise ValueError(f"scores: found {len(unlabelled)} and {len(known)} samples; allowed: 1 or more")
+    at = torch.cat([unlabelled, known.flatten()]).double().sort().values
+    mixed = values.double().clamp(0, 1)
+    mixed = mixed / mixed.sum()
+    ours = _below(unlabelled, at)
+    theirs = sum((share * _below(known[:, j], at) for j, share in enumerate(mixed)), torch.zeros_like(ours))
+    distance = float((ours - theirs).abs().max())
+    n, m = len(unlabelled), len(known)
+    return distance, float(special.kolmogorov(distance * math.sqrt(n * m / (n + m))))
+
+
+def _below(scores: Tensor, at: Tensor) -> Tensor:
+    ordered = scores.double().sort().values
+    below: Tensor = torch.searchsorted(ordered, at, right=True).double() / len(ordered)
+    return below
+
+
+def _inverse(confusion: Tensor) -> Tensor:
+    if confusion.ndim != 2 or confusion.shape[0] != confusion.shape[1]:
+        raise ValueError(f"confusion: found shape {tuple(confusion.shape)}; allowed: (K, K)")
+    inverse: Tensor
+    inverse, problem = torch.linalg.inv_ex(confusion.double())
+    if int(problem):
+        raise ValueError("confusion: the answers do not tell the states apart; allowed: a matrix with an inverse")
+    return inverse
