@@ -40,8 +40,8 @@ def slerp(a: Tensor, b: Tensor, t: Tensor | float) -> Tensor:
     """Return points of the great-circle arcs from rows of ``a`` to rows of ``b``, (N, D), dtype of ``a``.
 
     (sin((1 - t)θ) a + sin(tθ) b)/sin θ, θ the angle between the two, in float64. Rows of one length keep it; between
-    rows of other lengths the length moves from one to the other. Where the two point the same or the opposite way, or
-    one is 0, the chord stands in.
+    rows of other lengths the length moves from one to the other. Where the two point the same or the opposite
+    way, the chord stands in.
     ``t`` is a number or one for each row, (N,). Source: Shoemake 1985; White 2016, arXiv:1609.04468.
     """
     start, end, share = a.double(), b.double(), _rowwise(t, a).double()

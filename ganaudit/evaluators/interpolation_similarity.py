@@ -1,0 +1,193 @@
+"""How like reals generated samples stay while they are moved toward reals, and how smoothly latents move samples."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal, get_args
+
+import numpy as np
+
+from ganaudit.document.model import Detail, Measurement, Note
+from ganaudit.document.spec import EvaluatorSpec, Findings, MeasurementSpec, NotAssessable
+from ganaudit.document.standing import against_null
+from ganaudit.evidence.blends import LEAST, Blend, blend_details, blend_readings, blend_strips, blended
+from ganaudit.evidence.view import View
+from ganaudit.evidence.walks import walked
+from ganaudit.numerics.mixing import Pairing
+
+__all__ = ["InterpolationSimilarity"]
+
+_ALLOWED = {"pairing": get_args(Pairing), "distance": ("features", "pixels")}
+
+
+@dataclass(frozen=True, slots=True)
+class InterpolationSimilarity:
+    """Generated samples mixed with reals, beside reals mixed with reals; and paths through the latent."""
+
+    pairs: int = 256
+    """Generated samples that are mixed, at most; of the reals a third goes into pairs, a third stands in for generated
+    samples, and the rest is what mixtures are held against."""
+    pairing: Pairing = "random"
+    """Which real each generated sample moves to. random; nearest: in features, reals may serve several; transport: one
+    to one, with the least sum of squared distances in features."""
+    points: int = 11
+    """Points on each way, both ends included."""
+    paths: int = 200
+    """Paths between new latents."""
+    distance: Literal["features", "pixels"] = "features"
+    """The distance of the path length, squared and Euclidean: of the audit's extractor without quantisation, or of the
+    values themselves as shares of the range."""
+    eps: float = 0.001
+    """The step of the path length; a sweep over others shows whether it matters."""
+    fpr: float = 0.05
+    """The share of reals that may be called generated; the crossing is that of the threshold chosen for it."""
+
+    spec: ClassVar[EvaluatorSpec] = EvaluatorSpec(
+        id="interpolation-similarity",
+        title="Similarity along interpolations",
+        question="Do generated samples turn into reals as other reals do, and does the latent move them evenly?",
+        needs=("values/real", "values/fake"),
+        wants=("values/null-fake", "values/calibration", "scores/fake", "scores/calibration"),
+        minimum={"values/real": 3 * LEAST, "values/fake": LEAST},
+        measurements=(
+            MeasurementSpec(
+                key="path-length",
+                title="Path length",
+                meaning="How far a sample moves for a small step between two latents, as a squared speed.",
+                unit="squared distance per squared step",
+                better="lower",
+                bounds=(0.0, None),
+                estimator="mean of d(x(t), x(t + eps))/eps^2, d squared Euclidean; t even on 0..1; slerp of normal "
+                "latents, lerp of uniform ones; float samples; not trimmed",
+            ),
+            MeasurementSpec(
+                key="smoothness",
+                title="Evenness of the steps along latent paths",
+                meaning="Mean over largest step of a path in features; 1 is an even pace, near 0 a jump.",
+                unit="ratio",
+                better="higher",
+                bounds=(0.0, 1.0),
+                estimator="lower median over paths of mean step / largest step, steps at equal fractions",
+            ),
+            MeasurementSpec(
+                key="similarity",
+                title="Similarity of the way to reals",
+                meaning="1: on their way to reals generated samples look as other reals do; 0: as far off as noise.",
+                unit="share",
+                better="higher",
+                bounds=(0.0, 1.0),
+                estimator="1 - area between FD(t) of generated and of real samples mixed into reals / the same of "
+                "noise; trapezoids of the absolute difference",
+            ),
+            MeasurementSpec(
+                key="crossing",
+                title="Crossing of the threshold",
+                meaning="Share of real that half of the generated samples called so need before they pass as real.",
+                unit="share of the way",
+                better="lower",
+                bounds=(0.0, 1.0),
+                estimator="lower median over pairs that start below the threshold and reach it; first time, linear "
+                "between points",
+            ),
+            MeasurementSpec(
+                key="similarity-by-score",
+                title="Similarity of the way to reals, in the discriminator's eyes",
+                meaning="The same with the AUC of fresh reals against mixtures in place of the distance.",
+                unit="share",
+                better="higher",
+                bounds=(0.0, 1.0),
+                estimator="1 - area between AUC(t) of generated and of real samples mixed into reals / the same of "
+                "noise",
+            ),
+            MeasurementSpec(
+                key="curvature",
+                title="Curvature of the score along the way",
+                meaning="How far the score strays from a straight line to the real, over its range; 0 is straight.",
+                unit="share of the range of the score",
+                better="none",
+                bounds=(0.0, 1.0),
+                estimator="lower median over pairs of max |D(x_t) - chord| / (max D - min D)",
+            ),
+            MeasurementSpec(
+                key="holes",
+                title="Paths with a hole",
+                meaning="Share of latent paths on which some sample scores below all but 5 % of their ends.",
+                unit="share of paths",
+                better="lower",
+                bounds=(0.0, 1.0),
+                estimator="share of paths whose least score between the ends lies below the 5 % quantile of the ends",
+            ),
+        ),
+        misleads=(
+            "Mixtures are double exposures: also two reals mixed look like no real, so read every curve beside that of "
+            "reals. Mixing shrinks variance, and hides a generator whose samples vary too much. A path length depends "
+            "on the distance, the path, the ends and the step: compare it only where all are equal, and never with "
+            "published ones. A generator that always makes the same sample is perfectly smooth. Holes are what the "
+            "discriminator thinks poor."
+        ),
+        references=(
+            "Karras et al., A Style-Based Generator Architecture, 2019, arXiv:1812.04948 (path length)",
+            "Berthelot et al., Understanding and Improving Interpolation in Autoencoders, 2018, arXiv:1807.07543",
+            "White, Sampling Generative Networks, 2016, arXiv:1609.04468 (slerp)",
+            "Shao and Tu, The Jackknife and Bootstrap, 1995 (delete-a-group jackknife)",
+        ),
+    )
+
+    def __post_init__(self) -> None:
+        for name, allowed in _ALLOWED.items():
+            if getattr(self, name) not in allowed:
+                raise ValueError(f"{name}: found {getattr(self, name)!r}; allowed: {', '.join(allowed)}")
+        if self.pairs < LEAST or self.paths < 2 or self.points < 3:
+            raise ValueError(f"pairs must be at least {LEAST}, paths 2 and points 3")
+        if not 0.0 < self.eps <= 0.01 or not 0.0 < self.fpr < 1.0:
+            raise ValueError("eps must lie above 0 and be at most 0.01, fpr between 0 and 1")
+
+    def evaluate(self, view: View, rng: np.random.Generator) -> Findings:
+        """Return how alike the ways of generated and of other samples to reals are, and how even latent paths are."""
+        seeds = rng.integers(2**31, size=2).tolist()
+        blend = blended(view, self.pairs, self.pairing, self.points, self.fpr, np.random.default_rng(seeds[0]))
+        if isinstance(blend, str):
+            raise NotAssessable(blend)
+        walks = walked(
+            view, blend, paths=self.paths, distance=self.distance, eps=self.eps, rng=np.random.default_rng(seeds[1])
+        )
+        found = blend_readings(blend) | walks.readings
+        measurements = [found[m.key].measured(self.spec, m.key) for m in self.spec.measurements]
+        details: list[Detail] = [
+            Note(text=_reading(measurements)),
+            *blend_details(blend),
+            *walks.details,
+            Note(text=self._method(blend)),
+        ]
+        exhibits = [blend_strips(blend, self.pairing)] + ([walks.strips] if walks.strips is not None else [])
+        return Findings(measurements, details, walks.warnings, exhibits=exhibits)
+
+    def _method(self, blend: Blend) -> str:
+        found = blend.fake.start, blend.fresh
+        unjudged = "" if blend.unjudged is None else f" No scores: {blend.unjudged}."
+        return (
+            f"{len(found[0])} generated samples and as many reals, drawn, are mixed into the same reals, paired by "
+            f"{self.pairing}, and held against {len(found[1])} reals that are in no pair. At t = 1 all kinds are the "
+            "same reals. The null of a number puts yet other reals in the place of generated samples. Noise is even "
+            f"over the range, every value by itself; it sets the scale.{unjudged}"
+        )
+
+
+def _reading(measurements: list[Measurement]) -> str:
+    by = {m.key: m for m in measurements}
+    told = against_null(by["similarity"], "The similarity of the way to reals", "other reals in their place", ".3g")
+    parts = [told or "The similarity of the way to reals: see the table."]
+    crossing, holes, smooth = by["crossing"], by["holes"], by["smoothness"]
+    if crossing.value is not None:
+        parts.append(
+            f"Half of the {crossing.n} generated samples that start below the threshold and reach it pass as real with "
+            f"a share of real of {crossing.value:.2g} or less."
+        )
+    if smooth.value is not None:
+        parts.append(f"On latent paths the mean step is {smooth.value:.2g} of the largest (1 is an even pace).")
+    if holes.value is not None and holes.null is not None:
+        parts.append(
+            f"{holes.value:.0%} of the paths fall below all but 5 % of their ends; of unrelated samples in their place "
+            f"{holes.null.value:.0%} would."
+        )
+    return " ".join(parts)

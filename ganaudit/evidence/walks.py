@@ -1,0 +1,220 @@
+"""Numbers and charts of paths through a generator's latents: path length, evenness of the steps, holes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ganaudit.document.model import Axis, Curve, Detail, Note, Null, Series, Table
+from ganaudit.document.spec import Exhibit
+from ganaudit.evidence.blends import FRAMES, Blend, middle
+from ganaudit.evidence.latent_paths import LatentPaths, Walks, even_steps, latent_paths
+from ganaudit.evidence.score_sides import Reading, interval_of
+from ganaudit.evidence.view import View
+from ganaudit.numerics.interpolation import chance_of_dip, dips, fractions, share_range
+from ganaudit.numerics.intervals import clopper_pearson
+from ganaudit.numerics.path_length import PathLength, path_length, plateau, squared_distances
+
+__all__ = ["Walked", "walked"]
+
+_TAIL = 0.05
+_TOLERANCE = 0.1
+_SHOWN, _LOWEST = 4, 2
+_SWEEP = (100.0, 10.0, 1.0, 0.1)
+_NO_LATENT = "a path through the latent has no counterpart among reals, which have no latent"
+_DRAWN = "the drawing of latents{}; not the training of the generator"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Walked:
+    """What paths show: readings by key, details, and what to be warned of."""
+
+    readings: dict[str, Reading]
+    details: list[Detail]
+    warnings: list[str]
+    strips: Exhibit | None
+    """The first paths, and those with the lowest scores between their ends."""
+
+
+def walked(view: View, blend: Blend, *, paths: int, distance: str, eps: float, rng: np.random.Generator) -> Walked:
+    """Return path-length, smoothness and holes over ``paths`` paths, or in each the reason why there is none."""
+    made = latent_paths(view, int(rng.integers(2**31)), paths)
+    if isinstance(made, str):
+        lacks = dict.fromkeys(("path-length", "smoothness", "holes"), Reading(None, {"fake": paths}, reason=made))
+        return Walked(lacks, [], [], None)
+    latent = view.subject.latent
+    assert latent is not None
+    path = "slerp" if latent.law == "normal" else "lerp"
+    t = torch.from_numpy(rng.random(len(made)))
+    length, details, warnings = _lengths(made, path, t, distance, eps, blend)
+    walks, fine = made.walked(path, blend.t, judge=blend.unjudged is None)
+    readings = {"path-length": length, "smoothness": _smoothness(walks, blend), "holes": _holes(walks, blend)}
+    if walks.scores is not None and walks.scores.shape[1]:
+        details.append(_score_curve(walks.scores, blend, path))
+    lost = len(made.failed) + int((~fine).sum())
+    if lost:
+        told = f", the first of them path {made.failed[0]}" if made.failed else ""
+        warnings.append(f"the generator fails on {lost} of {paths} paths between latents of seed {made.seed}{told}; "
+                        "the others are used")  # fmt: skip
+    return Walked(readings, details, warnings, _strips(made, path, torch.nonzero(fine)[:, 0], walks.scores))
+
+
+def _lengths(
+    paths: LatentPaths, path: str, t: Tensor, distance: str, eps: float, blend: Blend
+) -> tuple[Reading, list[Detail], list[str]]:
+    sizes = {"fake": len(paths)}
+    if paths.quantised:
+        reason = (
+            f"every value of {len(paths)} generated samples lies on one of 256 levels: a step of {eps:g} moves a value "
+            "by 0 or by a whole level, and the quotient depends on the step; give the generator without its rounding"
+        )
+        return Reading(None, sizes, reason=reason), [], [f"no path length: {reason}"]
+    steps = [eps * factor for factor in _SWEEP]
+    found, fine = paths.distances(path, t, steps, distance)
+    if int(fine.sum()) < 2:
+        reason = f"the generator fails on {int((~fine).sum())} of {len(paths)} paths; 2 are needed"
+        return Reading(None, sizes, reason=reason), [], []
+    sweep = {step: path_length(distances[fine], step) for step, distances in zip(steps, found, strict=True)}
+    own = sweep[eps]
+    assert own.bounds is not None
+    flat = plateau({step: one.value for step, one in sweep.items()}, eps, _TOLERANCE)
+    details: list[Detail] = [
+        _sweep_curve(sweep, distance),
+        _length_table(paths, {f"{path}, t even on 0..1": own}, t, distance, eps, blend, path),
+        Note(text=_told(sweep, flat, eps)),
+    ]
+    covers = _DRAWN.format(" and of the point on the path")
+    reading = Reading(own.value, {"fake": own.n}, interval_of(own.bounds, "Student", covers), _NO_LATENT)
+    warnings = [] if len(flat) > 1 or own.value == 0 else [
+        f"the path length has no plateau: steps ten times as long and as short as {eps:g} both change it by more than "
+        f"{_TOLERANCE:.0%}; too short a step shows rounding, too long a one cuts corners"
+    ]  # fmt: skip
+    return reading, details, warnings
+
+
+def _smoothness(walks: Walks, blend: Blend) -> Reading:
+    found = even_steps(walks)
+    if not len(found):
+        n = len(walks.steps)
+        return Reading(None, {"fake": max(n, 1)}, reason=f"0 of {n} paths move in features: there are no steps")
+    own = middle(found, {"fake": len(found)}, _DRAWN.format(""))
+    faded = (blend.real.features[1:] - blend.real.features[:-1]).double().norm(dim=2).T
+    null = even_steps(Walks(faded, None))
+    if not len(null):
+        return replace(own, null=f"0 of {len(faded)} pairs of reals differ in features")
+    kept = middle(null, {"real": len(null)}, "")
+    ends = kept.interval if not isinstance(kept.interval, str) else None
+    assert kept.value is not None
+    low, high = (None, None) if ends is None else (ends.low, ends.high)
+    rule = f"{len(null)} pairs of reals faded into each other, value by value, at the same fractions"
+    return replace(own, null=Null(value=kept.value, low=low, high=high, n=len(null), rule=rule))
+
+
+def _holes(walks: Walks, blend: Blend) -> Reading:
+    n = len(walks.steps)
+    if blend.unjudged is not None:
+        return Reading(None, {"fake": max(n, 1)}, reason=f"{blend.unjudged}; {n} paths have no scores")
+    assert walks.scores is not None
+    if not n:
+        return Reading(None, {"fake": 1}, reason="0 paths are left that the generator makes all of")
+    ends = torch.cat([walks.scores[0], walks.scores[-1]])
+    cut = float(torch.quantile(ends, _TAIL))
+    count = int(dips(walks.scores, cut).sum())
+    inside = len(blend.t) - 2
+    share = float((ends < cut).double().mean())
+    chance = chance_of_dip(share, inside)
+    usual = share_range(n, chance, 0.95)
+    rule = (
+        f"the chance that one of {inside} unrelated generated samples, in place of those on a path, scores below "
+        f"{cut:.4g}, as {share:.3g} of the {len(ends)} ends do; low and high: its binomial range over {n} paths"
+    )
+    return Reading(
+        count / n,
+        {"fake": n},
+        interval_of(clopper_pearson(count, n, 0.95), "Clopper-Pearson", _DRAWN.format(", the cut held fixed")),
+        Null(value=chance, low=usual.low, high=usual.high, n=n, rule=rule),
+    )
+
+
+def _length_table(
+    paths: LatentPaths, known: dict[str, PathLength], t: Tensor, distance: str, eps: float, blend: Blend, path: str
+) -> Table:
+    """Return every convention of the path length beside the one measured, in its unit and in that of reals."""
+    starts = torch.zeros_like(t)
+    for name, at, where in (("slerp", t, "t even on 0..1"), ("slerp", starts, "t = 0"), ("lerp", t, "t even on 0..1"),
+                            ("lerp", starts, "t = 0")):  # fmt: skip
+        told = f"{name}, {where}"
+        if told not in known:
+            found, fine = paths.distances(name, at, [eps], distance)
+            if int(fine.sum()) > 1:
+                known[told] = path_length(found[0][fine], eps)
+    unit = None
+    if distance == "features":
+        unit = float(squared_distances(blend.real.features[0], blend.real.features[-1]).mean())
+    rows: list[list[str | int | float | None]] = [
+        [name, one.n, one.value, one.bounds.low if one.bounds else None, one.bounds.high if one.bounds else None,
+         one.trimmed, one.value / unit if unit else None]
+        for name, one in sorted(known.items(), key=lambda item: not item[0].startswith(f"{path}, t even"))
+    ]  # fmt: skip
+    columns = ["path", "n", "path length", "low", "high", "between percentiles 1 and 99", "over that of two reals"]
+    return Table(title=f"Path length by convention, step {eps:g}, distance by {distance}", columns=columns, rows=rows)
+
+
+def _sweep_curve(sweep: dict[float, PathLength], distance: str) -> Curve:
+    steps = sorted(sweep)
+    bounds = [sweep[step].bounds for step in steps]
+    line = Series(
+        name=f"distance by {distance}",
+        x=steps,
+        y=[sweep[step].value for step in steps],
+        low=[b.low if b else 0.0 for b in bounds],
+        high=[b.high if b else 0.0 for b in bounds],
+    )
+    return Curve(title="Path length over the step", x=Axis(title="step eps", log=True), y=Axis(title="path length"),
+                 series=[line], points=True)  # fmt: skip
+
+
+def _strips(paths: LatentPaths, path: str, numbers: Tensor, scores: Tensor | None) -> Exhibit | None:
+    if not len(numbers):
+        return None
+    shown = {int(number): "" for number in numbers[:_SHOWN]}
+    if scores is not None:
+        least = scores[1:-1].amin(0)
+        for place in least.argsort(stable=True)[:_LOWEST].tolist():
+            shown[int(numbers[place])] = f", lowest score {float(least[place]):.3g}"
+    rows = torch.tensor(list(shown))
+    t = fractions(FRAMES)
+    frames = torch.stack([paths.samples(path, share, rows)[0] for share in t], 1)
+    lowest = "" if scores is None else f", and the {_LOWEST} with the lowest score between their ends"
+    return Exhibit(
+        title=f"Latent paths ({path}), one to a row",
+        rule=f"the first {min(_SHOWN, len(numbers))} of {len(numbers)} paths between new latents of seed {paths.seed}"
+        f"{lowest}; {FRAMES} points at equal distance on each",
+        side="fake",
+        indices=range(len(shown) * FRAMES),
+        captions=[f"path {number}, t = {share:.2f}{told}" for number, told in shown.items() for share in t],
+        samples=frames.flatten(0, 1),
+    )
+
+
+def _told(sweep: dict[float, PathLength], flat: list[float], eps: float) -> str:
+    own = sweep[eps]
+    over = f"from {flat[0]:g} to {flat[-1]:g}" if len(flat) > 1 else f"at {eps:g} alone"
+    return (
+        f"The path length keeps within {_TOLERANCE:.0%} of its value over steps {over}. It is the mean of all {own.n} "
+        f"paths; peers leave out what lies beyond the percentiles 1 and 99, which gives {own.trimmed:.4g}. Other paths "
+        "and ends give other numbers, in the table; the last column is in units of the mean squared distance of two "
+        "reals. Samples are taken as float, never as 8-bit levels. There is no second latent space (w) in the audit: "
+        "a generator is asked as a whole."
+    )
+
+
+def _score_curve(scores: Tensor, blend: Blend, path: str) -> Curve:
+    shares = torch.tensor([0.05, 0.5, 0.95], dtype=torch.float64)
+    low, mid, high = torch.quantile(scores, shares, dim=1)
+    line = Series(name="latent paths", x=blend.t, y=mid.tolist(), low=low.tolist(), high=high.tolist())
+    title = f"Scores along latent paths ({path}): median, and nine tenths of {scores.shape[1]} paths"
+    return Curve(title=title, x=Axis(title="share of the way"), y=Axis(title="score"), series=[line])

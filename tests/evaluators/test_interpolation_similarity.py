@@ -1,0 +1,302 @@
+"""Ways from generated samples to reals, and through the latent, of linear subjects whose answers are formulas."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from scipy import stats
+from torch import nn
+
+from ganaudit.auditing import audit
+from ganaudit.data.reference import Reference
+from ganaudit.data.samples import Samples
+from ganaudit.evaluators.interpolation_similarity import InterpolationSimilarity
+from ganaudit.evidence.blends import blend_readings, blended
+from ganaudit.numerics.detection import conformal_threshold
+from ganaudit.subjects.subject import LatentSpec, Subject
+from tests.evaluators.linear_subjects import LATENT, SHAPE, Told, Weighs, audited, weights
+from tests.evaluators.test_contract import FakeView
+
+NAME = "interpolation-similarity"
+P = math.prod(SHAPE)
+W = weights(P)
+SMALL = {"pairs": 40, "points": 5, "paths": 20}
+SCALE = 0.25
+"""The spread of every value, in a range of -1..1."""
+
+
+class Linear(nn.Module):
+    """Samples of the law N(shift, SCALE^2 I): as many latents as values, turned."""
+
+    def __init__(self, shift=0.0, spread=1.0, latent=P):
+        super().__init__()
+        turned = np.linalg.qr(np.random.default_rng(5).standard_normal((P, P)))[0][:latent]
+        self.register_buffer("mix", torch.from_numpy(spread * SCALE * turned).float())
+        self.shift = shift
+
+    def forward(self, z, labels=None):
+        return (z @ self.mix + self.shift).view(-1, *SHAPE)
+
+
+class Levels(Linear):
+    def forward(self, z, labels=None):
+        x = super().forward(z, labels).clamp(-1, 1)
+        return ((x + 1) * 127.5).round() / 127.5 - 1
+
+
+class Breaking(Linear):
+    """Fails where the first latent is farther out than any of the audit's own."""
+
+    def __init__(self, limit):
+        super().__init__()
+        self.limit = limit
+
+    def forward(self, z, labels=None):
+        x = super().forward(z, labels)
+        return torch.where((z[:, 0].abs() > self.limit).view(-1, 1, 1, 1), torch.nan, x)
+
+
+class Still(Linear):
+    def forward(self, z, labels=None):
+        return super().forward(z * 0, labels)
+
+
+def reals(n, seed):
+    return (SCALE * np.random.default_rng(seed).standard_normal((n, *SHAPE))).astype(np.float32)
+
+
+def reference(labels=None, **sizes):
+    told = {} if labels is None else {"classes": tuple("abc")}
+    sizes = sizes or {"test": 180, "calibration": 100, "train": 60}
+    splits = {
+        name: Samples.of(reals(n, seed), "floats", name, "npy", value_range=(-1.0, 1.0),
+                         **(told | ({} if labels is None else {"labels": np.arange(n) % labels})))
+        for seed, (name, n) in enumerate(sizes.items())
+    }  # fmt: skip
+    return Reference.of("r", "npy", splits, seen=dict.fromkeys(splits, "unknown"), rule="a test made them")
+
+
+def subject(generator=None, discriminator=None, **options):
+    return Subject.from_modules(generator or Linear(), discriminator, **({"latent": P} | options))
+
+
+def measured(made, real=None, **options):
+    row, found = audited(made, real or reference(), NAME, **(SMALL | options))
+    assert row.status == "measured", row.reason
+    return row, found
+
+
+@pytest.fixture(scope="module")
+def perfect():
+    return measured(subject(discriminator=Weighs(W)))
+
+
+def detail(row, title):
+    return next(d for d in row.details if getattr(d, "title", "").startswith(title))
+
+
+def squared_speed(path, t, d, n=400_000):
+    """E|dx/dt|^2 of the path between standard normal latents, by its derivative."""
+    rng = np.random.default_rng(0)
+    a, b = rng.standard_normal((n // d, d)), rng.standard_normal((n // d, d))
+    if path == "lerp":
+        return float(((b - a) ** 2).sum(1).mean())
+    t = rng.random((len(a), 1)) if t else np.zeros((len(a), 1))
+    norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
+    angle = np.arccos((a * b).sum(1) / norms)[:, None]
+    speed = angle / np.sin(angle) * (np.cos(t * angle) * b - np.cos((1 - t) * angle) * a)
+    return float((speed**2).sum(1).mean())
+
+
+def test_path_lengths_of_a_linear_generator_are_their_formulas():
+    row, found = measured(subject(Linear(latent=LATENT), latent=LATENT), paths=2000, distance="pixels")
+    table = {line[0]: line[1:] for line in detail(row, "Path length by convention").rows}
+    size = float(Linear(latent=LATENT).mix.double().square().sum()) / LATENT / 4  # as shares of a range 2 wide
+    for path in ("slerp", "lerp"):
+        for where, inside in (("t even on 0..1", True), ("t = 0", False)):
+            expected = size * squared_speed(path, inside, LATENT)
+            # 2,000 paths: |v|^2 varies by half of itself, and the formula's own mean of 25,000 by less.
+            assert table[f"{path}, {where}"][1] == pytest.approx(expected, rel=0.06), path
+    assert found["path-length"].value == table["slerp, t even on 0..1"][1]
+    assert table["lerp, t = 0"][1] == pytest.approx(2 * size * LATENT, rel=0.06)
+    sweep = detail(row, "Path length over the step").series[0]
+    assert sweep.x == pytest.approx([1e-4, 1e-3, 1e-2, 1e-1])
+    assert sweep.y[0] == pytest.approx(sweep.y[2], rel=0.01)
+    assert not row.warnings
+
+
+def test_uniform_latents_go_by_lerp():
+    row, found = measured(subject(Linear(latent=LATENT), latent=LatentSpec(LATENT, "uniform")), distance="pixels")
+    assert detail(row, "Path length by convention").rows[0][0] == "lerp, t even on 0..1"
+    # Variance 1/3 of every coordinate.
+    size = float(Linear(latent=LATENT).mix.double().square().sum()) / 4
+    assert found["path-length"].interval.low < 2 / 3 * size < found["path-length"].interval.high
+
+
+def test_a_perfect_generator_is_as_alike_as_reals_and_all_curves_end_together(perfect):
+    row, found = perfect
+    one = found["similarity"]
+    assert one.interval.high == pytest.approx(1.0, abs=0.05)
+    assert one.value > 0.8
+    assert one.null.low <= one.value <= 1.0
+    assert one.null.n == 40  # as many calibration reals as generated samples
+    assert "calibration reals" in one.null.rule
+    table = detail(row, "Along the way to reals")
+    last = dict(zip(table.columns, table.rows[-1], strict=True))
+    assert last["FD, generated into reals"] == last["FD, reals into reals"] == last["FD, noise into reals"]
+    assert last["AUC, generated into reals"] == last["AUC, noise into reals"]
+
+
+def test_similarity_falls_with_the_shift_and_ends_at_noise():
+    values = []
+    for generator in (Linear(), Linear(shift=0.3), Linear(shift=0.8)):
+        values.append(measured(subject(generator))[1]["similarity"].value)
+    assert values[0] > values[1] > values[2]
+
+    class Noise(nn.Module):
+        def forward(self, z):
+            return (2 * torch.special.ndtr(z) - 1).view(-1, *SHAPE)
+
+    assert measured(subject(Noise()))[1]["similarity"].value < 0.2
+
+
+def test_a_linear_score_is_straight_and_crosses_where_its_formula_says(perfect):
+    # Scores are of float32 mixtures: rounding against a range that is no smaller than about 0.01.
+    assert perfect[1]["curvature"].value < 1e-4
+    view = FakeView({"real": 120, "fake": 100})
+    blend = blended(view, 64, "random", 11, 0.05, np.random.default_rng(0))
+    tau = conformal_threshold(view["scores/calibration"], 0.05)
+    blend = replace(blend, threshold=0.01)
+    first, last = blend.fake.scores[0], blend.fake.scores[-1]
+    exact = ((0.01 - first) / (last - first))[(first < 0.01) & (last >= 0.01)].sort().values
+    reading = blend_readings(blend)["crossing"]
+    assert reading.sizes == {"fake": len(exact)}
+    assert reading.value == pytest.approx(float(exact[(len(exact) + 1) // 2 - 1]), abs=1e-5)
+    assert blended(view, 64, "random", 11, 0.05, np.random.default_rng(0)).threshold == tau
+
+
+def test_areas_along_the_way_are_those_of_gaussians():
+    """K18 through an audit: D is a coordinate in units of its spread, reals at 1, generated samples at 0."""
+    unit = np.zeros(P)
+    unit[0] = 1 / SCALE
+
+    class Off(Linear):
+        def forward(self, z, labels=None):
+            x = super().forward(z, labels).clone()
+            x[:, 0, 0, 0] -= SCALE
+            return x
+
+    made, n = subject(Off(), Weighs(unit)), 600
+    found = audit(made, reference(test=3 * n), evaluators={NAME: {"pairs": n, "points": 3, "paths": 2}}, samples=n,
+                  cache=False, extractor="pixels")  # fmt: skip
+    row = next(r for r in found.results if r.evaluator == NAME)
+    series = detail(row, "Fresh reals against mixtures").series[0]
+    for t, area in zip(series.x, series.y, strict=True):
+        expected = stats.norm.cdf((1 - t) / math.sqrt(1 + (1 - t) ** 2 + t**2))
+        # 600 against 600: a standard error of 0.0165 at most, four of them.
+        assert area == pytest.approx(expected, abs=0.066)
+
+
+def test_without_a_discriminator_distances_stay_and_scores_are_told():
+    _, found = measured(subject())
+    for key in ("crossing", "similarity-by-score", "curvature", "holes"):
+        assert "no discriminator" in found[key].reason
+    for key in ("path-length", "smoothness", "similarity"):
+        assert found[key].value is not None
+
+
+def test_samples_alone_have_no_latents_and_keep_the_rest(tmp_path):
+    np.save(tmp_path / "fake.npy", ((reals(60, 9) + 1) * 127.5).clip(0, 255).round().astype(np.uint8)[:, 0, :, :, None])
+    row, found = audited(str(tmp_path / "fake.npy"), reference(), NAME, **SMALL)
+    assert row.status == "measured", row.reason
+    for key in ("path-length", "smoothness"):
+        assert "no generator" in found[key].reason
+    assert found["similarity"].value > 0.7
+
+
+def test_samples_on_levels_have_no_path_length():
+    row, found = measured(subject(Levels(), Weighs(W)))
+    assert "256 levels" in found["path-length"].reason
+    assert any("no path length" in w for w in row.warnings)
+    assert found["smoothness"].value is not None
+
+
+def test_a_step_of_rounded_noise_has_no_plateau():
+    class Coarse(Linear):
+        """Rounds its latents to multiples of 1/64: small steps are none or a jump."""
+
+        def forward(self, z, labels=None):
+            return super().forward((z * 64).round() / 64, labels)
+
+    row, _ = measured(subject(Coarse()), distance="pixels")
+    assert any("no plateau" in w for w in row.warnings)
+
+
+def test_a_generator_that_ignores_its_latent_does_not_move():
+    _, found = measured(subject(Still()), distance="pixels")
+    assert found["path-length"].value == 0.0
+    assert "0 of 20 paths move" in found["smoothness"].reason
+    assert found["similarity"].value is not None
+
+
+def test_latents_at_which_the_generator_fails_are_counted_and_located():
+    plain = subject()
+    limit = float(plain.latents(0, 0, 64)[:, 0].abs().max()) + 1e-3
+    row, found = measured(subject(Breaking(limit)), paths=300)
+    warning = next(w for w in row.warnings if "fails on" in w)
+    assert "latents of seed" in warning
+    assert "first of them path" in warning
+    lost = int(warning.split("fails on ")[1].split()[0])
+    assert 0 < lost < 60
+    assert 300 - lost <= found["smoothness"].n < 300
+
+
+@pytest.mark.parametrize("pairing", ["nearest", "transport"])
+def test_other_pairings_shorten_the_way(pairing, perfect):
+    row, found = measured(subject(discriminator=Weighs(W)), pairing=pairing)
+    title = "Distance of mixtures"
+    ours, theirs = (detail(r, title).series[0].y[0] for r in (row, perfect[0]))
+    assert ours < theirs
+    assert found["similarity"].null is not None
+
+
+def test_a_critic_of_classes_is_asked_within_a_class():
+    told = Told(np.stack([W, weights(P, 2), weights(P, 3)]))
+    _, found = measured(subject(discriminator=told, classes=3), reference(labels=3))
+    assert found["curvature"].value < 1e-4  # a score by another class's weights would be no straight line
+    assert found["crossing"].n > 0
+
+
+def test_too_few_reals_are_told():
+    row, _ = audited(subject(), reference(test=11), NAME, **SMALL)
+    assert row.status == "not_assessable"
+    assert "12" in row.reason
+    assert "11" in row.reason
+
+
+def test_strips_are_written_beside_the_document(tmp_path):
+    found = audit(subject(discriminator=Weighs(W)), reference(), evaluators={NAME: SMALL}, samples=40, cache=False,
+                  extractor="pixels", out=tmp_path)  # fmt: skip
+    row = next(r for r in found.results if r.evaluator == NAME)
+    shown = [d for d in row.details if d.kind == "gallery"]
+    assert [g.side for g in shown] == ["real", "fake"]
+    assert all(len(g.items) % 8 == 0 for g in shown)
+    names = [item.file for g in shown for item in g.items]
+    assert len(set(names)) == len(names)
+    assert all(name.startswith(f"samples/{NAME}-") for name in names)
+    # The first frame of a strip is the start of the way, the last its end: different pictures of the right size.
+    first, last = (np.asarray(Image.open(tmp_path / names[i])) for i in (0, 7))
+    assert first.shape == SHAPE[1:]
+    assert not np.array_equal(first, last)
+
+
+def test_options_are_checked():
+    for name, value in (("pairs", 3), ("paths", 1), ("points", 2), ("eps", 0.0), ("eps", 0.1), ("fpr", 1.0)):
+        with pytest.raises(ValueError, match=name):
+            InterpolationSimilarity(**{name: value})
+    for name in ("pairing", "distance"):
+        with pytest.raises(ValueError, match=f"{name}: found 'x'; allowed: "):
+            InterpolationSimilarity(**{name: "x"})
