@@ -85,6 +85,19 @@ def test_probe_tells_shifted_classes_by_the_bayes_rate():
     assert float((said == labels[3000:]).double().mean()) == pytest.approx(stats.norm.cdf(1), abs=0.02)
 
 
+def test_probe_agrees_with_a_peer_and_sees_classes_in_a_row():
+    """Four classes along one direction: a regression on indicators would never say the two in the middle."""
+    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+
+    rng = np.random.default_rng(4)
+    labels = rng.choice(4, 800, p=[0.4, 0.3, 0.2, 0.1])
+    x = rng.normal(size=(800, 3)) + 4.0 * labels[:, None] * np.array([1.0, 0.5, 0.0])
+    theirs = LinearDiscriminantAnalysis().fit(x, labels).predict(x)
+    said = ClassProbe.fitted(torch.from_numpy(x), torch.from_numpy(labels), 4).said(torch.from_numpy(x)).numpy()
+    assert (said == theirs).mean() > 0.99
+    assert (said == labels).mean() > 0.95
+
+
 def test_refuses():
     with pytest.raises(ValueError, match="samples"):
         support(1, 0)

@@ -1,0 +1,392 @@
+"""What the generator shows too often, too seldom or never: classes, attributes, modes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from ganaudit.document.model import Detail, Interval, Measurement, Note, Null
+from ganaudit.document.spec import EvaluatorSpec, Findings, MeasurementSpec
+from ganaudit.evidence.attributes import Source, class_reading, oracle_readings
+from ganaudit.evidence.class_quality import FEWEST, by_class, flipped, reached, recall_of_others, repeats, worst_recall
+from ganaudit.evidence.coverage_tables import attributes_table, bins_table, quality_table, shares_table, sweep_curve
+from ganaudit.evidence.coverage_words import examples, in_words
+from ganaudit.evidence.filled_bins import OF_BIN, Filled, filled
+from ganaudit.evidence.standing_shares import Chance, Standing, standing
+from ganaudit.evidence.truncation import amplification, truncated
+from ganaudit.evidence.view import View
+from ganaudit.numerics.bins import js_bounds, js_null
+from ganaudit.numerics.class_shares import fairness_discrepancy, total_variation
+from ganaudit.numerics.intervals import Bounds, normal, wilson
+
+__all__ = ["CoverageBias"]
+
+_FALSE = 0.05  # of the bins told to differ, on average
+_SHARES = "the drawing of generated samples, and of the reals that the classifier's errors are known from"
+_Counts = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class CoverageBias:
+    """Shares of classes and attributes, bins of feature space, recall by class, truncation and support size."""
+
+    attribute: Source = "auto"
+    """Who says which class a generated sample shows: "oracle" of a built-in set, the extractor's "classifier", a
+    "probe" fitted to half of the labelled reals, or the "labels" that samples came with; "auto" takes the first that
+    can be had and is better than chance."""
+    samples: int = 2048
+    """Samples of each side, at most, that an oracle reads, and that recall and close pairs are looked for among."""
+    bins: int = 100
+    """Cells of feature space; fewer where one would hold fewer than 20 reals on average."""
+    missing: float = 0.1
+    """A mode is missing when its share is below this part of its share among reals."""
+    neighbours: int = 5
+    """k of recall: the ball of a sample reaches to its k-th nearest neighbour."""
+    truncations: tuple[float, ...] = (1.0, 0.7, 0.5)
+    """Factors of the latents, the full one first; the last is held against it."""
+    truncated: int = 512
+    """Samples made at each of them."""
+
+    spec: ClassVar[EvaluatorSpec] = EvaluatorSpec(
+        id="coverage-bias",
+        title="Coverage and bias",
+        question="Does the generator show every class, attribute and mode as often as the data do?",
+        needs=("features/real", "features/fake", "features/null-real", "features/null-fake"),
+        wants=(
+            "labels/real", "labels/fake", "labels/train", "labels/null-fake", "logits/real", "logits/fake",
+            "logits/null-fake", "values/real", "values/fake", "values/train", "values/null-fake",
+        ),
+        minimum={"features/real": 2, "features/fake": 2},
+        measurements=(
+            MeasurementSpec(
+                key="class-discrepancy",
+                title="Discrepancy of class shares",
+                meaning="Share of generated samples that would have to change class for the training set's shares.",
+                unit="total variation",
+                better="lower",
+                bounds=(0.0, 1.0),
+                estimator="sum |p - t|/2; p = C^-1 q, the classifier's confusion C from held-out reals; above 0 by "
+                "chance, see its null",
+            ),
+            MeasurementSpec(
+                key="worst-class-recall",
+                title="Recall of the worst class",
+                meaning="Share of the reals of the class that is reached least that lie near some generated sample.",
+                unit="share of samples",
+                better="higher",
+                bounds=(0.0, 1.0),
+                estimator=f"least over classes with {FEWEST} reals or more of the share within a ball of a generated "
+                "sample; as many samples as reals; biased downwards",
+            ),
+            MeasurementSpec(
+                key="modes-missing",
+                title="Missing modes",
+                meaning="Modes that generated samples show hardly ever although reals do.",
+                unit="modes",
+                better="lower",
+                bounds=(0.0, None),
+                estimator="values of the finest attribute (oracle's, else class, else bins) with less than the option "
+                "`missing` of the reals' share",
+            ),
+            MeasurementSpec(
+                key="fairness-discrepancy",
+                title="Fairness discrepancy",
+                meaning="Distance of the class shares from uniform ones, whatever the data's own are.",
+                unit="L2 of shares",
+                better="lower",
+                bounds=(0.0, 1.0),
+                estimator="|p - 1/K|_2 of the corrected shares; above 0 by chance",
+            ),
+            MeasurementSpec(
+                key="different-bins",
+                title="Bins that differ",
+                meaning="Share of the cells of feature space that generated samples fill more or less than reals do.",
+                unit="share of bins",
+                better="lower",
+                bounds=(0.0, 1.0),
+                estimator="k-means of reals; pooled z of two shares; Benjamini-Hochberg at 5 % (NDB counts without it)",
+                interval=False,
+            ),
+            MeasurementSpec(
+                key="js-divergence",
+                title="Divergence of bins",
+                meaning="Jensen-Shannon divergence of how both sides fill the same cells: 0 alike, ln 2 apart.",
+                unit="nats",
+                better="lower",
+                bounds=(0.0, 0.6931471805599454),
+                estimator="plug-in; biased upwards by (K - 1)(1/n + 1/m)/8",
+            ),
+            MeasurementSpec(
+                key="bias-amplification",
+                title="Bias by truncation",
+                meaning="By how much the class shares move away from the training set's when latents are truncated.",
+                unit="total variation",
+                better="lower",
+                bounds=(-1.0, 1.0),
+                estimator="discrepancy at the last less that at the first of `truncations`; the same latents times psi",
+            ),
+            MeasurementSpec(
+                key="label-agreement",
+                title="Classes as asked for",
+                meaning="Share of a conditional generator's samples that show the class they were asked for.",
+                unit="share of samples",
+                better="higher",
+                bounds=(0.0, 1.0),
+                estimator="label told equals class read; errors of the classifier included, see its null",
+            ),
+            MeasurementSpec(
+                key="support-size",
+                title="Support size, lower limit",
+                meaning="At least as many different samples as this are in the generator, by how seldom two are alike.",
+                unit="samples",
+                better="higher",
+                bounds=(1.0, None),
+                estimator="pairs over the upper 95 % Poisson limit of close pairs; close are the 10 closest pairs of "
+                "as many reals",
+                interval=False,
+            ),
+        ),
+        misleads=(
+            "Shares are of what a classifier sees: of samples unlike any real its errors on reals say little. Uniform "
+            "shares are no aim where the data are not uniform. Bins follow the extractor: a mode that it does not see "
+            "is not missed. Dropping one mode lifts all others, so many bins differ though one is the cause: read the "
+            "sign of z. Latents are scaled where they are drawn, not in a mapped space."
+        ),
+        references=(
+            "Richardson and Weiss, On GANs and GMMs, 2018, arXiv:1805.12462 (bins)",
+            "Choi et al., Fair Generative Modeling via Weak Supervision, 2020, arXiv:1910.12008 (fairness discrepancy)",
+            "Lipton et al., Detecting and Correcting for Label Shift, 2018, arXiv:1802.03916",
+            "Teo et al., On Measuring Fairness in Generative Models (CLEAM), NeurIPS 2023",
+            "Arora and Zhang, Do GANs actually learn the distribution?, 2017, arXiv:1706.08224 (support size)",
+            "Maluleke et al., Studying Bias in GANs through the Lens of Race, 2022, arXiv:2209.02836 (truncation)",
+        ),
+    )  # fmt: skip
+
+    def __post_init__(self) -> None:
+        if min(self.samples, self.bins, self.truncated) < 2 or self.neighbours < 1:
+            raise ValueError("samples, bins and truncated must be at least 2, neighbours at least 1")
+        if not 0 < self.missing < 1:
+            raise ValueError("missing must lie between 0 and 1")
+        if len(self.truncations) < 2 or not all(psi > 0 for psi in self.truncations):
+            raise ValueError("truncations must be at least two factors above 0, the full one first")
+
+    def evaluate(self, view: View, rng: np.random.Generator) -> Findings:
+        """Return shares against the training set's, bins, recall by class, truncation and support, with their nulls."""
+        # Of chances of their own, so that one part that cannot be had moves no number of another.
+        chance = [np.random.default_rng(seed) for seed in rng.integers(2**63, size=8)]
+        has_null = view.missing("features/null-fake")
+        reading = class_reading(view, self.attribute, self.samples, chance[0])
+        by = None if isinstance(reading, str) else standing(reading, chance[1])
+        why = reading if isinstance(reading, str) else "0 generated samples show a class that can be read"
+        others = [standing(one, chance[2]) for one in oracle_readings(view, self.samples, chance[2])]
+        stands = [one for one in (by, *others) if one is not None]
+        bins = filled(view, "real", "fake", self.bins, chance[3])
+        recall, quality = self._recall(view, by, why, has_null, chance[4])
+        sweep, curve = self._sweep(view, by, why, has_null, chance[5])
+        modes, gone = self._modes(stands, bins, has_null)
+        measurements = [
+            self._class(by, why, has_null),
+            recall,
+            modes,
+            self._fairness(by, why, has_null),
+            *self._cells(view, bins, has_null, chance[6]),
+            sweep,
+            self._agreement(view, by, why, has_null),
+            self._support(view, has_null, chance[7]),
+        ]
+        details: list[Detail] = [Note(text=in_words(measurements[0], stands, *gone))]
+        if stands:
+            details.append(attributes_table(stands))
+        details += [shares_table(one, _asked(view, one) if one is by else None) for one in stands]
+        details += [*quality, bins_table(bins.test), *curve]
+        return Findings(measurements, details, exhibits=examples(*gone, bins, _FALSE))
+
+    def _cells(self, view: View, found: Filled, why: str | None, rng: np.random.Generator) -> list[Measurement]:
+        sizes, bins, keys = found.sizes, len(found.test.real), ("different-bins", "js-divergence")
+        if bins < 2:
+            reason = f"needs 2 bins of {OF_BIN} reals that differ, {2 * OF_BIN} reals or more; there is 1 bin"
+            return [self.spec.measurement(key, None, sizes, reason=reason, null_reason=why) for key in keys]
+        nulls: dict[str, Null] = {}
+        if why is None:
+            other = filled(view, "null-real", "null-fake", self.bins, rng)
+            n = other.sizes["fake"]
+            nulls["different-bins"] = Null(value=other.differing(_FALSE), n=n, rule=view.null_rule)
+            mean, usual = js_null(bins, sizes["real"], sizes["fake"], 0.95)
+            rule = f"of one law, by the chi-square of {bins - 1} degrees; {view.null_rule}: {other.divergence:.4g}"
+            nulls["js-divergence"] = Null(value=mean, low=usual.low, high=usual.high, n=sizes["fake"], rule=rule)
+        covers = "the drawing of both sides, the bins held fixed; of the divergence that these numbers show on average"
+        reach = js_bounds(found.test.real, found.test.fake, rng, 0.95)
+        return [
+            self.spec.measurement(
+                "different-bins", found.differing(_FALSE), sizes, null=nulls.get("different-bins"), null_reason=why,
+                interval_reason="a count of tests: of the bins told to differ 5 % at most are false on average",
+            ),
+            self.spec.measurement(
+                "js-divergence", found.divergence, sizes,
+                interval=_interval(reach, "bootstrap, moved by its bias", covers),
+                null=nulls.get("js-divergence"), null_reason=why,
+            ),
+        ]  # fmt: skip
+
+    def _class(self, by: Standing | None, why: str, no_null: str | None) -> Measurement:
+        if by is None:
+            return self.spec.measurement("class-discrepancy", None, {"fake": 0}, reason=why, null_reason=no_null)
+        told = f"{by.reading.stand_in_name}, read alike, give {total_variation(by.stand_in, by.target):.4g}"
+        return self.spec.measurement(
+            "class-discrepancy",
+            by.discrepancy,
+            {"fake": by.shares.n},
+            interval=_interval(by.discrepancy_bounds, "bootstrap, by directional derivative", _SHARES),
+            null=_null(by.discrepancy_chance, by, told) if no_null is None else None,
+            null_reason=no_null,
+        )
+
+    def _fairness(self, by: Standing | None, why: str, no_null: str | None) -> Measurement:
+        if by is None:
+            return self.spec.measurement("fairness-discrepancy", None, {"fake": 0}, reason=why, null_reason=no_null)
+        told = f"{by.reading.stand_in_name}, read alike, give {fairness_discrepancy(by.stand_in):.4g}"
+        return self.spec.measurement(
+            "fairness-discrepancy",
+            fairness_discrepancy(by.shares.values),
+            {"fake": by.shares.n},
+            interval=_interval(by.shares.fairness_bounds(0.95), "bootstrap, by derivative", _SHARES),
+            null=_null(by.fairness_chance, by, told) if no_null is None else None,
+            null_reason=no_null,
+        )
+
+    def _recall(
+        self, view: View, by: Standing | None, why: str, no_null: str | None, rng: np.random.Generator
+    ) -> tuple[Measurement, list[Detail]]:
+        key, n = "worst-class-recall", len(view["features/real"])
+        if by is None:
+            return self.spec.measurement(key, None, {"real": n}, reason=why, null_reason=no_null), []
+        labels, names = view["labels/real"].numpy(), by.reading.values
+        near = reached(view, "real", "fake", self.neighbours, self.samples, rng)
+        found = None if near is None else worst_recall(near, labels, len(names), 0.95)
+        if near is None or found is None:
+            reason = f"needs 2 classes of {FEWEST} reals or more and {self.neighbours + 1} samples; there are {n} reals"
+            return self.spec.measurement(key, None, {"real": n}, reason=reason, null_reason=no_null), []
+        worst, judged = found
+        other = None if no_null else reached(view, "null-real", "null-fake", self.neighbours, self.samples, rng)
+        null, rates = recall_of_others(view, other, labels, names)
+        sizes = {"real": len(near.rows), "fake": len(near.other_rows)}
+        covers = "the drawing of reals of all classes together, generated samples held fixed"
+        few = None if null else no_null or f"needs other reals of 2 classes, {FEWEST} of each"
+        return self.spec.measurement(
+            key,
+            1 - worst.value,
+            sizes,
+            interval=_interval(flipped(worst.bounds), "Clopper-Pearson, Bonferroni", covers),
+            null=null,
+            null_reason=few,
+            estimator=f"{self.spec.measurements[1].estimator}; here {names[judged[worst.at]]}",
+        ), [quality_table(names, by_class(view, near, labels, by.reading), rates)]
+
+    def _modes(
+        self, stands: Sequence[Standing], bins: Filled, no_null: str | None
+    ) -> tuple[Measurement, tuple[Standing | None, list[int]]]:
+        covers = "the drawing of samples; how many modes surely lack, and how many may, all modes at once"
+        if not stands:
+            absent = bins.missing(self.missing)
+            sure = int((bins.test.adjusted[absent] <= _FALSE).sum())
+            return self.spec.measurement(
+                "modes-missing", len(absent), bins.sizes,
+                interval_reason=f"bins stand in for modes; of those missing {sure} differ beyond chance",
+                null_reason=no_null or f"of one law a bin of {OF_BIN} reals on average is all but never missing",
+            ), (None, absent.tolist())  # fmt: skip
+        one = max(stands, key=lambda s: len(s.target))
+        found, bounds = one.missing(self.missing)
+        told = f"of the {len(one.target)} values of {one.reading.name}"
+        return self.spec.measurement(
+            "modes-missing", len(found), {"fake": one.shares.n},
+            interval=_interval(bounds, "Clopper-Pearson, widened by the classifier's errors; Bonferroni", covers),
+            null=_null(one.missing_chance(self.missing), one, told) if no_null is None else None, null_reason=no_null,
+        ), (one, found)  # fmt: skip
+
+    def _sweep(
+        self, view: View, by: Standing | None, why: str, no_null: str | None, rng: np.random.Generator
+    ) -> tuple[Measurement, list[Detail]]:
+        key, sizes = "bias-amplification", {"fake": self.truncated}
+        if by is None:
+            return self.spec.measurement(key, None, {"fake": 0}, reason=why, null_reason=no_null), []
+        sweep = truncated(view, by.reading.read, self.truncations, self.truncated, rng)
+        if isinstance(sweep, str):
+            return self.spec.measurement(key, None, {"fake": 0}, reason=sweep, null_reason=no_null), []
+        found = amplification(sweep, by, rng)
+        reach = normal(found.change, found.error, 0.95)
+        covers = "the drawing of latents, the same at every factor; the classifier's errors held fixed"
+        return self.spec.measurement(
+            key, found.change, sizes,
+            interval=_interval(Bounds(max(-1.0, reach.low), min(1.0, reach.high)), "normal, paired bootstrap", covers),
+            null_reason="reals have no latents to truncate; 0 is a generator whose shares do not move",
+        ), [sweep_curve(self.truncations, found.distances, found.errors, by.discrepancy_chance.mean)]  # fmt: skip
+
+    def _agreement(self, view: View, by: Standing | None, why: str, no_null: str | None) -> Measurement:
+        key, lacks = "label-agreement", view.missing("labels/fake")
+        if by is None or lacks is not None or by.reading.read is None:
+            lacks = f"0 labels to hold what is read against: {why if by is None else lacks or by.reading.source}"
+            return self.spec.measurement(key, None, {"fake": 0}, reason=lacks, null_reason=no_null)
+        told = view["labels/fake"].numpy()[by.reading.fake_rows]
+        n, hits, right = len(told), int((told == by.reading.fake).sum()), by.reading.right
+        reach = wilson(hits, n, 0.95)
+        null = None
+        if right is not None and no_null is None:
+            usual = wilson(*right, 0.95)
+            rule = f"{right[1]} held-out reals: the class read against their label"
+            null = Null(value=right[0] / right[1], low=usual.low, high=usual.high, n=right[1], rule=rule)
+        covers = "the drawing of generated samples, the classifier held fixed"
+        return self.spec.measurement(
+            key, hits / n, {"fake": n}, interval=_interval(reach, "Wilson score", covers), null=null,
+            null_reason=no_null,
+        )  # fmt: skip
+
+    def _support(self, view: View, no_null: str | None, rng: np.random.Generator) -> Measurement:
+        found = repeats(view, "fake", self.samples, rng)
+        if isinstance(found, str):
+            return self.spec.measurement(
+                "support-size", None, {"fake": len(view["features/fake"])}, reason=found, null_reason=no_null
+            )
+        size, within, n = found
+        null, few = None, no_null
+        if no_null is None:
+            other = repeats(view, "null-fake", n, rng, within)
+            if isinstance(other, str):
+                few = other
+            else:
+                rule = f"{view.null_rule}: {other[0].collisions} close pairs among {other[2]}"
+                null = Null(value=other[0].at_least, n=other[2], rule=rule)
+        told = f"here {size.collisions} of {size.pairs} at {within:.4g} or less"
+        if size.estimate is not None:
+            told += f", which speaks for {size.estimate:.4g}"
+        return self.spec.measurement(
+            "support-size",
+            size.at_least,
+            {"fake": n},
+            interval_reason="it is the lower end of a one-sided 95 % interval itself",
+            null=null,
+            null_reason=few,
+            estimator=f"{self.spec.measurements[-1].estimator}; {told}",
+        )
+
+
+def _asked(view: View, by: Standing) -> npt.NDArray[np.float64] | None:
+    if view.missing("labels/fake") is not None or by.reading.read is None:
+        return None
+    told = view["labels/fake"].numpy()
+    return np.bincount(told[told >= 0], minlength=len(by.target)) / len(told)
+
+
+def _null(chance: Chance, by: Standing, told: str) -> Null:
+    rule = (
+        f"{by.shares.n} samples with the shares of {by.reading.target_name}, read with the same errors, 999 times; "
+        f"as large or larger in a share of {chance.p_value:.4g} (p-value); {told}"
+    )
+    return Null(value=chance.mean, low=chance.usual.low, high=chance.usual.high, n=by.shares.n, rule=rule)
+
+
+def _interval(bounds: Bounds, method: str, covers: str) -> Interval:
+    return Interval(low=bounds.low, high=bounds.high, level=0.95, method=method, covers=covers)

@@ -1,0 +1,59 @@
+"""Coverage in a few sentences, and reals that show what generated samples lack."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ganaudit.document.model import Measurement
+from ganaudit.document.spec import Exhibit
+from ganaudit.document.standing import against_null
+from ganaudit.evidence.filled_bins import Filled
+from ganaudit.evidence.standing_shares import Standing
+
+__all__ = ["examples", "in_words"]
+
+_NAMED, _SHOWN = 10, 16
+
+
+def in_words(discrepancy: Measurement, stands: Sequence[Standing], one: Standing | None, gone: Sequence[int]) -> str:
+    """Return how class shares stand, which values of ``one`` are missing and who read each attribute."""
+    named = "The discrepancy of class shares"
+    words = [against_null(discrepancy, named, "a perfect generator") or _alone(discrepancy, named)]
+    if one is not None and gone:
+        listed = ", ".join(one.reading.values[j] for j in gone[:_NAMED]) + (", ..." if len(gone) > _NAMED else "")
+        words.append(f"Missing of {one.reading.name}: {listed}.")
+    elif one is not None:
+        words.append(f"No value of {one.reading.name} is missing.")
+    return " ".join([*words, *(_reader(one) for one in stands)])
+
+
+def _alone(discrepancy: Measurement, named: str) -> str:
+    if discrepancy.value is None:
+        return f"{named} cannot be told: {discrepancy.reason}."
+    return f"{named} is {discrepancy.value:.4g}."
+
+
+def _reader(one: Standing) -> str:
+    words = f"{one.reading.name} is read by {one.reading.source}"
+    if one.reading.right is not None:
+        words += ", right for {} of {} held-out reals".format(*one.reading.right)
+    return words + ("; its errors are taken out." if one.shares.is_corrected else "; what it says counts as true.")
+
+
+def examples(one: Standing | None, gone: Sequence[int], bins: Filled, level: float) -> list[Exhibit]:
+    """Return reals of the values that are missing, or else of the bins that generated samples fill too little."""
+    if one is not None and gone:
+        reading = one.reading
+        at = [(reading.values[j], int(i)) for j in gone for i in reading.real_rows[reading.real == j][:2]]
+        title, rule = "Reals of missing modes", f"the first 2 reals of each value of {reading.name} that is missing"
+    else:
+        test = bins.test
+        low = [j for j in np.argsort(test.z, kind="stable")[:4] if test.z[j] < 0 and test.adjusted[j] <= level]
+        at = [(f"bin {j}, z {test.z[j]:.3g}", int(i)) for j in low for i in np.flatnonzero(bins.rows == j)[:4]]
+        title, rule = "Reals of bins that generated samples fill too little", "the first 4 reals of the 4 lowest z"
+    if not at:
+        return []
+    at = at[:_SHOWN]
+    return [Exhibit(title=title, rule=rule, side="real", indices=[i for _, i in at], captions=[n for n, _ in at])]
