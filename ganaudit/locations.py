@@ -7,7 +7,7 @@ from pathlib import Path
 
 import platformdirs
 
-__all__ = ["cache_dir", "reference_model", "reference_models"]
+__all__ = ["cache_dir", "controls", "reference_model", "reference_models"]
 
 
 def _roots() -> list[Path]:
@@ -27,9 +27,18 @@ def reference_models() -> dict[str, Path]:
     return found
 
 
+def controls() -> dict[str, Path]:
+    """Return the controls by name, as ``controls/perfect``: every folder with a ``control.toml``."""
+    found: dict[str, Path] = {}
+    for root in _roots():
+        for file in sorted(root.glob("controls/*/control.toml")):
+            found.setdefault(f"controls/{file.parent.name}", file.parent)
+    return found
+
+
 def reference_model(name: str) -> Path | None:
-    """Return the folder of one reference model, or None."""
-    return reference_models().get(name)
+    """Return the folder of one reference model or control, or None."""
+    return (reference_models() | controls()).get(name)
 
 
 def cache_dir() -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -149,7 +150,8 @@ def open_subject(plan: AuditPlan, progress: Progress) -> Subject:
         raise ConfigError("subject: required, but not given; name a reference model or a path")
     folder = locations.reference_model(plan.subject)
     # A path that exists is what the user sees in front of them; a reference model's bare name never has a separator.
-    spec = plan.subject if folder is None or os.sep in plan.subject else str(folder)
+    is_path = os.sep in plan.subject and Path(plan.subject).exists()
+    spec = plan.subject if folder is None or is_path else str(folder)
     loaders = [registry.find("subjects", name)() for name in registry.names("subjects")]
     # A folder with a subject.toml is also a folder: the loader of samples asks last.
     loaders.sort(key=lambda loader: loader.id == "samples")
@@ -163,7 +165,7 @@ def open_subject(plan: AuditPlan, progress: Progress) -> Subject:
         read=_read_options(plan),
         progress=progress,
     )
-    subject = load_subject(spec, loaders, locations.reference_models(), load)
+    subject = load_subject(spec, loaders, locations.reference_models() | locations.controls(), load)
     if folder and spec == str(folder):
         subject = replace(subject, path=None, kind="reference model")
     return with_score_sign(subject, plan.score_sign)
@@ -254,7 +256,7 @@ def _with_seen(reference: Reference, subject: Subject) -> Reference:
     """Return the reference with what is known of this subject's training: a recorded digest beats any assumption."""
     recorded = subject.training.get("split_digest")
     if not recorded:
-        if reference.form != "built-in" or subject.kind in ("directory", "reference model"):
+        if reference.form != "built-in" or subject.kind in ("directory", "control", "reference model"):
             return reference
         # A foreign subject may have been trained on any split of a public set.
         return replace(reference, seen=dict.fromkeys(reference.seen, "unknown"))

@@ -16,6 +16,8 @@ from ganaudit.document.errors import SourceError
 from ganaudit.numerics.randomness import child_seed, uniforms
 
 __all__ = [
+    "COUNTS",
+    "DRAWS",
     "GLYPHS",
     "SCALES",
     "SHIFT",
@@ -24,6 +26,7 @@ __all__ = [
     "THICKNESSES",
     "Drawing",
     "draw_glyphs",
+    "glyphs_of",
     "load_glyphs",
     "load_stacked_glyphs",
     "render_glyphs",
@@ -39,10 +42,14 @@ SLANT, THICKNESSES, SCALES, SHIFT = 0.2, (0.085, 0.13), (0.85, 1.0), 0.06
 """Laws, each uniform and independent: slant within +-SLANT (shift to the right per height), thickness of the pen as a
 share of the side, scale of the character, and shift of its centre within +-SHIFT of the side on each axis."""
 
+DRAWS = 6
+"""Uniform draws that a character takes."""
+
 _SIDE = 16
 _HEIGHT = 0.68
 _MAX_SCALE = 16
-_COUNTS = {"train": 10_000, "calibration": 2_000, "test": 5_000}
+COUNTS = {"train": 10_000, "calibration": 2_000, "test": 5_000}
+"""Samples of each split."""
 _CHUNK_PIXELS = 2**18
 _LICENCE = "made by ganaudit from a written rule; no rights of others"
 _RULE = (
@@ -80,7 +87,7 @@ def load_glyphs(scale: int = 1, size: tuple[int, int] | None = None) -> Referenc
     """
     side = _side(scale, size)
     splits = {}
-    for split, count in _COUNTS.items():
+    for split, count in COUNTS.items():
         drawn = draw_glyphs(f"glyphs/{split}", 0, count)
         splits[split] = _samples(f"glyphs/{split}", render_glyphs(drawn, side)[..., None], drawn.glyph, tuple(GLYPHS))
     from ganaudit.data.oracles.reading import GLYPHS_ORACLE  # which itself reads this module
@@ -97,7 +104,7 @@ def load_stacked_glyphs(scale: int = 1, size: tuple[int, int] | None = None) -> 
     side = _side(scale, size)
     classes = tuple(a + b + c for a in STACKED for b in STACKED for c in STACKED)
     splits = {}
-    for split, count in _COUNTS.items():
+    for split, count in COUNTS.items():
         images, modes = allocate((count, side, side, 3), np.dtype(np.uint8)), np.zeros(count, dtype=np.int64)
         for channel in range(3):
             drawn = draw_glyphs(f"glyphs-stacked/{split}/{channel}", 0, count, STACKED)
@@ -114,7 +121,12 @@ def draw_glyphs(name: str, start: int, count: int, among: str = GLYPHS) -> Drawi
 
     The character is one of ``among``, each as likely; character i depends on (name, i) and ``among`` alone.
     """
-    u = uniforms(child_seed(0, name), 0, start, count, 6).T
+    return glyphs_of(uniforms(child_seed(0, name), 0, start, count, DRAWS), among)
+
+
+def glyphs_of(draws: npt.NDArray[np.float64], among: str = GLYPHS) -> Drawing:
+    """Return the characters that uniform draws, (N, 6) within 0..1, stand for; the first decides which one it is."""
+    u = draws.T
     places = np.array([GLYPHS.index(glyph) for glyph in among], dtype=np.int64)
     return Drawing(
         places[np.floor(u[0] * len(among)).astype(np.int64)],

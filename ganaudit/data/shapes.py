@@ -15,6 +15,8 @@ from ganaudit.document.errors import SourceError
 from ganaudit.numerics.randomness import child_seed, uniforms
 
 __all__ = [
+    "COUNTS",
+    "DRAWS",
     "HUES",
     "LAW",
     "PERIODS",
@@ -26,6 +28,7 @@ __all__ = [
     "load_shapes",
     "load_shapes_by_cell",
     "render_shapes",
+    "shapes_of",
 ]
 
 SHAPES = ("disc", "square", "triangle", "cross")
@@ -55,7 +58,12 @@ cell. The largest triangle at the outermost place still ends 1.2 pixels of 32 be
 
 _SIDE = 32
 _MAX_SCALE = 8
-_COUNTS = {"train": 10_000, "calibration": 2_000, "test": 5_000}
+COUNTS = {"train": 10_000, "calibration": 2_000, "test": 5_000}
+"""Samples of each split."""
+
+DRAWS = 6
+"""Uniform draws that an image takes."""
+
 _STRONG, _WEAK = 220, 30
 _SIGNS = np.array([[1, 0, 0], [1, 1, 0], [0, 1, 0], [0, 1, 1], [0, 0, 1], [1, 0, 1]])
 _CHUNK_PIXELS = 2**20
@@ -120,7 +128,7 @@ def load_shapes(
     if isinstance(scale, bool) or not isinstance(scale, int) or not 1 <= scale <= _MAX_SCALE:
         raise SourceError(f"shapes: scale {scale!r} was asked for; allowed are whole numbers from 1 to {_MAX_SCALE}")
     splits, name = {}, "shapes-by-cell" if by_cell else "shapes"
-    for split, count in _COUNTS.items():
+    for split, count in COUNTS.items():
         drawn = draw_shapes(split, 0, count, law)
         images = render_shapes(drawn, _SIDE * scale)
         splits[split] = Samples.of(
@@ -159,8 +167,18 @@ def draw_shapes(
 
     Sample i depends on (split, i) and the law alone. Raises SourceError when ``law`` is no law of 4 shapes and 6 hues.
     """
+    return shapes_of(uniforms(child_seed(0, f"shapes/{split}"), 0, start, count, DRAWS), law)
+
+
+def shapes_of(
+    draws: npt.NDArray[np.float64], law: Sequence[Sequence[float]] | npt.NDArray[np.float64] | None = None
+) -> ShapeAttributes:
+    """Return the attributes that uniform draws, (N, 6) within 0..1, stand for; the first decides shape and hue.
+
+    Raises SourceError as ``draw_shapes`` does.
+    """
     edges = np.cumsum(_checked(law).ravel())
-    u = uniforms(child_seed(0, f"shapes/{split}"), 0, start, count, 6).T
+    u = draws.T
     # The last edge may be 1 - 2^-53 by rounding, and a cell of probability 0 must never be drawn: divide by it.
     cell = np.searchsorted(edges / edges[-1], u[0], side="right").astype(np.int64)
     shape, hue = np.divmod(cell, len(HUES))
@@ -173,7 +191,7 @@ def draw_shapes(
         PLACES[0] + (PLACES[1] - PLACES[0]) * u[3],
         np.where(shape == 0, np.nan, np.array(PERIODS)[shape] * u[4]),
         low + np.floor((high + 1 - low) * u[5]),
-        np.ones(count),
+        np.ones(len(draws)),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +15,8 @@ from ganaudit.document.errors import SourceError
 from ganaudit.numerics.randomness import child_seed, uniforms
 
 __all__ = [
+    "COUNTS",
+    "DRAWS",
     "NOTES",
     "NOTE_LAW",
     "RATE",
@@ -23,8 +25,11 @@ __all__ = [
     "draw_tones",
     "harmonics",
     "load_tones",
+    "noise_of",
     "note_pitches",
     "render_tones",
+    "sound_tones",
+    "tones_of",
 ]
 
 RATE = 16_000
@@ -45,7 +50,12 @@ seconds (it falls as exp(-t/decay)), peak of the steady waveform, and largest va
 
 _BASE = 2048
 _MAX_SCALE = 16
-_COUNTS = {"train": 8_000, "calibration": 1_000, "test": 2_000}
+COUNTS = {"train": 8_000, "calibration": 1_000, "test": 2_000}
+"""Samples of each split."""
+
+DRAWS = 7
+"""Uniform draws that a tone takes, beside its noise."""
+
 _STEP = 2.0**-15
 _CHUNK_VALUES = 2**20
 _LICENCE = "made by ganaudit from a written rule; no rights of others"
@@ -92,7 +102,7 @@ def load_tones(scale: int = 2, size: int | tuple[int, ...] | None = None) -> Ref
     if isinstance(scale, bool) or not isinstance(scale, int) or not 1 <= scale <= _MAX_SCALE:
         raise SourceError(f"tones: scale {scale!r} was asked for; allowed are whole numbers from 1 to {_MAX_SCALE}")
     splits = {}
-    for split, count in _COUNTS.items():
+    for split, count in COUNTS.items():
         drawn = draw_tones(split, 0, count)
         splits[split] = Samples.of(
             render_tones(drawn, _BASE * scale, split),
@@ -122,7 +132,12 @@ def draw_tones(split: str, start: int, count: int) -> ToneDrawing:
 
     Tone i depends on (split, i) alone.
     """
-    u = uniforms(child_seed(0, f"tones/{split}"), 0, start, count, 7).T
+    return tones_of(uniforms(child_seed(0, f"tones/{split}"), 0, start, count, DRAWS))
+
+
+def tones_of(draws: npt.NDArray[np.float64]) -> ToneDrawing:
+    """Return the tones that uniform draws, (N, 7) within 0..1, stand for; the first decides the note."""
+    u = draws.T
     edges = np.cumsum(NOTE_LAW)
     return ToneDrawing(
         np.searchsorted(edges / edges[-1], u[0], side="right").astype(np.int64),
@@ -138,17 +153,31 @@ def draw_tones(split: str, start: int, count: int) -> ToneDrawing:
 def render_tones(drawing: ToneDrawing, length: int, split: str, start: int = 0) -> npt.NDArray[np.float32]:
     """Return the waves of ``drawing``, whose first is tone ``start`` of ``split``, float32 (N, 1, length).
 
+    They are those of ``sound_tones`` with the noise of ``noise_of``.
+    """
+    return sound_tones(drawing, length, lambda first, count: noise_of(split, start + first, count, length))
+
+
+def noise_of(split: str, start: int, count: int, length: int) -> npt.NDArray[np.float64]:
+    """Return the noise of the tones ``start`` .. ``start + count - 1`` of a split, even in -1..1, (count, length)."""
+    return 2 * uniforms(child_seed(0, f"tones/{split}"), 1, start, count, length) - 1
+
+
+def sound_tones(
+    drawing: ToneDrawing, length: int, noise: Callable[[int, int], npt.NDArray[np.float64]]
+) -> npt.NDArray[np.float32]:
+    """Return the waves of ``drawing``, float32 (N, 1, length); ``noise(first, count)`` gives (count, length) in -1..1.
+
     Harmonics below half the rate are added up in float64, the envelope multiplied, even noise added, and the values
     clipped to -1..1 and rounded half up to multiples of 2^-15, as a 16-bit file would hold them: the last bits of a
     machine's sine stay out.
     """
     waves = allocate((len(drawing), 1, length), np.dtype(np.float32))
     step = max(1, _CHUNK_VALUES // length)
-    seed = child_seed(0, f"tones/{split}")
     for first in range(0, len(drawing), step):
         part = drawing.take(slice(first, first + step))
-        noise = 2 * uniforms(seed, 1, start + first, len(part), length) - 1
-        wave = part.peak[:, None] * _steady(part, length) * _envelopes(part, length) + part.noise[:, None] * noise
+        steady = part.peak[:, None] * _steady(part, length) * _envelopes(part, length)
+        wave = steady + part.noise[:, None] * noise(first, len(part))
         waves[first : first + step, 0] = np.floor(np.clip(wave, -1, 1 - _STEP) / _STEP + 0.5) * _STEP
     return waves
 
