@@ -298,5 +298,5 @@ class _Run:
 
 
 def _words(norm: Norm, share: float, axes: int) -> str:
-    levels = f" ({255 * share:.3g} of 255 levels)" if norm == "linf" and axes != 3 else ""
-    return f"{share:.4g} of the range{levels}"
+    levels = f" ({255 * share:.3g}/255)" if norm == "linf" and axes != 3 else ""
+    return f"{share:.4g}{levels}"
