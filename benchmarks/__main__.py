@@ -18,6 +18,7 @@ WORKS = {
     "frechet-gram": ("benchmarks.frechet", "frechet_gram"),
     "kernel": ("benchmarks.kernel", "kernel"),
     "neighbours": ("benchmarks.neighbours", "neighbours"),
+    "path-length": ("benchmarks.path_length", "path_length"),
     "end-to-end": ("benchmarks.end_to_end", "end_to_end"),
     "growth": ("benchmarks.growth", "growth"),
     "training": ("benchmarks.training", "training"),

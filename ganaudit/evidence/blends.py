@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ganaudit.document.errors import SubjectError
 from ganaudit.document.model import Axis, Curve, Detail, Interval, Null, Rule, Series, Table
 from ganaudit.document.spec import Exhibit
 from ganaudit.evidence.judging import chosen
@@ -78,11 +79,18 @@ def blended(view: View, pairs: int, rule: Pairing, points: int, fpr: float, rng:
         sides["other"] = ends(view, other, rows)
     why = unjudged(view, [fake, goals, starts, fresh])
     t = fractions(points)
-    # One seed for all: at random, start i of each kind goes to the same real.
-    ways = {
-        name: mixtures(view, side, goals, t, rule, np.random.default_rng(seed), judge=why is None)
-        for name, side in sides.items()
-    }
+
+    def ways_of(judge: bool) -> dict[str, Mixtures]:
+        # One seed for all: at random, start i of each kind goes to the same real.
+        return {
+            name: mixtures(view, side, goals, t, rule, np.random.default_rng(seed), judge=judge)
+            for name, side in sides.items()
+        }
+
+    try:
+        ways = ways_of(why is None)
+    except SubjectError as error:  # it scores samples, and may have no score for noise or for mixtures
+        why, ways = f"of {k} pairs: {error}", ways_of(False)
     if min(len(way) for way in ways.values()) < LEAST:
         return f"needs {LEAST} pairs of one class each; {len(ways['fake'])} of {k} generated samples have one"
     threshold, lacking = _threshold(view, fpr) if why is None else (None, why)

@@ -270,6 +270,18 @@ def test_a_critic_of_classes_is_asked_within_a_class():
     assert found["crossing"].n > 0
 
 
+def test_a_critic_without_a_score_for_noise_is_told_and_the_rest_goes_on():
+    class Picky(Weighs):
+        def forward(self, x):
+            score = super().forward(x)
+            return torch.where(x.flatten(1).std(1) > 2 * SCALE, torch.nan, score)
+
+    _, found = measured(subject(discriminator=Picky(W)))
+    for key in ("crossing", "similarity-by-score", "curvature", "holes"):
+        assert "NaN or infinity" in found[key].reason
+    assert found["similarity"].value > 0.5
+
+
 def test_too_few_reals_are_told():
     row, _ = audited(subject(), reference(test=11), NAME, **SMALL)
     assert row.status == "not_assessable"
