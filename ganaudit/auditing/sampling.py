@@ -83,8 +83,8 @@ def _draw(subject: Subject, count: int, seed: int, progress: Progress) -> dict[s
     block = subject.block or BLOCK
 
     def work(start: int, size: int) -> tuple[Tensor, ...]:
+        x = subject.drawn(seed, start, size)
         z, labels = subject.latents(seed, start, size), subject.labels(seed, start, size)
-        x = subject.generate(z, labels)
         parts = [x, z] if labels is None else [x, z, labels]
         return (*parts, subject.discriminate(x, labels)) if subject.discriminator is not None else tuple(parts)
 

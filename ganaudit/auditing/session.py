@@ -26,13 +26,14 @@ from ganaudit.auditing.shift import measured_shift
 from ganaudit.auditing.until import Until, grown
 from ganaudit.config import AuditPlan, make_plan
 from ganaudit.data.reference import Reference
-from ganaudit.document.errors import GanauditError, PluginError
+from ganaudit.document.errors import GanauditError, NotFiniteError, PluginError
 from ganaudit.document.files import check_writable, write_atomically, write_document
 from ganaudit.document.model import AuditDocument, EvaluatorResult, Measurement, PrecisionShift
 from ganaudit.document.spec import EvaluatorSpec, Findings, NotAssessable
 from ganaudit.evidence.ranks import SINGLE, Ranks
 from ganaudit.evidence.view import Evaluator, View
 from ganaudit.features.extractor import Extractor
+from ganaudit.numerics.intervals import clopper_pearson
 from ganaudit.numerics.randomness import generator
 from ganaudit.progress import Progress, Silent
 from ganaudit.subjects.subject import Subject
@@ -40,6 +41,7 @@ from ganaudit.subjects.subject import Subject
 __all__ = ["Audited", "audit", "run", "write"]
 
 _SHIFT_TOLD = 0.005
+_FAILURES_TOLD = 20
 _LOG = logging.getLogger("ganaudit")
 
 
@@ -145,6 +147,7 @@ def run(
             *setting.warnings,
             *_grown_warnings(plan, until),
             *_shift_warnings(shift),
+            *_failure_warnings(setting),
             *_memory_warnings(setting),
             *_withheld_warnings(setting),
         ],
@@ -161,7 +164,7 @@ def _measured(name: str, setting: Setting) -> list[Measurement]:
         return []
     try:
         return _evaluated(setting.evaluators[name], setting).measurements
-    except NotAssessable:
+    except (NotAssessable, NotFiniteError):
         return []
 
 
@@ -187,6 +190,21 @@ def _memory_warnings(setting: Setting) -> list[str]:
     others = [f"other {n!r}: {t}" for n, o in setting.evidence.others.items() for t in o.subject.room.told()]
     told = setting.evidence.ranks.gathered([*setting.subject.room.told(), *others])
     return sorted({sentence for one in told for sentence in one})
+
+
+def _failure_warnings(setting: Setting) -> list[str]:
+    """Return which samples of the audit the generator failed on."""
+    plan = setting.evidence.plan
+    failed = [sample for sample in setting.subject.failures.of(plan.seed) if sample < plan.samples]
+    if not failed:
+        return []
+    ends = clopper_pearson(len(failed), plan.samples, 0.95)
+    told = ", ".join(map(str, failed[:_FAILURES_TOLD])) + (", ..." if len(failed) > _FAILURES_TOLD else "")
+    return [
+        f"the generator made NaN or infinity of {len(failed)} of {plan.samples} latents "
+        f"({len(failed) / plan.samples:.2%}; 95 %: {ends.low:.2%} to {ends.high:.2%}): samples {told} of seed "
+        f"{plan.seed}. Each was drawn again, so every number is about the samples that it does make"
+    ]
 
 
 def _withheld_warnings(setting: Setting) -> list[str]:
@@ -236,7 +254,7 @@ def _result(name: str, setting: Setting) -> tuple[EvaluatorResult, dict[str, Any
         return _row(spec, "not_assessable", reason, requested=requested, options=options), {}, {}
     try:
         found = _evaluated(evaluator, setting)
-    except NotAssessable as answer:
+    except (NotAssessable, NotFiniteError) as answer:  # at latents of its own; samples that fail are drawn again
         return _row(spec, "not_assessable", str(answer), requested=requested, options=options), {}, {}
     except GanauditError:
         raise  # the evidence itself is unusable: every number would be

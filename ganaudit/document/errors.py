@@ -27,6 +27,7 @@ __all__ = [
     "EvidenceError",
     "ExtractorError",
     "GanauditError",
+    "NotFiniteError",
     "OutputError",
     "PluginError",
     "SourceError",
@@ -59,6 +60,10 @@ class ConfigError(UserError):
 
 class SubjectError(UserError):
     """A generator, a discriminator or their files cannot be audited."""
+
+
+class NotFiniteError(SubjectError):
+    """A generator made NaN or infinity of some latents: what asked for these has no answer, others may have."""
 
 
 class SourceError(UserError):

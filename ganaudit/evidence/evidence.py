@@ -17,7 +17,7 @@ from ganaudit.document.errors import EvidenceError
 from ganaudit.evidence.availability import Availability
 from ganaudit.evidence.filling import Table, filled
 from ganaudit.evidence.handing import handed, read, shown
-from ganaudit.evidence.making import EvidencePlan, block_of_subject, key_of, made, scored, taken
+from ganaudit.evidence.making import EvidencePlan, block_of_subject, key_of, made, rows_made, scored, taken
 from ganaudit.evidence.nodes import PARTNER, node_names
 from ganaudit.evidence.null import NullDesign, null_design, rows
 from ganaudit.evidence.others import Other
@@ -378,23 +378,23 @@ class Evidence:
             key["samples"] = samples.digest
             return self._kept(key, columns, len(samples), label, lambda a, b: self._of_fake(samples, a, b), block)
         label = f"generating {plan.samples} samples"
-        return self._kept(key, columns, plan.samples, label, self._generate, block)
+        columns.append(
+            Column("redraws", torch.int64, ())
+        )  # kept: a later audit, which generates nothing, tells them too
+        kept = self._kept(
+            {**key, "failures": "redrawn"},
+            columns,
+            plan.samples,
+            label,
+            partial(rows_made, subject, self.extractor, plan),
+            block,
+        )
+        subject.failures.note_all(plan.seed, kept["redraws"].tensor)
+        return kept
 
     def _of_fake(self, samples: Samples, start: int, stop: int) -> dict[str, Tensor]:
         made = self._extract(samples, start, stop, self.plan.quantiser)
         return made if self.subject.discriminator is None else made | scored(self.subject, samples, start, stop)
-
-    def _generate(self, start: int, stop: int) -> dict[str, Tensor]:
-        subject = self.subject
-        images, scores = [], []
-        for first in range(start, stop, self._block):
-            x = self._generated(first)
-            images.append(handed(x, subject.sample.low, subject.sample.high, self.plan.quantiser))
-            if subject.discriminator is not None:
-                scores.append(subject.discriminate(x, subject.labels(self.plan.seed, first, self._block)))
-        inputs = torch.cat(images)[: stop - start]
-        made = extracted(self.extractor.extract, inputs, self._extraction_block, subject.device, subject.room)
-        return made | {"scores": torch.cat(scores)[: stop - start]} if scores else made
 
     def _generated(self, start: int) -> Tensor:
         return made(self.subject, self.plan.seed, start)

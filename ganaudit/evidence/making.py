@@ -8,13 +8,15 @@ import torch
 from torch import Tensor
 
 from ganaudit.data.samples import Samples
+from ganaudit.evidence.handing import handed
 from ganaudit.evidence.rows import Rows
-from ganaudit.features.engine import BLOCK, GPU_BLOCK
+from ganaudit.features.engine import BLOCK, GPU_BLOCK, extracted
+from ganaudit.features.extractor import Extractor, block_of
 from ganaudit.numerics.quantise import Quantiser
 from ganaudit.subjects.digests import weights_digest
 from ganaudit.subjects.subject import Subject
 
-__all__ = ["EvidencePlan", "block_of_subject", "key_of", "made", "scored", "taken"]
+__all__ = ["EvidencePlan", "block_of_subject", "key_of", "made", "rows_made", "scored", "taken"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +55,22 @@ def key_of(subject: Subject) -> list[str]:
 
 
 def made(subject: Subject, seed: int, start: int) -> Tensor:
-    """Return one block of generated samples from sample ``start`` on."""
-    block = block_of_subject(subject)
-    return subject.generate(subject.latents(seed, start, block), subject.labels(seed, start, block))
+    """Return one block of generated samples from sample ``start`` on; what fails is drawn again."""
+    return subject.drawn(seed, start, block_of_subject(subject))
+
+
+def rows_made(subject: Subject, extractor: Extractor, plan: EvidencePlan, start: int, stop: int) -> dict[str, Tensor]:
+    """Return features, logits, scores and redraws of some generated samples, from whole blocks of them."""
+    images, scores, block = [], [], block_of_subject(subject)
+    for first in range(start, stop, block):
+        x = made(subject, plan.seed, first)
+        images.append(handed(x, subject.sample.low, subject.sample.high, plan.quantiser))
+        if subject.discriminator is not None:
+            scores.append(subject.discriminate(x, subject.labels(plan.seed, first, block)))
+    inputs = torch.cat(images)[: stop - start]
+    found = extracted(extractor.extract, inputs, block_of(extractor, subject.device), subject.device, subject.room)
+    found["redraws"] = subject.failures.redraws(plan.seed, start, stop - start)
+    return found | {"scores": torch.cat(scores)[: stop - start]} if scores else found
 
 
 def scored(judge: Subject, samples: Samples, start: int, stop: int) -> dict[str, Tensor]:

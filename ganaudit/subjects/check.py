@@ -26,10 +26,13 @@ def checked(subject: Subject) -> Subject:
     if subject.generator is None:
         return subject
     batch = subject.block or _BATCH
+    subject, x = _first_batch(subject, batch)
     z, labels = subject.latents(0, 0, batch), subject.labels(0, 0, batch)
-    subject, x = _first_batch(subject, z, labels)
     subject = replace(subject, sample=SampleSpec(tuple(x.shape[1:]), subject.sample.low, subject.sample.high))
     findings = [f"{batch} samples of shape {tuple(x.shape[1:])}, finite"]
+    failed = subject.failures.redraws(0, 0, batch).count_nonzero()
+    if failed:
+        findings.append(f"caution: {int(failed)} of the first {batch} latents gave NaN or infinity, and were replaced")
     findings += _range_findings(subject, x)
     assert subject.generator is not None
     if subject.generator.training:
@@ -51,14 +54,14 @@ def checked(subject: Subject) -> Subject:
     return replace(subject, checks=(*subject.checks, *findings))
 
 
-def _first_batch(subject: Subject, z: Tensor, labels: Tensor | None) -> tuple[Subject, Tensor]:
+def _first_batch(subject: Subject, batch: int) -> tuple[Subject, Tensor]:
     """Return the subject and its first samples, with latents (B, size, 1, 1) where it refuses (B, size)."""
     try:
-        return subject, subject.generate(z, labels)
+        return subject, subject.drawn(0, 0, batch)
     except SubjectError as error:
         spatial = replace(subject, spatial_latent=True)
         try:
-            return spatial, spatial.generate(z, labels)
+            return spatial, spatial.drawn(0, 0, batch)
         except SubjectError:
             raise error from None
 

@@ -14,15 +14,17 @@ from torch import Tensor, nn
 
 from ganaudit.data.layout import AUDIO_CHANNELS
 from ganaudit.data.samples import Samples
-from ganaudit.document.errors import SubjectError
+from ganaudit.document.errors import NotFiniteError, SubjectError
 from ganaudit.numerics.memory import Room, is_out_of_memory
-from ganaudit.numerics.randomness import integers, normals, uniforms
+from ganaudit.numerics.randomness import child_seed, integers, normals, uniforms
 from ganaudit.subjects.digests import json_digest, weights_digest
+from ganaudit.subjects.failures import Failures
 
 __all__ = ["LatentSpec", "SampleSpec", "Subject"]
 
 Trust = Literal["data", "operators", "code", "in-process"]
 _LATENT_STREAM, _LABEL_STREAM = 0, 1
+_REDRAWS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,8 @@ class Subject:
     that is known by name."""
     room: Room = field(default_factory=Room)
     """Remembers how many samples fitted into memory at once."""
+    failures: Failures = field(default_factory=Failures)
+    """Remembers which latents the generator failed on."""
 
     @classmethod
     def from_modules(
@@ -149,9 +153,17 @@ class Subject:
         )
 
     def latents(self, seed: int, start: int, count: int) -> Tensor:
-        """Return the latents of samples ``start`` to ``start + count`` of the audit with ``seed``."""
+        """Return the latents of samples ``start`` to ``start + count`` of the audit with ``seed``.
+
+        For a sample on whose latent the generator is known to have failed, the one drawn in its place.
+        """
         assert self.latent is not None
-        return self.latent.draw(seed, start, count)
+        z = self.latent.draw(seed, start, count)
+        redraws = self.failures.redraws(seed, start, count)
+        for row in redraws.nonzero().flatten().tolist():
+            again = child_seed(seed, f"redraw {int(redraws[row])}")
+            z[row] = self.latent.draw(again, start + row, 1)[0]
+        return z
 
     def labels(self, seed: int, start: int, count: int) -> Tensor | None:
         """Return class labels drawn by ``label_law``, label i from (seed, i) alone; None for an unconditional subject.
@@ -172,9 +184,46 @@ class Subject:
     def generate(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """Return samples (B, C, H, W) or (B, C, T), float32 on the CPU, as the generator made them, unclipped.
 
-        Raises SubjectError when the generator refuses the latents or does not return one finite float sample each.
+        Raises SubjectError when the generator refuses the latents or does not return one float sample each, and
+        NotFiniteError when one of them is not finite.
         """
+        x = self._made(z, labels)
+        bad = int(_failed(x).sum())
+        if bad:
+            raise NotFiniteError(self._not_finite(bad, len(x)))
+        return x
 
+    @torch.no_grad()
+    def drawn(self, seed: int, start: int, count: int) -> Tensor:
+        """Return the samples ``start`` to ``start + count`` of the audit with ``seed``, as ``generate`` does.
+
+        A sample that is not finite is drawn again, from a latent that (seed, sample, redraw) decide, until it is; it is
+        noted in ``failures``, and from then on ``latents`` gives the latent that it came from.
+        Raises SubjectError as ``generate`` does, and when more than half of the samples fail.
+        """
+        labels = self.labels(seed, start, count)
+        x = self._made(self.latents(seed, start, count), labels)
+        for redraw in range(1, _REDRAWS + 1):
+            failed = _failed(x)
+            rows = failed.nonzero().flatten().tolist()
+            if not rows:
+                return x
+            if 2 * len(rows) > count:
+                break
+            for row in rows:
+                self.failures.note(seed, start + row, redraw)
+            # All of the batch once more: a program may take one size only, and sums of another size round otherwise.
+            again = self._made(self.latents(seed, start, count), labels)
+            x = torch.where(failed.view(-1, *[1] * (x.ndim - 1)), again, x)
+        raise SubjectError(self._not_finite(int(_failed(x).sum()), count))
+
+    def _not_finite(self, bad: int, count: int) -> str:
+        return (
+            f"generator of {self.name}: {bad} of {count} samples hold NaN or infinity; "
+            "an audit of such a generator means nothing: look at its weights and its range"
+        )
+
+    def _made(self, z: Tensor, labels: Tensor | None) -> Tensor:
         def make(rows: slice) -> Tensor:
             return self._generated(z[rows], None if labels is None else labels[rows])
 
@@ -197,12 +246,6 @@ class Subject:
             raise SubjectError(
                 f"generator of {self.name}: {z.shape[0]} latents gave shape {tuple(x.shape)}; "
                 f"allowed: ({z.shape[0]}, {', '.join(map(str, wanted))}){audio}"
-            )
-        if not torch.isfinite(x).all():
-            bad = int((~torch.isfinite(x)).flatten(1).any(1).sum())
-            raise SubjectError(
-                f"generator of {self.name}: {bad} of {len(x)} samples hold NaN or infinity; "
-                "an audit of such a generator means nothing: look at its weights and its range"
             )
         return x.to(torch.float32).cpu()
 
@@ -273,6 +316,11 @@ class Subject:
             )
         # A map is averaged in float64: the mean of many half-precision places would lose digits.
         return scores.to(torch.float64).flatten(1).mean(1) if scores.ndim > 1 else scores
+
+
+def _failed(x: Tensor) -> Tensor:
+    """Return which samples hold NaN or infinity, (B,) bool."""
+    return ~torch.isfinite(x).flatten(1).all(1)
 
 
 def _is_shape(x: Tensor) -> bool:
