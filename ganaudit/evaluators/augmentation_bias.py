@@ -14,13 +14,13 @@ from ganaudit.document.keys import member
 from ganaudit.document.model import Detail, Measurement, Note, Null, Table
 from ganaudit.document.spec import EvaluatorSpec, Exhibit, Findings, MeasurementSpec, NotAssessable
 from ganaudit.evidence.judging import chosen
+from ganaudit.evidence.leak_panel import ALPHA, Panel
 from ganaudit.evidence.leak_tables import leak_table, risk_table, trace_table, verdict
-from ganaudit.evidence.leaks import ALPHA, Asked, Copies, Leak, Looked, copies, cut, expected, fill_of, leak, looked
+from ganaudit.evidence.leaks import Asked, Copies, Looked, copies, cut, expected, fill_of, looked, one_changed
 from ganaudit.evidence.score_sides import Reading, interval_of
 from ganaudit.evidence.view import View
 from ganaudit.numerics.augmentations import OPERATIONS, Operation
 from ganaudit.numerics.augmented_distance import augmented_distance
-from ganaudit.numerics.groups import holm
 from ganaudit.numerics.intervals import student
 from ganaudit.numerics.invariance import Invariance, invariance
 
@@ -63,9 +63,9 @@ class AugmentationBias:
                 unit="share of samples",
                 better="lower",
                 bounds=(0.0, 1.0),
-                estimator="1 - first entry of C^-1 q, cut to 0..1: q the answers of kernel ridge classifiers (16 x 16 "
-                "places at most), C their confusion on held-out calibration reals and their changed copies "
-                "(Rogan-Gladen; BBSE for quarter turns)",
+                estimator="its entry of C^-1 q, cut to 0..1: q the answers of kernel ridge classifiers (16 x 16 places "
+                "at most), C their confusion on held-out calibration reals and their changed copies (Rogan-Gladen; "
+                "BBSE beside other operations that leak)",
             ),
             MeasurementSpec(
                 key=_INVARIANCE,
@@ -144,34 +144,23 @@ class AugmentationBias:
         known, _ = copies(view, "calibration", rows["calibration"], usable, fills, rng)
         some = rows["test"][:: max(1, -(-len(rows["test"]) // self.reals))]
         changed, scores = copies(view, "test", some, usable, fills, rng, asked=True) if real is not None else ({}, None)
+        visible = {name: made.described for name, made in known.items() if made.changed}
+        others = None if real is None else real.described
+        panel = Panel(visible, fake.described, others, self.folds, self.least, rng)
+        leaks = panel.leaks()
+        claimed = [name for name, one in leaks.items() if one is not None and one.corrected <= ALPHA]
         found = []
         for name, operation in OPERATIONS.items():
             seen = expected(training, operation)
             if problems[name] is not None:
                 found.append(Asked(operation, seen, problems[name], gap_reason=problems[name] or ""))
                 continue
-            one = None
-            if known[name].changed:
-                others = None if real is None else real.described
-                one = leak(known[name].described, fake.described, others, self.folds, rng)
-            reason = self._unidentifiable(known[name], one, operation)
+            apart = panel.apart(name) if name in visible else 0.0
+            reason = None if leaks.get(name) else _unseen(known[name], operation, apart, panel.bar, claimed)
+            likeliest = panel.likeliest(name) if name in claimed else None
             gap, why = _invariance(view, scores, changed.get(name))
-            found.append(Asked(operation, seen, reason, one, None, changed.get(name), gap, why))
-        return _corrected(found)
-
-    def _unidentifiable(self, known: Copies, found: Leak | None, operation: Operation) -> str | None:
-        n = len(known.described)
-        if not known.changed:
-            return f"not identifiable: {operation.name} changes none of {n} calibration reals"
-        bar = max(self.least, _NOISE * (0.5 / n) ** 0.5)
-        resolution = 0.0 if found is None else found.fake.resolution
-        if resolution >= bar:
-            return None
-        return (
-            f"not identifiable: {n} calibration reals and their changed copies are told apart by {resolution:.2f} only "
-            f"(sensitivity + specificity - 1; {bar:.2f} is needed): to this judge {operation.name} leaves the data as "
-            "they are"
-        )
+            found.append(Asked(operation, seen, reason, leaks.get(name), apart, likeliest, changed.get(name), gap, why))
+        return found
 
     def _leak(self, one: Asked, n: int, real: Looked | None, view: View) -> Measurement:
         key, sizes = member(_LEAK, one.operation.name), {"fake": n}
@@ -183,9 +172,9 @@ class AugmentationBias:
             ends = one.leak.real.interval(0.95)
             count = len(real.described)
             rule = f"{count} test reals in place of generated samples, judged by the same classifiers"
-            base = Null(value=cut(one.leak.real.moved), low=ends.low, high=ends.high, n=count, rule=rule)
+            base = Null(value=cut(one.leak.real.value), low=ends.low, high=ends.high, n=count, rule=rule)
         around = interval_of(one.leak.fake.interval(0.95), "Lang-Reiczigel, states of one real together", _COVERS)
-        return Reading(cut(one.leak.fake.moved), sizes, around, base).measured(self.spec, key)
+        return Reading(cut(one.leak.fake.value), sizes, around, base).measured(self.spec, key)
 
     def _gap(self, one: Asked, view: View, rng: np.random.Generator) -> Measurement:
         key = member(_INVARIANCE, one.operation.name)
@@ -209,9 +198,8 @@ class AugmentationBias:
         for one in asked:
             if one.copies is None or min(len(one.copies.described), len(fake.described)) < 2:
                 continue
-            plain, changed = one.copies.described[:, 0], one.copies.described[:, 1:]
-            state = torch.from_numpy(rng.integers(0, changed.shape[1], len(changed)))
-            found = augmented_distance(plain, changed[torch.arange(len(changed)), state], fake.described, rng)
+            plain, changed = one.copies.described[:, 0], one_changed(one.copies.described, rng)
+            found = augmented_distance(plain, changed, fake.described, rng)
             cells.append([one.operation.name, found.n, found.plain, found.augmented, found.difference,
                           found.bounds.low, found.bounds.high])  # fmt: skip
         columns = ["operation", "n", "to reals", "to reals, half changed", "difference", "low", "high"]
@@ -244,15 +232,21 @@ def _invariance(view: View, scores: Tensor | None, changed: Copies | None) -> tu
     return invariance(scores, changed.scores, spread), ""
 
 
-def _corrected(asked: list[Asked]) -> list[Asked]:
-    """Return the same with p-values: against the error rates and against test reals, the greater; then Holm's."""
-    seen = [place for place, one in enumerate(asked) if one.reason is None and one.leak is not None]
-    raw = [found.p_value for place in seen if (found := asked[place].leak) is not None]
-    after = dict(zip(seen, holm(raw), strict=True))
-    return [
-        Asked(one.operation, one.expected, one.reason, one.leak, after.get(place), one.copies, one.gap, one.gap_reason)
-        for place, one in enumerate(asked)
-    ]
+def _unseen(known: Copies, operation: Operation, apart: float, bar: float, claimed: Sequence[str]) -> str:
+    """Return why the leak of an operation has no number."""
+    n = len(known.described)
+    if not known.changed:
+        return f"not identifiable: {operation.name} changes none of {n} calibration reals"
+    if claimed and apart >= bar:
+        return (
+            f"not identifiable: {n} calibration reals changed by {operation.name} cannot be told from those changed by "
+            f"{' or '.join(claimed)}, which leaks"
+        )
+    return (
+        f"not identifiable: {n} calibration reals and their changed copies are told apart by {apart:.2f} only "
+        f"(sensitivity + specificity - 1; {bar:.2f} is needed): to this judge {operation.name} leaves the data as they "
+        "are"
+    )
 
 
 def _warnings(asked: Sequence[Asked]) -> list[str]:
@@ -266,9 +260,9 @@ def _warnings(asked: Sequence[Asked]) -> list[str]:
 def _exhibits(asked: Sequence[Asked], rows: Sequence[int]) -> list[Exhibit]:
     shown = []
     for one in asked:
-        if not one.claimed or one.leak is None:
+        if not one.claimed or one.likeliest is None:
             continue
-        order = torch.argsort(one.leak.likeliest, descending=True, stable=True)[:_SHOWN].tolist()
+        order = torch.argsort(one.likeliest, descending=True, stable=True)[:_SHOWN].tolist()
         shown.append(
             Exhibit(
                 title=f"Generated samples that look most changed: {one.operation.law}",

@@ -14,7 +14,7 @@ __all__ = ["leak_table", "risk_table", "trace_table", "verdict"]
 
 def verdict(asked: Sequence[Asked], measurements: Sequence[Measurement], family: str) -> str:
     """Return which operations leak, which do not, and which cannot be seen."""
-    seen = [one for one in asked if one.p_value is not None]
+    seen = [one for one in asked if one.leak is not None]
     values = {m.key: m for m in measurements}
     claims: dict[bool, list[str]] = {False: [], True: []}
     for one in seen:
@@ -27,7 +27,7 @@ def verdict(asked: Sequence[Asked], measurements: Sequence[Measurement], family:
     text += f"Leaks: {'; '.join(claims[False])}." if claims[False] else "No leak of them is found."
     if claims[True]:
         text += f" Looks like a leak and may be another defect: {'; '.join(claims[True])}."
-    hidden = [one.operation.name for one in asked if one.p_value is None]
+    hidden = [one.operation.name for one in asked if one.leak is None]
     if hidden:
         text += f" Not identifiable or not applicable: {', '.join(hidden)}."
     words = [f"{one.operation.name} {one.expected.words}" for one in asked if one.expected.used]
@@ -44,22 +44,18 @@ def leak_table(asked: Sequence[Asked], least: float) -> Table:
     cells: list[list[str | int | float | None]] = []
     for one in asked:
         found = one.leak
-        measured = found is not None and one.reason is None
-        ends = found.fake.interval(0.95) if found is not None and measured else None
-        verdict = _word(one) if measured else "not identifiable"
-        cells.append([
-            one.operation.name, one.operation.law,
-            None if found is None else found.accuracy,
-            None if found is None else found.fake.resolution,
-            cut(found.fake.moved) if found is not None and measured else None,
-            None if ends is None else ends.low,
-            None if ends is None else ends.high,
-            cut(found.real.moved) if found is not None and found.real is not None and measured else None,
-            one.p_value, found.misfit[1] if found is not None and measured else None, verdict, one.expected.words,
-        ])  # fmt: skip
+        row: list[str | int | float | None] = [one.operation.name, one.operation.law, one.apart]
+        if found is None:
+            row += [None] * 7 + ["not identifiable"]
+        else:
+            ends = found.fake.interval(0.95)
+            base = None if found.real is None else cut(found.real.value)
+            row += [cut(found.fake.value), ends.low, ends.high, base, ", ".join(found.beside), found.corrected]
+            row += [found.misfit[1], _word(one)]
+        cells.append([*row, one.expected.words])
     columns = [
-        "operation", "what it does", "accuracy of the judge", "told apart", "leak", "low", "high", "of test reals",
-        "p (Holm)", "p that a mixture explains the scores", "verdict", "by the record",
+        "operation", "what it does", "told apart", "leak", "low", "high", "of test reals", "beside", "p (Holm)",
+        "p that a mixture explains the scores", "verdict", "by the record",
     ]  # fmt: skip
     return Table(title=f"Leaks by operation; identifiable from {least:g} told apart", columns=columns, rows=cells)
 
@@ -94,7 +90,7 @@ def risk_table(asked: Sequence[Asked]) -> list[Detail]:
     for one in asked:
         if one.gap is None:
             continue
-        seen = 0.0 if one.leak is None else one.leak.fake.resolution
+        seen = one.apart
         used = one.expected.used
         risk = one.gap.blindness * seen * (0.0 if used is False else 1.0)
         word = "not recorded" if used is None else "yes" if used else "no"

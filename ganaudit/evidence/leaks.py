@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,26 +9,22 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy import special
 from torch import Tensor
 from torch.nn import functional
 
 from ganaudit.evidence.handing import filed
 from ganaudit.evidence.judging import judged, portions
+from ganaudit.evidence.leak_panel import ALPHA, Leak
 from ganaudit.evidence.view import View
 from ganaudit.numerics.augmentations import DRAWS, MIDDLE, Operation
 from ganaudit.numerics.invariance import Invariance
-from ganaudit.numerics.kernel_classifier import fitted_classifier
-from ganaudit.numerics.label_shift import Shares, misfit, state_shares
 from ganaudit.numerics.traces import border_energy, centroid, constant_border, constant_square, spread
 
 __all__ = [
-    "ALPHA",
     "TRACES",
     "Asked",
     "Copies",
     "Expected",
-    "Leak",
     "Looked",
     "Trace",
     "changed_levels",
@@ -38,12 +33,9 @@ __all__ = [
     "described",
     "expected",
     "fill_of",
-    "leak",
     "looked",
+    "one_changed",
 ]
-
-ALPHA = 0.05
-"""The chance of claiming any leak where there is none."""
 
 _POOR_FIT = 0.01
 _PLACES = 16
@@ -100,29 +92,6 @@ class Copies:
     """(M,) of changed copies, where the discriminator was asked."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Leak:
-    """What an operation's classifier says of generated samples and of test reals."""
-
-    fake: Shares
-    real: Shares | None
-    """None without test reals."""
-    accuracy: float
-    """Mean over the states of the share of held-out calibration reals named rightly."""
-    misfit: tuple[float, float]
-    """Distance of generated scores from every mixture of reals and copies, and its p-value."""
-    above_real: float | None
-    """Standard errors by which generated samples are moved more often than test reals."""
-    likeliest: Tensor
-    """(N,) score of each generated sample for being moved."""
-
-    @property
-    def p_value(self) -> float:
-        """How often chance alone moves as many: against held-out calibration reals and test reals, the greater."""
-        least = self.fake.moved / self.fake.error
-        return float(special.ndtr(-(least if self.above_real is None else min(least, self.above_real))))
-
-
 @dataclass(frozen=True, slots=True)
 class Expected:
     """Whether the subject's own record lets an operation's leak be expected."""
@@ -141,8 +110,10 @@ class Asked:
     expected: Expected
     reason: str | None = None
     leak: Leak | None = None
-    p_value: float | None = None
-    """That nothing leaks, after Holm over all operations that can be seen."""
+    apart: float = 0.0
+    """How plainly its judge tells reals from their changed copies."""
+    likeliest: Tensor | None = None
+    """(N,) score of each generated sample for being changed, where a leak is claimed."""
     copies: Copies | None = None
     """Changed test reals."""
     gap: Invariance | None = None
@@ -151,7 +122,7 @@ class Asked:
     @property
     def claimed(self) -> bool:
         """Whether a leak is claimed."""
-        return self.p_value is not None and self.p_value <= ALPHA
+        return self.reason is None and self.leak is not None and self.leak.corrected <= ALPHA
 
     @property
     def doubt(self) -> str:
@@ -212,6 +183,12 @@ def copies(
     return {name: _joined(found) for name, found in parts.items()}, torch.cat(own) if own else None
 
 
+def one_changed(described: Tensor, rng: np.random.Generator) -> Tensor:
+    """Return one changed state of each of ``described`` (M, K, D), drawn where there are several, (M, D)."""
+    state = torch.from_numpy(rng.integers(1, described.shape[1], len(described)))
+    return described[torch.arange(len(described)), state]
+
+
 def changed_levels(levels: Tensor, operation: Operation, u: Tensor, fill: float) -> list[Tensor]:
     """Return levels 0..255 (B, C, H, W) in every changed state of an operation, rounded to levels again."""
     return [(_LEVELS * state).round().clamp(0, _LEVELS) for state in operation.apply(levels / _LEVELS, u, fill)]
@@ -221,35 +198,6 @@ def described(levels: Tensor) -> Tensor:
     """Return what classifiers see of levels (B, C, H, W): means over at most 16 x 16 places, 0..1, (B, D) float64."""
     sides = [min(side, _PLACES) for side in levels.shape[2:]]
     return functional.adaptive_avg_pool2d(levels.double() / _LEVELS, (sides[0], sides[1])).flatten(1)
-
-
-def leak(known: Tensor, fake: Tensor, real: Tensor | None, folds: int, rng: np.random.Generator) -> Leak | None:
-    """Return which share of generated samples is in a changed state; None where the states cannot be told apart.
-
-    ``known`` (M, K, D) are reals in every state, ``fake`` and ``real`` (N, D) samples described alike.
-    The answers of a sample are the votes of ``folds`` classifiers; those of a known one are of the one classifier that
-    was not fitted to it, so that both have one mean in each state.
-    """
-    classifier = fitted_classifier(known, rng, folds)
-    answers = _one_hot(classifier.held_out)
-    confusion = answers.mean(0).T
-    scores = classifier.scores(fake)
-    try:
-        shares = state_shares(_one_hot(scores).mean(1), answers)
-    except ValueError:
-        return None  # no inverse
-    # One classifier's score each, as known samples have: a mean of several would scatter less.
-    turn = torch.arange(len(scores)) % folds
-    told = misfit(_margin(scores[torch.arange(len(scores)), turn]), _margin(classifier.held_out), shares.values)
-    others = None if real is None else _one_hot(classifier.scores(real)).mean(1)
-    return Leak(
-        shares,
-        None if others is None else state_shares(others, answers),
-        float(confusion.diagonal().mean()),
-        told,
-        None if others is None else _above(_one_hot(scores).mean(1), others, shares.weights),
-        -_margin(scores.mean(1)),
-    )
 
 
 def expected(training: Mapping[str, Any], operation: Operation) -> Expected:
@@ -296,22 +244,6 @@ def _joined(parts: list[Copies]) -> Copies:
         {name: torch.cat([part.traces[name] for part in parts]) for name in parts[0].traces},
         torch.cat(scores) if scores else None,
     )
-
-
-def _one_hot(scores: Tensor) -> Tensor:
-    return functional.one_hot(scores.argmax(-1), scores.shape[-1]).double()
-
-
-def _margin(scores: Tensor) -> Tensor:
-    """Return by how much the first state leads the best of the others."""
-    return scores[..., 0] - scores[..., 1:].amax(-1)
-
-
-def _above(fake: Tensor, real: Tensor, weights: Tensor) -> float:
-    """Return the standard errors by which ``fake`` answers (N, K) say less of the first state than ``real`` ones."""
-    values = [answers @ weights for answers in (fake, real)]
-    error = math.sqrt(sum(float(v.var(correction=0) + weights.square().sum() / len(v)) / len(v) for v in values))
-    return (float(values[1].mean()) - float(values[0].mean())) / error
 
 
 def cut(value: float) -> float:

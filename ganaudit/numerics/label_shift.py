@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -12,39 +13,34 @@ from torch import Tensor
 from ganaudit.numerics.arguments import proportion
 from ganaudit.numerics.intervals import Bounds, clopper_pearson
 
-__all__ = ["Shares", "misfit", "resolution", "shares", "state_shares"]
+__all__ = ["Share", "misfit", "resolution", "shares", "state_share"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Shares:
-    """Shares of the states among unlabelled samples, corrected for the classifier's errors."""
+class Share:
+    """The share of one state, or of several together, among samples, corrected for the errors of a classifier."""
 
-    values: Tensor
-    """(K,) float64, summing to 1; one may lie outside 0..1 by chance."""
+    value: float
+    """May lie outside 0..1 by chance."""
     resolution: float
     """See ``resolution``."""
     centre: float
-    """Share of all states but the first after pseudo-counts, the middle of its intervals."""
+    """The share after pseudo-counts, the middle of its intervals."""
     error: float
-    """Standard error of that share: of the unlabelled samples and of the error rates of the classifier."""
+    """Standard error: of the unlabelled samples and of the error rates of the classifier."""
     n: int
     """Unlabelled samples."""
     weights: Tensor
-    """(K,) the first row of the inverse confusion: what an answer counts for the first state."""
-
-    @property
-    def moved(self) -> float:
-        """Share of all states but the first, as estimated."""
-        return 1.0 - float(self.values[0])
+    """(K,) what each answer counts for the share: a row of the inverse confusion, or a sum of them."""
 
     def interval(self, level: float) -> Bounds:
-        """Return the interval of the share of all states but the first, within 0..1; ValueError for a bad ``level``.
+        """Return the interval of the share, within 0..1; ValueError for a bad ``level``.
 
-        centre -+ z error, after pseudo-counts as in Lang and Reiczigel's interval of a prevalence; it holds ``moved``
+        centre -+ z error, after pseudo-counts as in Lang and Reiczigel's interval of a prevalence; it holds the value
         cut to 0..1. It is never narrower at 0 or 1 than a classifier without errors leaves it that names none or all.
         """
         reach = float(special.ndtri((1 + proportion(level, "level")) / 2)) * self.error
-        value = min(1.0, max(0.0, self.moved))
+        value = min(1.0, max(0.0, self.value))
         none, everything = (clopper_pearson(count, self.n, level) for count in (0, self.n))
         low = min(value, everything.low, max(0.0, self.centre - reach))
         high = max(value, none.high, min(1.0, self.centre + reach))
@@ -62,20 +58,21 @@ def shares(answers: Tensor, confusion: Tensor) -> Tensor:
     return _inverse(confusion) @ answers.double()
 
 
-def resolution(confusion: Tensor) -> float:
-    """Return how plainly a classifier tells the first state from the others, 0 (not at all) to 1.
+def resolution(confusion: Tensor, states: Sequence[int]) -> float:
+    """Return how plainly a classifier tells ``states`` from all others, 0 (not at all) to 1.
 
-    1/(max w - min w) for w the first row of C^-1: an answer changes the share of the first state by no more than the
-    inverse of it. For two states it is Youden's J, sensitivity + specificity - 1, in size. 0 for no inverse.
+    1/(max w - min w) for w the sum of their rows of C^-1: an answer changes their share by no more than the inverse of
+    it. For one of two states it is Youden's J, sensitivity + specificity - 1, in size. 0 for no inverse.
     """
     inverse, problem = torch.linalg.inv_ex(confusion.double())
     if int(problem) or not bool(torch.isfinite(inverse).all()):
         return 0.0
-    return 1.0 / float(inverse[0].max() - inverse[0].min())
+    weights = inverse[list(states)].sum(0)
+    return 1.0 / float(weights.max() - weights.min())
 
 
-def state_shares(answers: Tensor, known: Tensor, level: float = 0.95) -> Shares:
-    """Return the shares of K states among samples with ``answers`` (N, K), float64.
+def state_share(answers: Tensor, known: Tensor, states: Sequence[int], level: float = 0.95) -> Share:
+    """Return the share of ``states``, of K together, among samples with ``answers`` (N, K), float64.
 
     ``known`` (M, K, K): ``known[i, j, k]`` is the answer k to known sample i put into state j, by a classifier that was
     not fitted to it. Answers are rows that sum to 1, such as votes. The error takes both as drawn: unlabelled samples
@@ -86,28 +83,28 @@ def state_shares(answers: Tensor, known: Tensor, level: float = 0.95) -> Shares:
     Raises ValueError when a shape does not fit, a side is empty or the mean confusion has no inverse.
     Source: Lipton et al. 2018, arXiv:1802.03916; Lang and Reiczigel 2014, Prev. Vet. Med. 113.
     """
-    n, states = answers.shape
-    if known.ndim != 3 or known.shape[1:] != (states, states) or not n or not len(known):
+    n, k = answers.shape
+    if known.ndim != 3 or known.shape[1:] != (k, k) or not n or not len(known):
         raise ValueError(
             f"known: found shape {tuple(known.shape)} for answers {tuple(answers.shape)}; allowed: (M, K, K) and (N, K)"
         )
     answers, known = answers.double(), known.double()
     z = float(special.ndtri((1 + proportion(level, "level")) / 2))
-    confusion, q = known.mean(0).T, answers.mean(0)
-    values = shares(q, confusion)
+    confusion = known.mean(0).T
+    exact = _inverse(confusion)[list(states)].sum(0)
     # Pseudo-samples: one known one with each answer in every state, z^2 unlabelled ones with all answers alike.
-    pseudo = torch.eye(states, dtype=torch.float64)
-    many, more = len(known) + states, n + z * z
-    wide = (known.sum(0).T + 1) / many
-    middle = (answers.sum(0) + z * z / states) / more
-    weights = _inverse(wide)[0]
-    near = shares(middle, wide)
-    spread = (answers @ weights).square().sum() + z * z / states * weights.square().sum()
+    pseudo = torch.eye(k, dtype=torch.float64)
+    many, more = len(known) + k, n + z * z
+    inverse = _inverse((known.sum(0).T + 1) / many)
+    middle = (answers.sum(0) + z * z / k) / more
+    weights, near = inverse[list(states)].sum(0), inverse @ middle
+    spread = (answers @ weights).square().sum() + z * z / k * weights.square().sum()
     of_answers = (spread / more - (weights @ middle).square()) / more
     told = torch.cat([(known @ weights) @ near, pseudo @ weights])
     of_known = told.var(correction=0) / many
     error = math.sqrt(max(0.0, float(of_answers)) + float(of_known))
-    return Shares(values, resolution(confusion), 1.0 - float(near[0]), error, n, _inverse(confusion)[0])
+    value = float(exact @ answers.mean(0))
+    return Share(value, resolution(confusion, states), float(weights @ middle), error, n, exact)
 
 
 def misfit(unlabelled: Tensor, known: Tensor, values: Tensor) -> tuple[float, float]:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy import stats
 
-from ganaudit.numerics.label_shift import misfit, resolution, shares, state_shares
+from ganaudit.numerics.label_shift import misfit, resolution, shares, state_share
 
 
 def confusion(accuracy, states=2):
@@ -31,12 +31,12 @@ def exact(rate, n):
 def test_rogan_and_gladens_numbers(accuracy, share, answers, n, error):
     q = torch.tensor([1 - answers, answers], dtype=torch.float64)
     assert float(shares(q, confusion(accuracy))[1]) == pytest.approx(share, abs=1e-12)
-    assert resolution(confusion(accuracy)) == pytest.approx(2 * accuracy - 1, abs=1e-12)
+    assert resolution(confusion(accuracy), [1]) == pytest.approx(2 * accuracy - 1, abs=1e-12)
     # Error rates known from endless samples leave the published error; the pseudo-counts move it by 2 / n of itself.
     m = 10**6
     known = torch.stack([exact(1 - accuracy, m), exact(accuracy, m)], 1)
-    found = state_shares(exact(answers, n), known)
-    assert found.moved == pytest.approx(share, abs=1e-9)
+    found = state_share(exact(answers, n), known, [1])
+    assert found.value == pytest.approx(share, abs=1e-9)
     assert found.error == pytest.approx(error, abs=3e-4)
 
 
@@ -48,13 +48,14 @@ def test_four_turns_are_recovered_exactly():
 
 
 def test_a_classifier_that_sees_nothing_resolves_nothing():
-    assert resolution(torch.full((2, 2), 0.5)) == 0
-    # The turn by 180 degrees looks like no turn: the other two are plain, and still "turned" cannot be told.
-    assert resolution(torch.tensor([[0.5, 0, 0.5, 0], [0, 1, 0, 0], [0.5, 0, 0.5, 0], [0, 0, 0, 1.0]])) == 0
+    assert resolution(torch.full((2, 2), 0.5), [0]) == 0
+    # The turn by 180 degrees looks like no turn, the other two are plain.
+    turns = torch.tensor([[0.5, 0, 0.5, 0], [0, 1, 0, 0], [0.5, 0, 0.5, 0], [0, 0, 0, 1.0]])
+    assert resolution(turns, [1, 2, 3]) == 0
     with pytest.raises(ValueError, match="do not tell the states apart"):
         shares(torch.tensor([0.5, 0.5]), torch.full((2, 2), 0.5))
     with pytest.raises(ValueError, match=r"known: found shape \(3, 2, 3\)"):
-        state_shares(one_hot([0, 1]), torch.zeros(3, 2, 3))
+        state_share(one_hot([0, 1]), torch.zeros(3, 2, 3), [1])
 
 
 @pytest.mark.parametrize(("share", "apart"), [(0.0, False), (0.1, False), (0.5, True), (0.1, True)])
@@ -68,18 +69,36 @@ def test_intervals_hold_the_planted_share(share, apart):
             u[:, 1] = 1 - u[:, 0]
         known = torch.stack([one_hot((u[:, j] < rates[j]).astype(int)) for j in (0, 1)], 1)
         q = (1 - share) * rates[0] + share * rates[1]
-        bounds = state_shares(one_hot((rng.random(n) < q).astype(int)), known).interval(0.95)
+        bounds = state_share(one_hot((rng.random(n) < q).astype(int)), known, [1]).interval(0.95)
         held += bounds.low <= share <= bounds.high
     # Four standard errors of 500 runs about 95 %, and room above for the end at 0, which cannot be missed below.
     assert 0.95 - 4 * math.sqrt(0.95 * 0.05 / runs) <= held / runs <= 0.99
 
 
+def test_intervals_of_three_states_hold_the_planted_share():
+    """Two judges vote; a sample in the state of one is sometimes called changed by the other too."""
+    rng, runs, n, m = np.random.default_rng(3), 400, 500, 200
+    rates = np.array([[0.1, 0.05], [0.8, 0.3], [0.2, 0.9]])  # state by judge
+    truth, held = np.array([0.65, 0.3, 0.05]), 0
+
+    def rows(votes):
+        told = torch.from_numpy(votes / 2.0)
+        return torch.cat([1 - told.sum(-1, keepdim=True), told], -1)
+
+    for _ in range(runs):
+        known = rows((rng.random((m, 3, 2)) < rates).astype(float))
+        votes = rows((rng.random((n, 2)) < rates[rng.choice(3, n, p=truth)]).astype(float))
+        bounds = state_share(votes, known, [2]).interval(0.95)
+        held += bounds.low <= truth[2] <= bounds.high
+    assert 0.95 - 4 * math.sqrt(0.95 * 0.05 / runs) <= held / runs <= 0.995
+
+
 def test_no_errors_seen_are_not_taken_for_none():
     perfect = torch.eye(2, dtype=torch.float64).expand(50, 2, 2)
-    bounds = state_shares(one_hot([0] * 200), perfect).interval(0.95)
+    bounds = state_share(one_hot([0] * 200), perfect, [1]).interval(0.95)
     assert bounds.low == 0
     assert bounds.high >= stats.beta.ppf(0.975, 1, 200)  # Clopper and Pearson's for none of 200
-    assert state_shares(one_hot([1] * 200), perfect).interval(0.95).low <= stats.beta.ppf(0.025, 200, 1)
+    assert state_share(one_hot([1] * 200), perfect, [1]).interval(0.95).low <= stats.beta.ppf(0.025, 200, 1)
 
 
 def test_misfit_is_kolmogorovs_distance_to_the_mixture():

@@ -1,0 +1,185 @@
+"""Which share of samples each operation changed, other leaks beside it taken into account."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+from scipy import special
+from torch import Tensor
+from torch.nn import functional
+
+from ganaudit.numerics.kernel_classifier import fitted_classifier
+from ganaudit.numerics.label_shift import Share, misfit, resolution, state_share
+
+__all__ = ["ALPHA", "Leak", "Panel"]
+
+ALPHA = 0.05
+"""The chance of claiming any leak where there is none."""
+
+_NOISE = 4.0  # standard deviations of the resolution of a classifier that sees nothing
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Leak:
+    """The share of generated samples that one operation changed."""
+
+    fake: Share
+    real: Share | None
+    """The same of test reals; None without any."""
+    misfit: tuple[float, float]
+    """Distance of generated scores from every mixture of reals and copies, and its p-value."""
+    above_real: float | None
+    """Standard errors by which generated samples are changed more often than test reals."""
+    beside: tuple[str, ...] = ()
+    """Other operations whose leaks are taken into account."""
+    corrected: float = 1.0
+    """p-value after Holm."""
+
+    @property
+    def p_value(self) -> float:
+        """How often chance alone changes as many: against held-out calibration and test reals, the greater."""
+        least = self.fake.value / self.fake.error
+        return float(special.ndtr(-(least if self.above_real is None else min(least, self.above_real))))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Judged:
+    """What one classifier of several states says."""
+
+    known: Tensor
+    """(M, K, K) scores of known samples in every state, by those not fitted to them."""
+    fake: Tensor
+    """(N, F, K) scores of generated samples, by all."""
+    real: Tensor | None
+
+    @property
+    def answers(self) -> Tensor:
+        """(M, K, K) votes on known samples."""
+        return _votes(self.known)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Panel:
+    """Calibration reals in the states of several operations, and the samples that are held against them."""
+
+    known: Mapping[str, Tensor]
+    """(M, K, D) of each operation; state 0 is as they are."""
+    fake: Tensor
+    """(N, D) generated samples."""
+    real: Tensor | None
+    """(N, D) test reals; None without any."""
+    folds: int
+    least: float
+    """The resolution from which an operation counts as seen, where there are reals enough."""
+    rng: np.random.Generator
+    _judged: dict[tuple[str, ...], _Judged] = field(default_factory=dict)
+
+    @property
+    def bar(self) -> float:
+        """The resolution from which an operation counts as seen."""
+        return max(self.least, *(_NOISE * math.sqrt(0.5 / len(known)) for known in self.known.values()))
+
+    def apart(self, name: str) -> float:
+        """Return how plainly held-out reals are told from their copies: Youden's J where there is one changed state."""
+        states = self.known[name].shape[1]
+        return resolution(self._judge((name,)).answers.mean(0).T, range(1, states))
+
+    def likeliest(self, name: str) -> Tensor:
+        """Return the score of each generated sample for being changed by ``name``, (N,)."""
+        return -_margin(self._judge((name,)).fake.mean(1), range(1))
+
+    def leak(self, name: str, beside: Sequence[str] = ()) -> Leak | None:
+        """Return the share that ``name`` changed where the operations ``beside`` leak too; None if it cannot be seen.
+
+        One classifier tells reals, and their copies changed by each of these operations, from each other; its votes
+        are corrected by its confusion (Rogan-Gladen, with more than two states BBSE). Votes on known samples are those
+        of the one classifier that was not fitted to them, on others those of all: both have one mean in each state.
+        """
+        names = tuple(sorted([*beside, name]))
+        found, states = self._judge(names), self._states(names, name)
+        answers = found.answers
+        if resolution(answers.mean(0).T, states) < self.bar:
+            return None
+        fake = _votes(found.fake).mean(1)
+        share = state_share(fake, answers, states)
+        # One classifier's score each, as known samples have: a mean of several would scatter less.
+        turn = torch.arange(len(fake))
+        scores = _margin(found.fake[turn, turn % self.folds], states)
+        mixed = torch.linalg.solve(answers.mean(0).T, fake.mean(0))
+        real = None if found.real is None else _votes(found.real).mean(1)
+        return Leak(
+            share,
+            None if real is None else state_share(real, answers, states),
+            misfit(scores, _margin(found.known, states), mixed),
+            None if real is None else _above(fake, real, share.weights),
+            tuple(beside),
+        )
+
+    def leaks(self) -> dict[str, Leak | None]:
+        """Return the leak of every operation, found one after the other: the plainest first, then beside it the next.
+
+        A sample that one operation changed looks changed to the judges of others as well. Each step claims the least
+        p-value if it is no more than 5 % over the number of operations left (Holm), and takes it into account in all
+        others from then on. None for an operation that cannot be seen, or not beside those that leak.
+        """
+        found = {name: self.leak(name) for name in self.known}
+        left = {name: one for name, one in found.items() if one is not None}
+        claimed: dict[str, float] = {}
+        reached = 0.0
+        while left:
+            name = min(left, key=lambda one: left[one].p_value)
+            reached = max(reached, min(1.0, left[name].p_value * len(left)))
+            if reached > ALPHA:
+                break
+            claimed[name] = reached
+            again = {one: self.leak(one, list(claimed)) for one in left if one not in claimed}
+            found.update(again)
+            # Those that cannot be seen beside the others still count for the number of questions.
+            left = {one: leak or replace(left[one], above_real=0.0) for one, leak in again.items()}
+        for name, one in found.items():
+            if name in claimed:
+                together = self.leak(name, [other for other in claimed if other != name])
+                # What was claimed early may be explained by what was found later.
+                found[name] = together and replace(together, corrected=max(claimed[name], together.p_value))
+            elif one is not None:
+                found[name] = replace(one, corrected=max(reached, min(1.0, one.p_value * len(left))))
+        return found
+
+    def _judge(self, names: tuple[str, ...]) -> _Judged:
+        if names not in self._judged:
+            known = torch.cat([self.known[names[0]][:, :1], *(self.known[name][:, 1:] for name in names)], 1)
+            classifier = fitted_classifier(known, self.rng, self.folds)
+            real = None if self.real is None else classifier.scores(self.real)
+            self._judged[names] = _Judged(classifier.held_out, classifier.scores(self.fake), real)
+        return self._judged[names]
+
+    def _states(self, names: Sequence[str], name: str) -> range:
+        start = 1
+        for one in names:
+            stop = start + self.known[one].shape[1] - 1
+            if one == name:
+                break
+            start = stop
+        return range(start, stop)
+
+
+def _votes(scores: Tensor) -> Tensor:
+    """Return 1 for the highest of scores (..., K) and 0 for the others."""
+    return functional.one_hot(scores.argmax(-1), scores.shape[-1]).double()
+
+
+def _margin(scores: Tensor, states: Sequence[int]) -> Tensor:
+    """Return by how much the best of ``states`` leads the best of the others."""
+    others = [state for state in range(scores.shape[-1]) if state not in states]
+    return scores[..., list(states)].amax(-1) - scores[..., others].amax(-1)
+
+
+def _above(fake: Tensor, real: Tensor, weights: Tensor) -> float:
+    """Return the standard errors by which answers (N, K) say more of a state for ``fake`` than for ``real``."""
+    values = [answers @ weights for answers in (fake, real)]
+    error = math.sqrt(sum(float(v.var(correction=0) + weights.square().sum() / len(v)) / len(v) for v in values))
+    return (float(values[0].mean()) - float(values[1].mean())) / error

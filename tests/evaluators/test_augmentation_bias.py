@@ -1,0 +1,244 @@
+"""Augmentation bias: leaks planted in glyphs, what cannot be seen, what the record says, and what the critic sees."""
+
+import dataclasses
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from ganaudit import registry
+from ganaudit.data.glyphs import draw_glyphs, render_glyphs
+from ganaudit.document.spec import NotAssessable
+from ganaudit.evidence.leaks import changed_levels, expected, fill_of
+from ganaudit.numerics.augmentations import DRAWS, MIDDLE, OPERATIONS
+from ganaudit.numerics.quantise import to_range
+from ganaudit.subjects.subject import SampleSpec
+
+from .made_up import by_key
+from .planted import even, reference, row, subject
+
+ID = "augmentation-bias"
+FLIPPED = {"augmentation": "flip", "augmentation_data": ["flip"], "augmentation_seen": []}
+
+
+class Pictured:
+    """A view of given images in -1..1, judged by their mean of the left half where there is a critic."""
+
+    against, classes = "test", ()
+
+    def __init__(self, critic=False, training=None, **values):
+        self.samples = values
+        self.critic = critic
+        shape = tuple(next(iter(values.values())).shape[1:])
+        self.subject = SimpleNamespace(
+            sample=SampleSpec(shape), samples=None, training=training or {}, block=None, device="cpu",
+            discriminate=lambda x, labels=None: left(x),
+        )  # fmt: skip
+
+    def missing(self, node):
+        kind, _, side = node.partition("/")
+        if side not in self.samples:
+            return f"the reference has no {side} split of reals"
+        return None if kind == "values" or self.critic else "the subject has no discriminator"
+
+    def count(self, node):
+        return len(self.samples[node.partition("/")[2]])
+
+    def values(self, side, rows):
+        return self.samples[side][rows], None
+
+    def __getitem__(self, node):
+        return left(self.samples[node.partition("/")[2]])
+
+
+def left(x):
+    return x[..., : x.shape[-1] // 2].double().flatten(1).mean(1)
+
+
+def glyphs(n, name):
+    levels = render_glyphs(draw_glyphs(f"leaks/{name}", 0, n), 16)[:, None]
+    return to_range(torch.from_numpy(levels), -1.0, 1.0)
+
+
+def planted(n, name, operation, share):
+    """Glyphs of which exactly ``share`` were changed, the first ones."""
+    levels = torch.from_numpy(render_glyphs(draw_glyphs(f"leaks/{name}", 0, n), 16)[:, None]).float()
+    u = torch.from_numpy(np.random.default_rng(0).random((n, DRAWS)))
+    (moved,) = changed_levels(levels, OPERATIONS[operation], u, MIDDLE)
+    count = round(share * n)
+    return 2 * torch.cat([moved[:count], levels[count:]]) / 255 - 1
+
+
+def outcome(seed=0, options=None, **given):
+    evaluator = registry.find("evaluators", ID)(**(options or {"reals": 200, "samples": 600}))
+    return evaluator.evaluate(Pictured(**given), np.random.default_rng(seed))
+
+
+def tables(found):
+    return {d.title.split(";")[0].split(":")[0]: d for d in found.details if d.kind == "table"}
+
+
+def column(table, name):
+    place = table.columns.index(name)
+    return {r[0]: r[place] for r in table.rows}
+
+
+REALS = {"calibration": glyphs(200, "calibration"), "test": glyphs(300, "test")}
+
+
+@pytest.mark.parametrize(("operation", "share"), [("hflip", 0.1), ("cutout", 0.3)])
+def test_a_planted_leak_is_found_at_its_share_and_no_other(operation, share):
+    found = outcome(**REALS, fake=planted(600, "fake", operation, share), training={"augmentation": "none"})
+    leaks = {key: m for key, m in by_key(found).items() if key.startswith("leak-")}
+    mine = leaks[f"leak-{operation}"]
+    assert mine.interval.low <= share <= mine.interval.high
+    assert mine.interval.low > 0.03
+    assert mine.null.low <= 0.03
+    assert mine.null.n == 300
+    assert mine.n == 600
+    verdicts = column(tables(found)["Leaks by operation"], "verdict")
+    assert {name for name, word in verdicts.items() if word in ("leak", "looks like it")} == {operation}
+    shown = next(e for e in found.exhibits if OPERATIONS[operation].law in e.title)
+    assert np.mean(np.array(shown.indices) < share * 600) > 0.9, "those that were changed come first"
+
+
+def test_two_leaks_at_once_get_their_own_shares():
+    fake = torch.cat([planted(300, "two/a", "hflip", 0.5), planted(300, "two/b", "cutout", 0.4)])
+    found = outcome(**REALS, fake=fake)
+    verdicts = column(tables(found)["Leaks by operation"], "verdict")
+    assert {name for name, word in verdicts.items() if word != "none found"} == {"hflip", "cutout"}
+    for operation, share in (("hflip", 0.25), ("cutout", 0.2)):
+        m = by_key(found)[f"leak-{operation}"]
+        assert m.interval.low <= share <= m.interval.high
+    beside = column(tables(found)["Leaks by operation"], "beside")
+    assert beside["hflip"] == "cutout"
+    assert set(beside["crop"].split(", ")) == {"hflip", "cutout"}
+
+
+def test_samples_of_the_law_of_the_reals_leak_nothing():
+    claims, runs = 0, 4
+    for run in range(runs):
+        found = outcome(run, **REALS, fake=glyphs(600, f"perfect/{run}"))
+        claims += "No leak of them is found." not in found.details[0].text
+        assert "recorded no augmentation" in found.details[0].text
+    assert claims <= 1  # two or more of four at 5 %: once in seventy
+
+
+def test_what_reals_cannot_show_has_no_number():
+    rng = np.random.default_rng(0)
+    noise = [torch.from_numpy(rng.integers(100, 156, (n, 1, 8, 8))) * 2 / 255 - 1 for n in (120, 150, 200)]
+    found = by_key(outcome(calibration=noise[0].float(), test=noise[1].float(), fake=noise[2].float()))
+    for operation in ("hflip", "vflip", "rot90"):
+        m = found[f"leak-{operation}"]
+        assert m.value is None, operation
+        assert "not identifiable: 120 calibration reals" in m.reason
+    assert found["leak-colour"].value is not None
+
+
+def test_an_operation_that_changes_nothing_is_told_as_such():
+    x = torch.linspace(-1, 1, 60)[:, None, None, None].expand(60, 1, 8, 8).contiguous()
+    found = by_key(outcome(calibration=x, test=x, fake=x))
+    for operation in ("hflip", "vflip", "rot90"):
+        assert f"{operation} changes none of 60 calibration reals" in found[f"leak-{operation}"].reason
+
+
+def test_images_too_small_and_no_squares_are_told_and_the_rest_goes_on():
+    rng = np.random.default_rng(0)
+    x = torch.from_numpy(rng.random((40, 3, 3, 5)) * 2 - 1).float()
+    found = by_key(outcome(calibration=x, test=x, fake=x))
+    assert "3 x 5 are too small: shift needs sides of 4" in found["leak-shift"].reason
+    assert "3 x 5 are no squares" in found["leak-rot90"].reason
+    assert found["leak-cutout"].reason is None or "cutout" in found["leak-cutout"].reason
+    assert len(found) == 14
+
+
+def test_without_test_reals_leaks_stay_and_nulls_say_why():
+    found = by_key(outcome(calibration=REALS["calibration"], fake=planted(600, "fake", "hflip", 0.3)))
+    assert found["leak-hflip"].interval.low <= 0.3 <= found["leak-hflip"].interval.high
+    assert "no test split" in found["leak-hflip"].null_reason
+    assert "no test split" in found["invariance-hflip"].reason
+
+
+def test_a_critic_is_blind_to_what_it_does_not_read():
+    found = outcome(critic=True, training=FLIPPED, **REALS, fake=glyphs(100, "fake"))
+    gaps = {k: m.value for k, m in by_key(found).items() if k.startswith("invariance-")}
+    assert gaps["invariance-vflip"] < 1e-6  # the mean of the left half is the same upside down
+    assert gaps["invariance-hflip"] > 0.1
+    x = REALS["test"]
+    scores, turned = left(x).numpy(), left(x.flip(3)).numpy()
+    spread = np.subtract(*np.quantile(scores, [0.75, 0.25]))
+    by_hand = np.abs(turned - scores).mean() / spread
+    assert by_key(found)["invariance-hflip"].n == 150  # every second, to stay within 200
+    close = np.abs(turned - scores).std() / spread * 4 / np.sqrt(150)
+    assert gaps["invariance-hflip"] == pytest.approx(by_hand, abs=close)
+    risk = tables(found)["Risk of a leak"]
+    blind, used, at_risk = (column(risk, name) for name in ("blind", "used", "risk"))
+    assert blind["vflip"] == 1.0
+    assert used == {name: "yes" if name == "hflip" else "no" for name in OPERATIONS}
+    assert at_risk["vflip"] == 0.0
+    assert at_risk["hflip"] == pytest.approx(blind["hflip"] * column(risk, "told apart")["hflip"])
+
+
+def test_the_record_of_the_training_says_what_was_to_be_expected():
+    flip, shift = OPERATIONS["hflip"], OPERATIONS["shift"]
+    assert expected({}, flip).used is None
+    assert expected(FLIPPED, flip).leaks
+    assert expected(FLIPPED, shift).used is False
+    seen = {"augmentation": "x", "augmentation_seen": ["translation"], "augmentation_probability": 0.6}
+    assert expected(seen, shift).leaks is False
+    assert "with probability 0.6" in expected(seen, shift).words
+    assert expected({**seen, "augmentation_probability": 0.9}, shift).leaks
+    laws = {"augmentation_laws": ["seen: translation: moved by whole pixels, filled with -1.0"]}
+    assert fill_of(laws, shift, -1.0, 1.0) == 0.0
+    assert fill_of(laws, OPERATIONS["cutout"], -1.0, 1.0) == MIDDLE
+    assert (
+        fill_of({"augmentation_laws": ["data: cutout: a rectangle, set to 0.5"]}, OPERATIONS["cutout"], 0.0, 1.0) == 0.5
+    )
+
+
+def test_a_leak_of_what_was_never_used_is_only_a_likeness():
+    fake = planted(600, "fake", "hflip", 0.3)
+    told = outcome(**REALS, fake=fake, training={"augmentation": "none"})
+    assert "may be another defect: hflip" in told.details[0].text
+    assert "never used" in told.warnings[0]
+    plain = outcome(**REALS, fake=fake, training=FLIPPED)
+    assert "Leaks: hflip" in plain.details[0].text
+    assert plain.warnings == []
+
+
+def test_distances_and_traces_tell_of_a_crossing_and_of_filled_borders():
+    found = outcome(**REALS, fake=planted(600, "fake", "hflip", 0.5))
+    assert (
+        column(tables(found)["Fréchet distance of generated samples (coarse places, 16 directions)"], "difference")[
+            "hflip"
+        ]
+        > 0
+    )
+    traces = next(d for d in outcome(**REALS, fake=planted(600, "fake", "shift", 1.0)).details if "single" in str(d))
+    distances = column(traces, "Kolmogorov distance")
+    assert distances["energy of the border against the inside"] > 0.5
+
+
+def test_sound_and_too_few_reals_are_not_assessable():
+    wave = torch.zeros(30, 1, 100)
+    with pytest.raises(NotAssessable, match=r"7 operations change images; found samples of shape \(1, 100\)"):
+        outcome(calibration=wave, fake=wave)
+    few = torch.zeros(9, 1, 8, 8)
+    with pytest.raises(NotAssessable, match=r"needs 10 calibration reals.* there are 9"):
+        outcome(calibration=few, fake=few)
+    with pytest.raises(ValueError, match="reals must be at least twice folds"):
+        registry.find("evaluators", ID)(reals=20, folds=11)
+
+
+def test_a_whole_audit_needs_no_discriminator_and_no_held_out_reals_are_named():
+    levels = np.random.default_rng(0).integers(0, 256, 60)
+    found = row(ID, subject(None), reference(calibration=even(levels[:30]), test=even(levels[30:])), extractor="pixels")
+    assert found.status == "measured"
+    assert all(m.value is None for m in found.measurements if m.key.startswith("invariance-"))
+    # Even greys: no mirror, turn or window changes them.
+    assert "changes none of 30" in by_key(found)["leak-crop"].reason
+    bare = row(ID, subject(None), reference(train=even(levels[:30]), test=even(levels[30:])), extractor="pixels")
+    assert bare.status == "not_assessable"
+    assert "no calibration split" in bare.reason
+    assert dataclasses.asdict(registry.find("evaluators", ID)())["reals"] == 500
