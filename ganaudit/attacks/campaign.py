@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -14,8 +14,9 @@ from torch import Tensor
 from ganaudit.attacks.accused import Accused
 from ganaudit.attacks.blackbox import RandomNoise, RandomSearch, Square
 from ganaudit.attacks.corruptions import Corruption, applicable
+from ganaudit.attacks.critic import Side
 from ganaudit.attacks.gradient import Apgd, Fgsm, Pgd
-from ganaudit.attacks.masking import Panel, masking_panel
+from ganaudit.attacks.masking import POINT, Panel, Row, masking_panel
 from ganaudit.attacks.minimal import minimal_norms
 from ganaudit.attacks.patch import Patch, PatchSearch, window
 from ganaudit.attacks.spatial import Spatial, unbounded
@@ -98,6 +99,8 @@ class Campaign:
     notes: tuple[str, ...]
     passes: tuple[int, int]
     """Samples sent through the discriminator, and gradients taken."""
+    failed: Mapping[Side, tuple[str, ...]] = field(default_factory=dict)
+    """By side: the rows of the panel that void what attacks with gradients found, of this campaign and the other's."""
 
     @property
     def norm(self) -> Norm:
@@ -116,8 +119,12 @@ class Campaign:
 
     @property
     def masked(self) -> bool:
-        """Whether the panel voids what attacks with gradients found."""
-        return self.panel is not None and self.panel.verdict == "masked"
+        """Whether the panel of either side voids what attacks with gradients found."""
+        return bool(self.failed)
+
+    def beside(self, other: Campaign) -> Campaign:
+        """Return this campaign with what the panel of the other side of the same critic says as well."""
+        return replace(self, failed={**self.failed, **other.failed})
 
     def fooled(self, norm: Norm, share: float, *, queries: bool = False, stored: bool = False) -> Tensor:
         """Return which samples any attack of ``norm`` fooled within ``share`` of the range, (N,) bool.
@@ -189,6 +196,8 @@ def campaign(
     pushed, noised = run.pushed(norm, shares, headline)
     minimal, nearest, reached = run.minimal(tuple(asked))
     panel = run.panel(other, scores, threshold, norm, headline)
+    if panel is not None and mine.differentiable:
+        panel = replace(panel, rows=(*panel.rows, _search_against_gradients(run.entries, len(scores))))
     for share in shares:
         kept = [entry.scores for entry in run.entries if entry.norm == norm and (entry.share or 0) <= share]
         every = torch.stack([scores, *kept, *[found for less, found in pushed.items() if less <= share]])
@@ -196,7 +205,32 @@ def campaign(
     return Campaign(
         mine, threshold, asked, scores, tuple(run.entries), minimal, nearest,
         scores if reached is None else reached, pushed, noised, panel, tuple(run.notes), (run.forward, run.backward),
+        _failed(mine.side, panel),
     )  # fmt: skip
+
+
+def _failed(side: Side, panel: Panel | None) -> dict[Side, tuple[str, ...]]:
+    rows = () if panel is None else tuple(row.name for row in panel.rows if row.passed is False and row.voids)
+    return {side: rows} if rows else {}
+
+
+def _search_against_gradients(entries: Sequence[Entry], n: int) -> Row:
+    """Return the check that no attack that only asks for scores fools more samples than those with gradients do.
+
+    Over all budgets and all samples, where the rest of the panel looks at one budget and a few dozen samples: gradients
+    may lead astray at one size of step only.
+    """
+    worst, told = 0.0, "at no budget"
+    for norm, share in dict.fromkeys((e.norm, e.share) for e in entries if e.norm is not None):
+        here = [e for e in entries if (e.norm, e.share) == (norm, share)]
+        white = torch.stack([e.fooled for e in here if e.kind == "white-box"]).any(0).double().mean()
+        for entry in here:
+            behind = 0.0 if entry.kind == "white-box" else float(entry.fooled.double().mean() - white)
+            if behind > worst:
+                worst, told = behind, f"{entry.title.lower()} within {share:g} ({norm})"
+    words = f"largest share of all samples by which asking for scores alone fools more than gradients do: {told}"
+    limit = max(POINT, 1 / n) + 1e-12
+    return Row("gradients beat search at every budget", worst <= limit, worst, limit, words, voids=True)
 
 
 class _Run:

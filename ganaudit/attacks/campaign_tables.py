@@ -45,8 +45,8 @@ def robust_bounds(fooled: Tensor) -> tuple[float, Bounds]:
 
 def attack_table(campaigns: Sequence[Campaign]) -> Table:
     """Return one row for each attack, budget and side; rows of attacks with gradients are void where masked."""
-    columns = ["attacked", "attack", "kind", "norm", "budget (share of the range)", "robust accuracy", "low", "high", "after storing",
-               "scores asked", "gradients taken"]  # fmt: skip
+    columns = ["attacked", "attack", "kind", "norm", "budget (share of the range)", "robust accuracy", "low", "high",
+               "after storing", "scores asked", "gradients taken"]  # fmt: skip
     rows = [_row(found, entry) for found in campaigns for entry in found.entries]
     return Table(title="Robust accuracy by attack and budget", columns=columns, rows=rows)
 

@@ -14,6 +14,7 @@ from torch import nn
 
 from ganaudit import locations, registry
 from ganaudit.auditing.extraction import chosen, handed_over, statistics_warnings
+from ganaudit.auditing.loaders import subject_loaders
 from ganaudit.config import PROFILES, AuditPlan, OtherPlan
 from ganaudit.data.reading import ReadOptions
 from ganaudit.data.reference import Reference, check_matches, load_reference
@@ -152,9 +153,7 @@ def open_subject(plan: AuditPlan, progress: Progress) -> Subject:
     # A path that exists is what the user sees in front of them; a reference model's bare name never has a separator.
     is_path = os.sep in plan.subject and Path(plan.subject).exists()
     spec = plan.subject if folder is None or is_path else str(folder)
-    loaders = [registry.find("subjects", name)() for name in registry.names("subjects")]
-    # A folder with a subject.toml is also a folder: the loader of samples asks last.
-    loaders.sort(key=lambda loader: loader.id == "samples")
+    loaders = subject_loaders()
     load = LoadOptions(
         network=_network,
         latent=plan.latent,

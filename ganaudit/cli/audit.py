@@ -203,6 +203,13 @@ def summary_table(console: Console, document: AuditDocument) -> None:
         console.text(f"not asked for: {', '.join(skipped)}")
     for warning in document.warnings:
         console.text(f"caution: {warning}")
+    for result in document.results:
+        for warning in result.warnings:
+            console.text(f"caution: {result.evaluator}: {warning}")
+        without = dict.fromkeys(m.reason for m in result.measurements if m.value is None)
+        for reason in without:
+            keys = [m.key for m in result.measurements if m.value is None and m.reason == reason]
+            console.text(f"no value: {result.evaluator}: {', '.join(keys)}: {reason}")
 
 
 def _dry_run(console: Console, plan: AuditPlan, folder: Path) -> int:

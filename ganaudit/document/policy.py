@@ -18,7 +18,7 @@ def problems_of(error: ValidationError, where: str, known: dict[str, list[str]] 
     """Return one sentence per problem of a pydantic error, with the key, what was found and the nearest name."""
     sentences = []
     for problem in error.errors(include_url=False):
-        key = ".".join(str(part) for part in problem["loc"]) or "(top)"
+        key = ".".join(str(part) for part in problem["loc"])
         message = problem["msg"].removeprefix("Value error, ")
         if problem["type"] == "extra_forbidden":
             section = str(problem["loc"][0]) if len(problem["loc"]) > 1 else ""
@@ -26,9 +26,11 @@ def problems_of(error: ValidationError, where: str, known: dict[str, list[str]] 
             message = f"unknown key; {nearest(str(problem['loc'][-1]), names)}" if names else "unknown key"
         elif problem["type"] == "missing":
             message = "required, but not given"
+        elif problem["type"] in ("tuple_type", "list_type"):
+            message = f"a list is asked for, in brackets (found {problem['input']!r})"
         else:
             message += f" (found {problem['input']!r})" if not isinstance(problem["input"], dict | list) else ""
-        sentences.append(f"{where}: {key}: {message}")
+        sentences.append(f"{where}: {key}: {message}" if key else f"{where}: {message}")
     return sentences
 
 

@@ -191,6 +191,8 @@ class AdversarialRobustness:
         fake, real = _accused(view, rows["fake"], "fake", threshold), _accused(view, rows["real"], "real", threshold)
         fakes = campaign(view.subject, fake, real, threshold, profile, rng, self.norm, self.budgets)
         reals = campaign(view.subject, real, fake, threshold, profile, rng, self.norm, self.budgets)
+        # It is one critic: gradients that mislead on one side are not trusted on the other.
+        fakes, reals = fakes.beside(reals), reals.beside(fakes)
         told = [
             found for found in (fakes, reals) if _void(found) is None and (found is fakes or view.against == "test")
         ]
@@ -275,11 +277,11 @@ def _void(found: Campaign) -> str | None:
             f"the discriminator gives no gradients on these {n} samples: attacks that need them were not made; those "
             "that only ask for scores are told apart"
         )
-    if found.masked and found.panel is not None:
-        failed = ", ".join(row.name for row in found.panel.rows if row.passed is False and row.voids)
+    if found.masked:
+        failed = "; ".join(f"{_NAMES[side]}: {', '.join(rows)}" for side, rows in found.failed.items())
         return (
-            f"voided: the masking panel failed for {_NAMES[found.accused.side]} ({failed}); attacks on these {n} "
-            "samples were misled, which is no robustness"
+            f"voided: the masking panel failed ({failed}); attacks on these {n} samples were misled, which is no "
+            "robustness"
         )
     return None
 
@@ -376,11 +378,11 @@ def _warnings(fakes: Campaign, reals: Campaign) -> list[str]:
     told = []
     for found in (fakes, reals):
         side = _NAMES[found.accused.side]
-        verdict = None if found.panel is None else found.panel.verdict
+        verdict = "masked" if found.masked else None if found.panel is None else found.panel.verdict
         if not found.accused.differentiable:
             told.append(f"the discriminator gives no gradients: {side} were attacked by asking for scores alone")
         elif verdict == "masked":
-            told.append(f"{_void(found)}; a critic can look robust because its gradients vanish")
+            told.append(f"{side}: {_void(found)}; a critic can look robust because its gradients vanish or mislead")
         elif verdict == "weakened" and found.panel is not None:
             failed = ", ".join(row.name for row in found.panel.rows if not row.passed)
             told.append(f"robust accuracy on {side} may be too high: the masking panel is weakened ({failed})")

@@ -34,11 +34,15 @@ def paired_areas(
     for name, theirs in others_real.items():
         found = auc_difference((real, fake), (theirs, others_fake[name]))
         ends = found.interval(0.95)
-        rows.append([name, found.first.value, found.second.value, found.value, ends.low, ends.high, found.p_value])
+        # Where every sample is ranked alike nothing varies that an interval could be made of.
+        alike = found.standard_error == 0
+        low, high = (None, None) if alike else (ends.low, ends.high)
+        rows.append([name, found.first.value, found.second.value, found.value, low, high, found.p_value])
     text = (
         f"Both discriminators scored the same {len(real)} test reals and the same {len(fake)} samples of this "
         "subject's generator, so that what the samples have in common cancels (DeLong's paired test). Above 0 this "
         "discriminator ranks them better; it was trained against this generator, which the other need not have been. "
-        f"Each row is one comparison, not corrected for the {len(rows)} made."
+        f"Each row is one comparison, not corrected for the {len(rows)} made. A difference without an interval: both "
+        "rank every sample alike."
     )
     return [Table(title="Against other discriminators, same samples", columns=_COLUMNS, rows=rows), Note(text=text)]

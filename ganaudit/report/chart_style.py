@@ -99,7 +99,7 @@ def legend(names: list[str], bars: bool = False) -> alt.Legend | None:
         return None
     symbol: dict[str, Any] = {"symbolSize": 110} if bars else {"symbolSize": 420, "symbolType": "stroke"}
     symbol |= {"symbolOpacity": 1, "symbolStrokeWidth": 1.5 if bars else 2}
-    return alt.Legend(title=None, orient="bottom", columns=3, labelLimit=170, **symbol)
+    return alt.Legend(title=None, orient="bottom", columns=2, labelLimit=300, **symbol)
 
 
 def cycle(values: Sequence[Any], names: Sequence[str]) -> list[Any]:

@@ -59,6 +59,35 @@ def test_a_broken_plugin_costs_only_itself(tmp_path: Path) -> None:
     assert audited("--evaluators", "bad")[0] == 2
 
 
+def test_a_broken_loader_of_subjects_is_told_and_passed_over(tmp_path: Path) -> None:
+    info = tmp_path / "site" / "broken-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: broken\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[ganaudit.subjects]\nbad = nowhere_at_all:X\n")
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).standard_normal((60, 3)))
+    command = [
+        sys.executable, "-m", "ganaudit", "audit", "x.npy", "-v", "--reference", "test=x.npy", "--extractor", "identity",
+        "--evaluators", "frechet-distance", "--out", "out",
+    ]  # fmt: skip
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "nowhere_at_all" in done.stderr
+
+
+def test_what_weakens_a_number_is_told_at_the_terminal(ganaudit: Run) -> None:
+    called = ganaudit("audit", "digits", "--samples", "40", "--evaluators", "discriminator-detection", "--out", "out")
+    assert called.code == 0, called.err
+    told = " ".join(called.out.split())
+    document = json.loads(Path("out/document.json").read_text())
+    (row,) = [r for r in document["results"] if r["evaluator"] == "discriminator-detection"]
+    missing = [m for m in row["measurements"] if m["value"] is None]
+    assert missing
+    for m in missing:
+        assert " ".join(m["reason"].split()) in told
+    assert all(" ".join(warning.split()) in told for warning in row["warnings"])
+
+
 def test_files_of_an_earlier_longer_run_go(ganaudit: Run) -> None:
     for n in (5, 3):
         assert ganaudit("sample", "digits", "--samples", str(n), "--out", "s").code == 0

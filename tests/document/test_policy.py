@@ -71,7 +71,7 @@ def test_every_problem_is_told_at_once(tmp_path):
         (GATE.replace("12.0", "inf"), "gate.0.limit: Input should be a finite number"),
         (GATE + GATE, "gate ids must be unique; used twice: g"),
         (WAIVER, "waivers name gates that do not exist: g"),
-        ("gate = 3\n", "gate: Input should be a valid list"),
+        ("gate = 3\n", "gate: a list is asked for, in brackets (found 3)"),
     ],
 )
 def test_contradictions_are_told(tmp_path, text, told):

@@ -192,6 +192,28 @@ def test_a_saturated_discriminator_is_masked_and_never_robust():
     assert "Projected gradient steps" not in {s.name for s in curve.series}
 
 
+def test_one_side_that_is_masked_voids_the_other():
+    # Reals lie in the flat part, generated samples do not; and no generated sample is below the threshold.
+    for form in (lambda s: torch.sigmoid(50 * s / 20).float(), lambda s: torch.sigmoid(1000 * s).float()):
+        row, found = audited(subject(Weighs(W, form=form), W, -1.0, 1.0), reference(-1.0, 1.0), NAME)
+        assert row.status == "measured", row.reason
+        assert found["masking"].value == 1.0
+        for key in ("robust-accuracy-at-0.008", "false-alarm-robustness-at-0.008", "auc-under-attack"):
+            assert found[key].value is None, key
+            assert "voided" in found[key].reason
+
+
+def test_gradients_that_lead_astray_are_found_at_the_budgets_where_they_do():
+    def misled(s):
+        # Steps of 1/200 that no gradient sees, and a gradient that belongs to something else.
+        return (torch.floor(s * 200) / 200).detach() + 1e-9 * torch.sin(1e3 * s)
+
+    row, found = audited(subject(Weighs(W, form=misled), W, -1.0, 1.0), reference(-1.0, 1.0), NAME)
+    assert row.status == "measured", row.reason
+    assert found["masking"].value == 1.0
+    assert found["false-alarm-robustness-at-0.032"].value is None
+
+
 def test_without_gradients_the_black_box_rows_run():
     row, found = audited(subject(Blind(W), W, -1.0, 1.0), reference(-1.0, 1.0), NAME)
     assert row.status == "measured", row.reason
