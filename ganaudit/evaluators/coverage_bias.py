@@ -14,7 +14,7 @@ from ganaudit.document.spec import EvaluatorSpec, Findings, MeasurementSpec
 from ganaudit.evidence.attributes import Source, class_reading, oracle_readings
 from ganaudit.evidence.class_quality import FEWEST, by_class, flipped, reached, recall_of_others, repeats, worst_recall
 from ganaudit.evidence.coverage_tables import attributes_table, bins_table, quality_table, shares_table, sweep_curve
-from ganaudit.evidence.coverage_words import examples, in_words
+from ganaudit.evidence.coverage_words import examples, in_words, unlike
 from ganaudit.evidence.filled_bins import OF_BIN, Filled, filled
 from ganaudit.evidence.standing_shares import Chance, Standing, standing
 from ganaudit.evidence.truncation import amplification, truncated
@@ -48,7 +48,7 @@ class CoverageBias:
     """k of recall: the ball of a sample reaches to its k-th nearest neighbour."""
     truncations: tuple[float, ...] = (1.0, 0.7, 0.5)
     """Factors of the latents, the full one first; the last is held against it."""
-    truncated: int = 512
+    truncated: int = 256
     """Samples made at each of them."""
 
     spec: ClassVar[EvaluatorSpec] = EvaluatorSpec(
@@ -284,7 +284,7 @@ class CoverageBias:
             null=null,
             null_reason=few,
             estimator=f"{self.spec.measurements[1].estimator}; here {names[judged[worst.at]]}",
-        ), [quality_table(names, by_class(view, near, labels, by.reading), rates)]
+        ), [quality_table(names, by_class(view, near, labels, by.reading), rates), *unlike(near, by)]
 
     def _modes(
         self, stands: Sequence[Standing], bins: Filled, no_null: str | None

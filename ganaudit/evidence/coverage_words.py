@@ -6,15 +6,18 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ganaudit.document.model import Measurement
+from ganaudit.document.model import Measurement, Note
 from ganaudit.document.spec import Exhibit
 from ganaudit.document.standing import against_null
+from ganaudit.evidence.class_quality import Reached
 from ganaudit.evidence.filled_bins import Filled
 from ganaudit.evidence.standing_shares import Standing
 
-__all__ = ["examples", "in_words"]
+__all__ = ["examples", "in_words", "unlike"]
 
 _NAMED, _SHOWN = 10, 16
+_UNLIKE = 0.5
+"""Share of generated samples near no real from which on the classes read off them are doubted."""
 
 
 def in_words(discrepancy: Measurement, stands: Sequence[Standing], one: Standing | None, gone: Sequence[int]) -> str:
@@ -40,6 +43,18 @@ def _reader(one: Standing) -> str:
     if one.reading.right is not None:
         words += ", right for {} of {} held-out reals".format(*one.reading.right)
     return words + ("; its errors are taken out." if one.shares.is_corrected else "; what it says counts as true.")
+
+
+def unlike(near: Reached, by: Standing) -> list[Note]:
+    """Return a caution where most generated samples lie near no real, so that a classifier was never tried on such."""
+    apart = 1 - float(near.precise.mean())
+    if apart < _UNLIKE:
+        return []
+    text = (
+        f"{apart:.0%} of the {len(near.precise)} generated samples looked at lie near no real: how often "
+        f"{by.reading.source} errs on reals says little of what it reads off these."
+    )
+    return [Note(text=text)]
 
 
 def examples(one: Standing | None, gone: Sequence[int], bins: Filled, level: float) -> list[Exhibit]:

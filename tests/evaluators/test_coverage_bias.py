@@ -269,6 +269,17 @@ def test_a_classifier_no_better_than_chance_is_told_and_the_probe_asked_next():
     assert by_key(found)["modes-missing"].value is not None, "bins stand in for modes"
 
 
+def test_classes_read_off_samples_unlike_any_real_are_doubted():
+    class Apart(Read):
+        def __getitem__(self, node):
+            found = super().__getitem__(node)
+            return found + 30 if node == "features/fake" else found
+
+    notes = [d.text for d in evaluate(Apart(0.9, [0.2] * 5)).details if d.kind == "note"]
+    assert any("100% of the 1000 generated samples looked at lie near no real" in text for text in notes)
+    assert not any("near no real" in d.text for d in evaluate(Read(0.9, [0.2] * 5)).details if d.kind == "note")
+
+
 def test_no_held_out_reals():
     view = Read(0.9, [0.2] * 5)
     view.against = "train"
