@@ -20,8 +20,9 @@ $(STAMP): pyproject.toml
 audit: $(STAMP) ## Audit the reference model `digits`; writes reports/digits/.
 	$(BIN)/ganaudit audit digits --out reports/digits
 
+# A process for each core and one thread in each: small tensors gain nothing from more.
 test: $(STAMP) ## Run the whole test suite.
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 8
 
 exhaustive: $(STAMP) ## Train every recipe that there is for 20 steps (an hour).
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m exhaustive

@@ -26,8 +26,9 @@ WORKS = {
     "profiles": ("benchmarks.profiles", "profiles"),
     "profile-full": ("benchmarks.profiles", "full"),
     "detection-coverage": ("benchmarks.detection_coverage", "detection_coverage"),
+    "detection-matrix": ("benchmarks.detection_matrix", "detection_matrix"),
 }
-WHEN_NAMED = {"profile-full"}
+WHEN_NAMED = {"profile-full", "detection-matrix"}
 """Works that take long and run by ``--only`` alone."""
 
 

@@ -21,6 +21,7 @@ from ganaudit.document.model import (
     OtherRecord,
     PrecisionShift,
     ReferenceRecord,
+    SelfTest,
     SplitRecord,
     SubjectRecord,
 )
@@ -196,7 +197,7 @@ def _company(setting: Setting, evaluator: str) -> dict[str, Any]:
     return {"others": {name: other.subject.digest for name, other in others.items()}}
 
 
-def environment(setting: Setting, command: list[str] | None) -> Environment:
+def environment(setting: Setting, command: list[str] | None, selftest: SelfTest | None = None) -> Environment:
     """Return where and with what the numbers were made; no host name, user name or home directory."""
     device = setting.plan.device
     tf32 = "" if device == "cpu" else ", TF32 off"
@@ -210,6 +211,7 @@ def environment(setting: Setting, command: list[str] | None) -> Environment:
         precision=f"{setting.plan.precision} extractor{tf32}, float64 reductions",
         packages={name: _version(name) for name in _PACKAGES},
         command=shlex.join(command) if command else f"{sys.implementation.name}: ganaudit.audit(...)",
+        selftest=selftest,
     )
 
 

@@ -23,6 +23,7 @@ from ganaudit.auditing.records import (
 )
 from ganaudit.auditing.setting import Setting, settle
 from ganaudit.auditing.shift import measured_shift
+from ganaudit.auditing.stamp import last_selftest
 from ganaudit.auditing.until import Until, grown
 from ganaudit.config import AuditPlan, make_plan
 from ganaudit.data.reference import Reference
@@ -139,7 +140,7 @@ def run(
         reference=reference_record(setting),
         extractor=extractor_record(setting, shift),
         plan=plan_record(setting, until),
-        environment=environment(setting, list(command) if command else None),
+        environment=environment(setting, list(command) if command else None, last_selftest()),
         comparability=comparability(setting, conventions),
         started=started.isoformat(timespec="seconds"),
         seconds=round(time.perf_counter() - clock, 3),

@@ -24,7 +24,7 @@ def list_(
 ) -> int:
     """List what is registered; nothing is imported for it."""
     from ganaudit import registry
-    from ganaudit.locations import reference_models
+    from ganaudit.locations import controls, reference_models
     from ganaudit.protocol import protocols
 
     kinds = [*registry.KINDS, "protocols", "models"]
@@ -33,7 +33,8 @@ def list_(
     found: dict[str, list[dict[str, str]]] = {}
     for name in kinds if kind is None else [kind]:
         if name == "models":
-            rows = [{"name": n, "origin": "ganaudit", "summary": "reference model"} for n in reference_models()]
+            summaries = dict.fromkeys(reference_models(), "reference model") | dict.fromkeys(controls(), "control")
+            rows = [{"name": n, "origin": "ganaudit", "summary": summary} for n, summary in summaries.items()]
         elif name == "protocols":
             rows = [{"name": n, "origin": "ganaudit", "summary": p.title} for n, p in protocols().items()]
         else:

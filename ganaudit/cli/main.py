@@ -18,6 +18,7 @@ from ganaudit.cli.doctor import doctor
 from ganaudit.cli.gate import gate
 from ganaudit.cli.report import report
 from ganaudit.cli.sample import sample
+from ganaudit.cli.selftest import selftest
 from ganaudit.cli.statistics import statistics
 from ganaudit.cli.train import train
 from ganaudit.cli.verbs import verb
@@ -47,6 +48,7 @@ _VERBS: dict[str, Callable[..., int]] = {
     "explain": explain,
     "schema": schema,
     "doctor": doctor,
+    "selftest": selftest,
 }
 for _name, _function in _VERBS.items():
     app.command(_name)(verb(_function))

@@ -54,6 +54,7 @@ __all__ = [
     "PrecisionShift",
     "ReferenceRecord",
     "Rule",
+    "SelfTest",
     "Series",
     "Slider",
     "SplitRecord",
@@ -282,6 +283,19 @@ class ExtractorRecord(Record):
     """What a precision other than fp32 changes."""
 
 
+class SelfTest(Record):
+    """What the last ``ganaudit selftest`` on the machine came to."""
+
+    passed: bool
+    checks: int
+    """Known answers that were asked for."""
+    ganaudit: str
+    """The version that was tested; torch likewise."""
+    torch: str
+    when: str
+    """UTC."""
+
+
 class Environment(Record):
     """Where and with what the numbers were made."""
 
@@ -295,6 +309,8 @@ class Environment(Record):
     packages: dict[str, str]
     command: str
     """The exact command that repeats this audit."""
+    selftest: SelfTest | None = None
+    """Null where none was run, or where its record is gone."""
 
 
 class Comparability(Record):

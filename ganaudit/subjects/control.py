@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from ganaudit.data.laws import LAWS
+from ganaudit.data.laws import LAWS, Law
 from ganaudit.document.errors import SubjectError, nearest
 from ganaudit.document.policy import problems_of
 from ganaudit.subjects.check import checked
@@ -93,10 +93,14 @@ class Control:
 
 
 def subject_of_control(
-    described: ControlFile, name: str = "control", device: str = "cpu", path: Path | None = None
+    described: ControlFile,
+    name: str = "control",
+    device: str = "cpu",
+    path: Path | None = None,
+    law: Law | None = None,
 ) -> Subject:
-    """Return the checked subject that ``described`` describes."""
-    law, defect = LAWS[described.set_], DEFECTS[described.defect]
+    """Return the checked subject that ``described`` describes; ``law`` in place of that of its set."""
+    law, defect = law or LAWS[described.set_], DEFECTS[described.defect]
     content = described.model_dump(mode="json", by_alias=True)
     planted = {"defect": described.defect, "severity": described.severity, "words": defect.words}
     told = {} if described.discriminator is None else {"discriminator": CRITICS[described.discriminator]}
@@ -104,7 +108,7 @@ def subject_of_control(
         Subject(
             name=name,
             kind=Control.id,
-            digest=json_digest({"control": content, "version": VERSION}),
+            digest=json_digest({"control": content, "rows": law.rows, "version": VERSION}),
             sample=SampleSpec((), -1.0, 1.0),
             trust="data",
             generator=Planted(law, described.defect, described.severity, described.seed).eval(),

@@ -29,7 +29,7 @@ class Failures:
 
     def redraws(self, seed: int, start: int, count: int) -> Tensor:
         """Return how often each of the samples ``start`` to ``start + count`` was drawn again, int64 (count,)."""
-        found = torch.zeros(count, dtype=torch.int64)
+        found = torch.zeros(count, dtype=torch.int64, device="cpu")
         for sample, redraws in self._redraws.get(seed, {}).items():
             if start <= sample < start + count:
                 found[sample - start] = redraws

@@ -159,10 +159,9 @@ class Subject:
         """
         assert self.latent is not None
         z = self.latent.draw(seed, start, count)
-        redraws = self.failures.redraws(seed, start, count)
-        for row in redraws.nonzero().flatten().tolist():
-            again = child_seed(seed, f"redraw {int(redraws[row])}")
-            z[row] = self.latent.draw(again, start + row, 1)[0]
+        for sample, redraw in self.failures.of(seed).items():
+            if start <= sample < start + count:
+                z[sample - start] = self.latent.draw(child_seed(seed, f"redraw {redraw}"), sample, 1)[0]
         return z
 
     def labels(self, seed: int, start: int, count: int) -> Tensor | None:

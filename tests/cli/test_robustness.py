@@ -66,8 +66,8 @@ def test_a_broken_loader_of_subjects_is_told_and_passed_over(tmp_path: Path) -> 
     (info / "entry_points.txt").write_text("[ganaudit.subjects]\nbad = nowhere_at_all:X\n")
     np.save(tmp_path / "x.npy", np.random.default_rng(0).standard_normal((60, 3)))
     command = [
-        sys.executable, "-m", "ganaudit", "audit", "x.npy", "-v", "--reference", "test=x.npy", "--extractor", "identity",
-        "--evaluators", "frechet-distance", "--out", "out",
+        sys.executable, "-m", "ganaudit", "audit", "x.npy", "-v", "--reference", "test=x.npy", "--extractor",
+        "identity", "--evaluators", "frechet-distance", "--out", "out",
     ]  # fmt: skip
     environment = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)

@@ -37,7 +37,8 @@ def faults(how: str) -> tuple[str, int]:
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc's allocator is the one that is told")
 def test_steps_take_no_new_pages() -> None:
     told, kept = faults("keep")
-    _, without = faults("leave")
+    # What is freed goes back to the system mostly, not always: once is enough to show that the count sees it.
+    without = max(faults("leave")[1] for _ in range(4))
     assert told == "True"
     assert kept < 100
     assert without > 100 * max(kept, 1) or without > 10_000  # 8 blocks of 3,072 pages in each of five rounds

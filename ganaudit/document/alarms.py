@@ -1,0 +1,71 @@
+"""Which numbers of a document stand clear of their nulls, at an error rate over all that are watched together."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Literal
+
+from ganaudit.document.model import AuditDocument, Measurement
+
+__all__ = ["Alarm", "Side", "alarms", "departure"]
+
+Side = Literal["above", "below", "either"]
+"""On which side of the null a number tells of a defect."""
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """One number that stands clear of its null."""
+
+    measure: str
+    """As ``evaluator/key``."""
+    value: float
+    null: float
+    departure: float
+    """In standard errors, positive on the watched side."""
+
+
+def departure(measurement: Measurement, side: Side) -> float | None:
+    """Return how far a value lies from its null in standard errors, positive on the watched side; None without both.
+
+    (v - v0)/(s^2 + s0^2)^(1/2). An interval's half that faces the other number, divided by its normal quantile, is the
+    standard error s; a null without ends counts as known. Infinite where both are certain and differ.
+    """
+    value, interval, null = measurement.value, measurement.interval, measurement.null
+    if value is None or null is None or interval is None:
+        return None
+    above = value > null.value
+    half = value - interval.low if above else interval.high - value
+    s = max(0.0, half) / NormalDist().inv_cdf((1 + interval.level) / 2)
+    end = null.high if above else null.low
+    s0 = 0.0 if end is None else abs(end - null.value) / NormalDist().inv_cdf(0.975)
+    spread = math.hypot(s, s0)
+    distance = abs(value - null.value)
+    found = 0.0 if distance == 0 else distance / spread if spread > 0 else math.inf
+    return found if side == "either" or (side == "above") == above else -found
+
+
+def alarms(document: AuditDocument, watched: Mapping[str, Side], level: float = 0.05) -> list[Alarm]:
+    """Return the watched numbers that stand clear of their nulls, by ``evaluator/key``.
+
+    Bonferroni over all of ``watched``, whether they were measured or not: where every number is as its null, the
+    probability of any alarm is at most ``level``, as far as the numbers are near normal.
+    """
+    bars = {
+        side: NormalDist().inv_cdf(1 - level / len(watched) / (2 if side == "either" else 1))
+        for side in set(watched.values())
+    }
+    found = []
+    for result in document.results:
+        for measurement in result.measurements:
+            measure = f"{result.evaluator}/{measurement.key}"
+            side = watched.get(measure)
+            far = None if side is None else departure(measurement, side)
+            if side is not None and far is not None and far > bars[side]:
+                assert measurement.value is not None
+                assert measurement.null is not None
+                found.append(Alarm(measure, measurement.value, measurement.null.value, far))
+    return found
