@@ -97,7 +97,8 @@ def test_nothing_names_a_concrete_evaluator_outside_its_file() -> None:
     names = {p.stem for p in (PACKAGE / "evaluators").glob("*.py")} - {"__init__"}
     ids = {name.replace("_", "-") for name in names}
     for path in PACKAGE.rglob("*.py"):
-        if path.parent.name == "evaluators":
+        # The self-test asks evaluators for answers that are known, so it must say which.
+        if path.parent.name == "evaluators" or path.name == "known_answers.py":
             continue
         strings = {n.value for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Constant)}
         assert not ids & {s for s in strings if isinstance(s, str)}, path

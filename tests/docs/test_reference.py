@@ -20,6 +20,7 @@ from ganaudit.config import make_plan
 from ganaudit.document.policy import parse_policy
 from ganaudit.features.declaration import Declaration
 from ganaudit.protocol import protocols
+from ganaudit.subjects.control import ControlFile
 from ganaudit.training.config import TrainConfig
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -211,6 +212,8 @@ def test_configuration_is_valid(page: str, table: dict) -> None:
             for m in registry.find("evaluators", name).spec.measurements
         }
         assert {gate.measure for gate in parse_policy(table, page).gate} <= measures
+    elif "defect" in table:
+        ControlFile.model_validate(table)
     elif "images" in table:
         TrainConfig.model_validate(table)
     elif "size" in table:
