@@ -20,6 +20,7 @@ __all__ = [
     "SIDES_TOLD",
     "attack_table",
     "closest",
+    "detection_curve",
     "detection_table",
     "distance_table",
     "panel_table",
@@ -117,6 +118,32 @@ def detection_table(fakes: Campaign, reals: Campaign, calibration: Tensor) -> Ta
                 true_positive_rate(one, threshold),
             ])  # fmt: skip
     return Table(title=f"Detection under attack, {fakes.norm}", columns=columns, rows=rows)
+
+
+def detection_curve(fakes: Campaign, reals: Campaign) -> Curve:
+    """Return AUC and EER over the budget of the norm asked about, with generated samples attacked, and with both."""
+    shares = [0.0, *(share for share in fakes.pushed if share > 0)]
+    fake = [fakes.pushed.get(share, fakes.scores) for share in shares]
+    both = [reals.pushed.get(share, reals.scores) for share in shares]
+    kept = [reals.scores] * len(shares)
+    series = []
+    for name, real in (("generated attacked", kept), ("both attacked", both)):
+        areas = [auc(one, other) for one, other in zip(real, fake, strict=True)]
+        ends = [area.interval(0.95) for area in areas]
+        series.append(Series(
+            name=f"AUC, {name}", x=shares, y=[area.value for area in areas], low=[e.low for e in ends],
+            high=[e.high for e in ends],
+        ))  # fmt: skip
+        errors = [equal_error_rate(one, other).value for one, other in zip(real, fake, strict=True)]
+        series.append(Series(name=f"EER, {name}", x=shares, y=errors))
+    return Curve(
+        title=f"Detection over the budget, {fakes.norm}",
+        x=Axis(title=f"{fakes.norm} norm of the change over the width of the range"),
+        y=Axis(title="AUC, EER"),
+        series=series,
+        rules=[Rule(at=fakes.headline, label="headline")],
+        points=True,
+    )
 
 
 def panel_table(campaigns: Sequence[Campaign]) -> Table:

@@ -15,6 +15,7 @@ from ganaudit.attacks.campaign import PROFILES, Campaign, campaign
 from ganaudit.attacks.campaign_tables import (
     attack_table,
     closest,
+    detection_curve,
     detection_table,
     distance_table,
     panel_table,
@@ -242,6 +243,9 @@ class AdversarialRobustness:
         both = (fakes, reals)
         forward, backward = (sum(found.passes[i] for found in both) for i in (0, 1))
         caught, kept = (int((~found.clean).sum()) for found in both)
+        under: list[Detail] = []
+        if not fakes.masked:
+            under = [detection_curve(fakes, reals), detection_table(fakes, reals, calibration)]
         return [
             Note(text=(
                 f"Of {len(fakes.clean)} generated samples {caught} are called generated as they stand, of "
@@ -252,7 +256,7 @@ class AdversarialRobustness:
             panel_table(both),
             *[robustness_curve(found, norm) for norm in fakes.budgets for found in both],
             *([distance_table(both)] if fakes.minimal and not (fakes.masked and reals.masked) else []),
-            *([] if fakes.masked or reals.masked else [detection_table(fakes, reals, calibration)]),
+            *under,
             attack_table(both),
             Note(text=(
                 "Budgets are shares of the width of the range of values. An attack may leave neither its ball nor the "

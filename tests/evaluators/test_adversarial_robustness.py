@@ -264,7 +264,15 @@ def test_waveforms_have_budgets_of_their_own():
 
 def test_curves_fall_and_galleries_show_what_needed_least():
     made, real, row, found = case()
-    for curve in (d for d in row.details if d.kind == "curve"):
+    curves = [d for d in row.details if d.kind == "curve"]
+    (detection,) = [curve for curve in curves if curve.title.startswith("Detection over the budget")]
+    tau, (fake, test) = threshold(made, real), sides(made, real)
+    for i, budget in enumerate(detection.series[0].x):
+        lifted = pushed(fake, W, 2 * budget, -1, 1)
+        area = stats.mannwhitneyu(test @ W, lifted).statistic / 1600
+        assert detection.series[0].y[i] == pytest.approx(area, abs=1e-9)
+    for curve in curves[:4]:
+        assert curve.title.startswith("Robust accuracy")
         strongest = curve.series[0]
         assert strongest.name == "any attack"
         assert all(b <= a for a, b in zip(strongest.y, strongest.y[1:], strict=False))
