@@ -13,7 +13,12 @@ import pytest
 
 from ganaudit.document.repeats import steady
 
-ASKED = ["audit", "digits", "--samples", "333", "--batch-size", "64", "--no-progress"]
+# Attacks, timings and searches are done by each process for itself, and take most of a whole audit's time.
+EVALUATORS = (
+    "frechet-distance,kernel-distance,inception-score,precision-recall,diversity,discriminator-detection,"
+    "discriminator-overfit,two-sample-test,memorisation,coverage-bias"
+)
+ASKED = ["audit", "digits", "--samples", "333", "--batch-size", "64", "--no-progress", "--evaluators", EVALUATORS]
 
 
 def environment(folder, **more):
