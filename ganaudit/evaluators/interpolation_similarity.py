@@ -20,6 +20,12 @@ __all__ = ["InterpolationSimilarity"]
 _ALLOWED = {"pairing": get_args(Pairing), "distance": ("features", "pixels")}
 
 
+_HOLES = (
+    "share of the paths with two ends at or above the cut that have a point below it; the cut is the highest score of "
+    "a calibration real that as many unrelated reals would fall below in at most 5 % of the cases"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class InterpolationSimilarity:
     """Generated samples mixed with reals, beside reals mixed with reals; and paths through the latent."""
@@ -111,11 +117,20 @@ class InterpolationSimilarity:
             MeasurementSpec(
                 key="holes",
                 title="Paths with a hole",
-                meaning="Share of latent paths on which some sample scores below all but 5 % of their ends.",
+                meaning="Share of latent paths between two good samples on which some sample scores as no real does.",
                 unit="share of paths",
                 better="lower",
                 bounds=(0.0, 1.0),
-                estimator="share of paths whose least score between the ends lies below the 5 % quantile of the ends",
+                estimator=f"{_HOLES}; slerp of normal latents, lerp of uniform ones",
+            ),
+            MeasurementSpec(
+                key="holes-lerp",
+                title="Straight paths with a hole",
+                meaning="The same on the chords between the latents, which lead nearer to the middle than samples lie.",
+                unit="share of paths",
+                better="lower",
+                bounds=(0.0, 1.0),
+                estimator=f"{_HOLES}; lerp",
             ),
         ),
         misleads=(
@@ -123,7 +138,8 @@ class InterpolationSimilarity:
             "reals. Mixing shrinks variance, and hides a generator whose samples vary too much. A path length depends "
             "on the distance, the path, the ends and the step: compare it only where all are equal, and never with "
             "published ones. A generator that always makes the same sample is perfectly smooth. Holes are what the "
-            "discriminator thinks poor."
+            "discriminator thinks poor; where it tells generated samples from reals, few ends are good and most ways "
+            "lead through poor ones: see what unrelated generated samples give, in the table."
         ),
         references=(
             "Karras et al., A Style-Based Generator Architecture, 2019, arXiv:1812.04948 (path length)",
@@ -177,7 +193,7 @@ def _reading(measurements: list[Measurement]) -> str:
     by = {m.key: m for m in measurements}
     told = against_null(by["similarity"], "The similarity of the way to reals", "other reals in their place", ".3g")
     parts = [told or "The similarity of the way to reals: see the table."]
-    crossing, holes, smooth = by["crossing"], by["holes"], by["smoothness"]
+    crossing, smooth = by["crossing"], by["smoothness"]
     if crossing.value is not None:
         parts.append(
             f"Half of the {crossing.n} generated samples that start below the threshold and reach it pass as real with "
@@ -185,9 +201,10 @@ def _reading(measurements: list[Measurement]) -> str:
         )
     if smooth.value is not None:
         parts.append(f"On latent paths the mean step is {smooth.value:.2g} of the largest (1 is an even pace).")
-    if holes.value is not None and holes.null is not None:
-        parts.append(
-            f"{holes.value:.0%} of the paths fall below all but 5 % of their ends; of unrelated samples in their place "
-            f"{holes.null.value:.0%} would."
-        )
+    for name, one in (("", by["holes"]), ("straight ", by["holes-lerp"])):
+        if one.value is not None and one.null is not None:
+            parts.append(
+                f"{one.value:.0%} of the {one.n} {name}paths between good samples lead through one that scores as no "
+                f"real does; of as many unrelated reals one would with a chance of {one.null.value:.1%}."
+            )
     return " ".join(parts)

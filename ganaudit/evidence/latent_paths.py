@@ -91,6 +91,18 @@ class LatentPaths:
                 before, fine[some] = features, fine[some] & made
         return Walks(steps[fine], scores[:, fine] if judge else None), fine
 
+    def scored(self, path: str, t: Sequence[float]) -> Tensor:
+        """Return the scores (T, N) at the fractions ``t`` of the paths that the generator makes all of."""
+        scores = torch.zeros(len(t), len(self), dtype=torch.float64)
+        fine = torch.ones(len(self), dtype=torch.bool)
+        for some in _slices(len(self)):
+            labels = None if self.labels is None else self.labels[some]
+            for place, share in enumerate(t):
+                x, made = self.samples(path, share, some)
+                scores[place, some] = judged(self.view.subject, x, labels)
+                fine[some] = fine[some] & made
+        return scores[:, fine]
+
     def _measured(self, x: Tensor, measure: str) -> Tensor:
         sample = self.view.subject.sample
         return x / (sample.high - sample.low) if measure == "pixels" else self.view.features_of(x, "none")

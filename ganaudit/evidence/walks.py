@@ -11,17 +11,17 @@ from torch import Tensor
 from ganaudit.document.model import Axis, Curve, Detail, Note, Null, Series, Table
 from ganaudit.document.spec import Exhibit
 from ganaudit.evidence.blends import FRAMES, Blend, middle
+from ganaudit.evidence.holes import hole_reading, hole_table, judge_of
 from ganaudit.evidence.latent_paths import LatentPaths, Walks, even_steps, latent_paths
 from ganaudit.evidence.score_sides import Reading, interval_of
 from ganaudit.evidence.view import View
-from ganaudit.numerics.interpolation import chance_of_dip, dips, fractions, share_range
-from ganaudit.numerics.intervals import clopper_pearson
+from ganaudit.numerics.interpolation import fractions
 from ganaudit.numerics.path_length import PathLength, path_length, plateau, squared_distances
 
 __all__ = ["Walked", "walked"]
 
-_TAIL = 0.05
 _TOLERANCE = 0.1
+_HOLES = ("holes", "holes-lerp")
 _SHOWN, _LOWEST = 4, 2
 _SWEEP = (100.0, 10.0, 1.0, 0.1)
 _NO_LATENT = "a path through the latent has no counterpart among reals, which have no latent"
@@ -40,10 +40,10 @@ class Walked:
 
 
 def walked(view: View, blend: Blend, *, paths: int, distance: str, eps: float, rng: np.random.Generator) -> Walked:
-    """Return path-length, smoothness and holes over ``paths`` paths, or in each the reason why there is none."""
+    """Return path-length, smoothness and both holes over ``paths`` paths, or in each the reason why there is none."""
     made = latent_paths(view, int(rng.integers(2**31)), paths)
     if isinstance(made, str):
-        lacks = dict.fromkeys(("path-length", "smoothness", "holes"), Reading(None, {"fake": paths}, reason=made))
+        lacks = dict.fromkeys(("path-length", "smoothness", *_HOLES), Reading(None, {"fake": paths}, reason=made))
         return Walked(lacks, [], [], None)
     latent = view.subject.latent
     assert latent is not None
@@ -51,7 +51,14 @@ def walked(view: View, blend: Blend, *, paths: int, distance: str, eps: float, r
     t = torch.from_numpy(rng.random(len(made)))
     length, details, warnings = _lengths(made, path, t, distance, eps, blend)
     walks, fine = made.walked(path, blend.t, judge=blend.unjudged is None)
-    readings = {"path-length": length, "smoothness": _smoothness(walks, blend), "holes": _holes(walks, blend)}
+    judge = judge_of(view, blend.unjudged, len(blend.t) - 2)
+    scores = _scores(made, path, walks, blend)
+    readings = {"path-length": length, "smoothness": _smoothness(walks, blend)}
+    readings |= {
+        key: hole_reading(scores.get(way), judge, len(walks.steps))
+        for key, way in zip(_HOLES, (path, "lerp"), strict=True)
+    }
+    details += hole_table(scores, judge)
     if walks.scores is not None and walks.scores.shape[1]:
         details.append(_score_curve(walks.scores, blend, path))
     lost = len(made.failed) + int((~fine).sum())
@@ -95,6 +102,15 @@ def _lengths(
     return reading, details, warnings
 
 
+def _scores(made: LatentPaths, path: str, walks: Walks, blend: Blend) -> dict[str, Tensor]:
+    """Return the scores (T, N) by path: of the one that was walked, and of the chord."""
+    if walks.scores is None:
+        return {}
+    # A hole off the shell where normal latents lie is on no arc, but on the chord through the middle.
+    chord = walks.scores if path == "lerp" else made.scored("lerp", blend.t)
+    return {path: walks.scores, "lerp": chord}
+
+
 def _smoothness(walks: Walks, blend: Blend) -> Reading:
     found = even_steps(walks)
     if not len(found):
@@ -111,32 +127,6 @@ def _smoothness(walks: Walks, blend: Blend) -> Reading:
     low, high = (None, None) if ends is None else (ends.low, ends.high)
     rule = f"{len(null)} pairs of reals faded into each other, value by value, at the same fractions"
     return replace(own, null=Null(value=kept.value, low=low, high=high, n=len(null), rule=rule))
-
-
-def _holes(walks: Walks, blend: Blend) -> Reading:
-    n = len(walks.steps)
-    if blend.unjudged is not None:
-        return Reading(None, {"fake": max(n, 1)}, reason=f"{blend.unjudged}; {n} paths have no scores")
-    assert walks.scores is not None
-    if not n:
-        return Reading(None, {"fake": 1}, reason="0 paths are left that the generator makes all of")
-    ends = torch.cat([walks.scores[0], walks.scores[-1]])
-    cut = float(torch.quantile(ends, _TAIL))
-    count = int(dips(walks.scores, cut).sum())
-    inside = len(blend.t) - 2
-    share = float((ends < cut).double().mean())
-    chance = chance_of_dip(share, inside)
-    usual = share_range(n, chance, 0.95)
-    rule = (
-        f"the chance that one of {inside} unrelated generated samples, in place of those on a path, scores below "
-        f"{cut:.4g}, as {share:.3g} of the {len(ends)} ends do; low and high: its binomial range over {n} paths"
-    )
-    return Reading(
-        count / n,
-        {"fake": n},
-        interval_of(clopper_pearson(count, n, 0.95), "Clopper-Pearson", _DRAWN.format(", the cut held fixed")),
-        Null(value=chance, low=usual.low, high=usual.high, n=n, rule=rule),
-    )
 
 
 def _length_table(

@@ -202,7 +202,7 @@ def test_areas_along_the_way_are_those_of_gaussians():
 
 def test_without_a_discriminator_distances_stay_and_scores_are_told():
     _, found = measured(subject())
-    for key in ("crossing", "similarity-by-score", "curvature", "holes"):
+    for key in ("crossing", "similarity-by-score", "curvature", "holes", "holes-lerp"):
         assert "no discriminator" in found[key].reason
     for key in ("path-length", "smoothness", "similarity"):
         assert found[key].value is not None
@@ -277,9 +277,67 @@ def test_a_critic_without_a_score_for_noise_is_told_and_the_rest_goes_on():
             return torch.where(x.flatten(1).std(1) > 2 * SCALE, torch.nan, score)
 
     _, found = measured(subject(discriminator=Picky(W)))
-    for key in ("crossing", "similarity-by-score", "curvature", "holes"):
+    for key in ("crossing", "similarity-by-score", "curvature", "holes", "holes-lerp"):
         assert "NaN or infinity" in found[key].reason
     assert found["similarity"].value > 0.5
+
+
+class Hollow(Linear):
+    """Far below any real where ``inside`` says so of the latents."""
+
+    def __init__(self, inside):
+        super().__init__()
+        self.inside = inside
+        self.register_buffer("down", torch.from_numpy(10 * SCALE * W / np.linalg.norm(W)).float())
+
+    def forward(self, z, labels=None):
+        poor = self.inside(z)[:, None]
+        return (z @ self.mix - poor * self.down).view(-1, *SHAPE)
+
+
+def hollow_share(path, inside, points, n=20_000):
+    """The share of paths with a point inside, of those with both ends outside, by plain trigonometry."""
+    rng = np.random.default_rng(4)
+    a, b = rng.standard_normal((n, P)), rng.standard_normal((n, P))
+    angle = np.arccos((a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1))[:, None]
+
+    def at(t):
+        if path == "lerp":
+            return (1 - t) * a + t * b
+        return (np.sin((1 - t) * angle) * a + np.sin(t * angle) * b) / np.sin(angle)
+
+    hit = np.stack([inside(torch.from_numpy(at(i / (points - 1)))).numpy() for i in range(points)])
+    kept = ~(hit[0] | hit[-1])
+    return float(hit[1:-1, kept].any(0).mean())
+
+
+@pytest.mark.parametrize(
+    ("inside", "on_the_arc"),
+    [(lambda z: z.square().sum(1) < 0.6 * P, False), (lambda z: z[:, 0].abs() < 0.15, True)],
+    ids=["off the shell", "across the shell"],
+)
+def test_a_hole_is_found_at_the_share_of_paths_that_lead_through_it(inside, on_the_arc):
+    made = subject(Hollow(inside), Weighs(W))
+    row, found = measured(made, reference(test=180, calibration=400), paths=400, points=9)
+    for key, path in (("holes", "slerp"), ("holes-lerp", "lerp")):
+        one, expected = found[key], hollow_share(path, inside, 9)
+        # Beside the hole an ordinary sample may score below the cut, as often as reals do.
+        assert one.interval.low - one.null.value <= expected <= one.interval.high, key
+        assert (one.interval.low > one.null.high) == (path == "lerp" or on_the_arc), key
+    assert {line[0] for line in detail(row, "Holes by path").rows} == {"slerp", "lerp"}
+
+
+def test_without_a_hole_paths_are_broken_no_more_often_than_unrelated_reals(perfect):
+    for key in ("holes", "holes-lerp"):
+        one = perfect[1][key]
+        assert one.interval.low <= one.null.high
+        assert one.null.n == 100  # calibration reals
+
+
+def test_holes_need_reals_that_the_discriminator_has_not_seen():
+    _, found = measured(subject(discriminator=Weighs(W)), reference(test=180, train=60))
+    for key in ("holes", "holes-lerp"):
+        assert "calibration" in found[key].reason
 
 
 def test_too_few_reals_are_told():
