@@ -20,7 +20,7 @@ from PIL import Image, ImageDraw
 from ganaudit.document.model import AuditDocument, Gallery, Picture, Triplets
 from ganaudit.report.words import plain
 
-__all__ = ["Sheet", "Strip", "Strips", "cell_size", "contact_sheet", "read_samples", "strips"]
+__all__ = ["Sheet", "Strip", "Strips", "cell_size", "contact_sheet", "pictures", "read_samples", "strips"]
 
 COLUMNS = 8
 _SMALL = 64
@@ -75,8 +75,8 @@ class _UnusableError(Exception):
     """A sample that cannot be shown; the message says why."""
 
 
-def _shown(document: AuditDocument) -> Iterator[Picture]:
-    """Yield every picture of the document: of its own galleries, then of those and of the triplets inside results."""
+def pictures(document: AuditDocument) -> Iterator[Picture]:
+    """Yield every picture that the document names: of its own galleries, then of those and of the triplets inside results."""
     for gallery in document.galleries:
         yield from gallery.items
     for detail in (d for result in document.results for d in result.details):
@@ -95,7 +95,7 @@ def read_samples(document: AuditDocument, folder: Path) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
     root = folder.resolve()
     total = 0
-    for file in dict.fromkeys(picture.file for picture in _shown(document)):
+    for file in dict.fromkeys(picture.file for picture in pictures(document)):
         content = _read(root, file) if len(found) < _MOST_FILES and total < _MOST_TOTAL else None
         if content is not None:
             found[file] = content
