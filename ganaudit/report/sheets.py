@@ -76,7 +76,7 @@ class _UnusableError(Exception):
 
 
 def pictures(document: AuditDocument) -> Iterator[Picture]:
-    """Yield every picture that the document names: of its own galleries, then of those and of the triplets inside results."""
+    """Yield every picture that is named: in galleries of the document, then in galleries and triplets of results."""
     for gallery in document.galleries:
         yield from gallery.items
     for detail in (d for result in document.results for d in result.details):
