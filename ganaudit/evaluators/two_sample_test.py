@@ -24,6 +24,7 @@ from ganaudit.document.model import (
 )
 from ganaudit.document.spec import EvaluatorSpec, Exhibit, Findings, MeasurementSpec, NotAssessable
 from ganaudit.document.standing import against_null
+from ganaudit.evidence.coarsened import Sides, coarsened
 from ganaudit.evidence.handing import filed
 from ganaudit.evidence.judging import chosen, portions
 from ganaudit.evidence.view import View
@@ -167,6 +168,7 @@ class TwoSampleTest:
             Note(text=_reading(found, measurements)),
             _scores(found, words.name),
             _powers(found),
+            *self._coarsened(view, found, null, rng),
             Note(text=words.blind),
         ]
         conventions = {"detector": words.convention}
@@ -193,6 +195,13 @@ class TwoSampleTest:
         found = convolutional_probe(reals, fakes, rng, self.folds, n)
         real_rows, fake_rows = (torch.tensor(rows[side]) for side in (real, fake))
         return replace(found, real_rows=real_rows[found.real_rows], fake_rows=fake_rows[found.fake_rows])
+
+    def _coarsened(self, view: View, found: Probe, null: Probe | None, rng: np.random.Generator) -> list[Detail]:
+        """Return the test of a network again with less in the samples; after all else, so that it moves no number."""
+        if self.detector != "cnn":
+            return []
+        sides = _sides(view, found, "real", "fake")
+        return coarsened(sides, None if null is None else _sides(view, null, "null-real", "null-fake"), rng)
 
     def _check_sizes(self, reals: int, fakes: int) -> None:
         if min(reals, fakes) < 2 * self.folds:
@@ -283,6 +292,12 @@ def _powers(found: Probe) -> Table:
         columns=["true accuracy", "chance to find it", f"held-out samples for {_CHANCE:.0%}"],
         rows=rows,
     )
+
+
+def _sides(view: View, found: Probe, real: str, fake: str) -> Sides:
+    reals, fakes = (_as_filed(view, side, rows.tolist()) for side, rows in
+                    ((real, found.real_rows), (fake, found.fake_rows)))  # fmt: skip
+    return Sides(reals, fakes, found.held_out)
 
 
 def _as_filed(view: View, side: str, rows: list[int]) -> Tensor:

@@ -16,9 +16,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from ganaudit.numerics.arguments import whole
-from ganaudit.numerics.probe import Probe, cross_fitted
+from ganaudit.numerics.probe import Detector, HeldOut, Probe, cross_fitted, held_out_test
 
-__all__ = ["WIDTHS", "Unit", "convolutional_detector", "convolutional_probe", "unit_of"]
+__all__ = ["WIDTHS", "Unit", "convolutional_detector", "convolutional_probe", "convolutional_test", "unit_of"]
 
 WIDTHS = (8, 16, 32, 32)
 """Channels after each convolution."""
@@ -76,7 +76,27 @@ def convolutional_probe(
         raise ValueError(f"fake: found samples of shape {tuple(fake.shape[1:])}; allowed: {tuple(real.shape[1:])}")
     n = min(len(real), len(fake), most)
     rows = [np.sort(rng.permutation(len(side))[:n]) for side in sides]
-    samples = torch.cat([side[torch.from_numpy(chosen)] for side, chosen in zip(sides, rows, strict=True)])
+    reals, fakes = (side[torch.from_numpy(some)] for side, some in zip(sides, rows, strict=True))
+    return cross_fitted(_detector(reals, fakes, rng, steps), rows[0], rows[1], rng, folds, level)
+
+
+def convolutional_test(
+    real: Tensor, fake: Tensor, rng: np.random.Generator, steps: int = 100, level: float = 0.95
+) -> HeldOut:
+    """Return the test alone of samples ``real`` (N, C, H, W) or (N, C, T) against as many ``fake``, by one detector.
+
+    Fitted to half of each side and asked about the other half, see ``ganaudit.numerics.probe.cross_fitted``.
+    Raises ValueError when a side is no batch of 2 finite samples or more, or the shapes differ.
+    """
+    reals, fakes = _samples(real, "real", 2), _samples(fake, "fake", 2)
+    if real.shape != fake.shape:
+        raise ValueError(f"fake: found shape {tuple(fake.shape)}; allowed: {tuple(real.shape)}, that of real")
+    return held_out_test(_detector(reals, fakes, rng, steps), len(real), rng, level)
+
+
+def _detector(real: Tensor, fake: Tensor, rng: np.random.Generator, steps: int) -> Detector:
+    """Return what fits a network to some rows of both sides, of n samples each, and asks it about others."""
+    samples, n = torch.cat([real, fake]), len(real)
     # Of both sides together, so that it says nothing about which row is of which.
     unit = unit_of(samples)
 
@@ -86,7 +106,7 @@ def convolutional_probe(
         found: npt.NDArray[np.float64] = detector(samples[torch.from_numpy(asked)]).numpy()
         return found
 
-    return cross_fitted(scored, rows[0], rows[1], rng, folds, level)
+    return scored
 
 
 def convolutional_detector(

@@ -29,6 +29,7 @@ __all__ = [
     "Probe",
     "critical_accuracy",
     "cross_fitted",
+    "held_out_test",
     "null_deviation",
     "power",
     "probe",
@@ -145,7 +146,7 @@ def cross_fitted(
     whole(n, "rows of each side", least=2 * folds)
     if len(fake_rows) != n:
         raise ValueError(f"fake_rows: found {len(fake_rows)}; allowed: {n}, as many as reals")
-    held_out = _held_out(detector, n, rng, level)
+    held_out = held_out_test(detector, n, rng, level)
     dealt = np.concatenate([rng.permutation(np.arange(n) % folds) for _ in range(2)])
     scores, areas = np.empty(2 * n), []
     for fold in range(folds):
@@ -222,7 +223,12 @@ def _detector(features: _Floats, n: int, strength: float) -> Detector:
     return scored
 
 
-def _held_out(detector: Detector, n: int, rng: np.random.Generator, level: float) -> HeldOut:
+def held_out_test(detector: Detector, n: int, rng: np.random.Generator, level: float = 0.95) -> HeldOut:
+    """Return the test alone of ``n`` reals against ``n`` fakes by ``detector``, without scores of all samples.
+
+    Raises ValueError when ``n`` is below 2 or ``level`` is not in (0, 1).
+    """
+    whole(n, "n", least=2)
     orders = [rng.permutation(n), n + rng.permutation(n)]
     half = n - n // 2
     fitted, asked = (np.concatenate([order[part] for order in orders]) for part in (slice(half), slice(half, None)))

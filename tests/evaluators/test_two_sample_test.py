@@ -192,3 +192,50 @@ def test_a_whole_audit_by_the_network_needs_no_discriminator_and_hangs_on_no_bat
     assert rows[0].options == {**options, "most": 5000}
     assert [m.value for m in rows[0].measurements] == [m.value for m in rows[1].measurements]
     assert dataclasses.asdict(registry.find("evaluators", ID)())["detector"] == "probe"
+
+
+def rows_of(found):
+    table = next(d for d in found.details if d.kind == "table" and d.title.startswith("Where the difference lies"))
+    return {r[0]: dict(zip(table.columns, r, strict=True)) for r in table.rows}
+
+
+def words_of(found):
+    return " ".join(d.text for d in found.details if d.kind == "note")
+
+
+def test_a_difference_of_fine_detail_is_gone_at_half_the_size_and_one_of_brightness_is_not():
+    real, null = noise(300, 0), {"null_real": noise(300, 0), "null_fake": noise(300, 2)}
+    # The mean of 2 x 2 places of a chequered pattern is 0, whatever its sign.
+    fine = pictured(real=real, fake=noise(300, 1, trace=CHEQUERED), **null)
+    found = rows_of(fine)
+    assert found["as they are"]["accuracy"] == by_key(fine)["accuracy"].value > 0.9
+    assert found["at 1/2 of the size"]["low"] <= 0.5 <= found["at 1/2 of the size"]["high"]
+    assert found["at 1/2 of the size"]["reals: low"] <= 0.5
+    assert "gone at 1/" in words_of(fine)
+    coarse = pictured(real=real, fake=noise(300, 1, trace=np.full((12, 12), 60.0)), **null)
+    assert rows_of(coarse)["at 1/2 of the size"]["low"] > 0.8
+    assert "no matter of fine detail" in words_of(coarse)
+
+
+def test_reals_of_few_levels_are_compared_on_those_too():
+    rng = np.random.default_rng(0)
+
+    def values(levels):
+        return to_range(torch.from_numpy(levels.astype(np.uint8)), -1.0, 1.0)
+
+    def even():
+        return np.broadcast_to(rng.choice([0, 85, 170, 255], (300, 1, 1, 1)), (300, 1, 8, 8))
+
+    real, spare = values(even()), values(even())
+    # The nearest levels of these are those of the reals again, by chance as often.
+    fake = values((even() + rng.integers(-40, 41, (300, 1, 8, 8))).clip(0, 255))
+    found = pictured(shape=(1, 8, 8), real=real, fake=fake, null_real=real, null_fake=spare)
+    table = rows_of(found)
+    assert table["as they are"]["accuracy"] > 0.9
+    assert table["on the 4 levels of the reals"]["p-value"] > 1e-3
+    assert "the very levels" in words_of(found)
+
+
+def test_features_have_no_size_to_halve():
+    found = outcome(real=sampled(60, 3, 0), fake=sampled(60, 3, 1))
+    assert not any(d.kind == "table" and d.title.startswith("Where") for d in found.details)

@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy import ndimage, stats
 
-from ganaudit.numerics.convolutional import convolutional_detector, convolutional_probe, unit_of
+from ganaudit.numerics.convolutional import convolutional_detector, convolutional_probe, convolutional_test, unit_of
 from ganaudit.numerics.probe import probe
 
 
@@ -132,3 +132,17 @@ def test_bad_input_is_refused_in_words():
         found(good, good.float().index_fill(0, torch.tensor(5), torch.nan))
     with pytest.raises(ValueError, match="steps: found 0"):
         found(good, good, steps=0)
+
+
+def test_the_test_alone_is_that_of_the_probe_and_refuses_sides_of_two_sizes():
+    real, fake = levels(120, 0), levels(120, 1, trace=chequered(12))
+    alone = convolutional_test(real, fake, np.random.default_rng(3), steps=60)
+    assert alone.accuracy > 0.85
+    assert alone.n == 120
+    p_values = [
+        convolutional_test(levels(30, [s, 0]), levels(30, [s, 1]), np.random.default_rng(s), steps=5).p_value
+        for s in range(24)
+    ]
+    assert sum(p <= 0.3 for p in p_values) <= stats.binom.ppf(1 - 1e-4, 24, 0.3)
+    with pytest.raises(ValueError, match=r"fake: found shape .* allowed: .* that of real"):
+        convolutional_test(real, fake[:50], np.random.default_rng(0))
