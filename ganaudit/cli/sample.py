@@ -27,6 +27,9 @@ def sample(
         typer.Option("--range", envvar="GANAUDIT_SAMPLE_RANGE", help="Range of float samples, such as -1,1."),
     ] = None,
     classes: Annotated[int | None, typer.Option(help="Classes of a conditional generator.")] = None,
+    score_sign: Annotated[
+        str | None, typer.Option(help="Which scores of the discriminator mean real: larger-real or smaller-real.")
+    ] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:N.")] = "cpu",
 ) -> int:
     """Write SAMPLES samples of SUBJECT: sample i depends on seed and i alone."""
@@ -41,6 +44,7 @@ def sample(
         "latent": latent,
         "range": _range(value_range),
         "classes": classes,
+        "score_sign": score_sign,
         "device": device,
         "seed": seed,
     }

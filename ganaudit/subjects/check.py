@@ -117,8 +117,9 @@ def discriminator_findings(subject: Subject, x: Tensor, labels: Tensor | None = 
     findings = [f"discriminator gives one finite score per sample ({float(scores.min()):.4g} to "
                 f"{float(scores.max()):.4g} on them)", *_form(subject, x, labels)]  # fmt: skip
     if not torch.equal(scores, subject.discriminate(x, labels)):
+        # Noise makes scores differ in any batch: whether the batch does so too cannot be told then.
         findings.append("caution: equal samples gave unequal scores: the discriminator draws noise of its own")
-    if subject.block is None and not _same_alone(subject, x, labels, scores):
+    elif subject.block is None and not _same_alone(subject, x, labels, scores):
         findings.append("caution: a sample's score depends on the batch it is in (batch statistics)")
     if subject.judges_labels:
         findings.append(

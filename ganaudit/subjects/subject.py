@@ -25,6 +25,10 @@ __all__ = ["LatentSpec", "SampleSpec", "Subject"]
 Trust = Literal["data", "operators", "code", "in-process"]
 _LATENT_STREAM, _LABEL_STREAM = 0, 1
 _REDRAWS = 20
+_SCORES = (
+    "a tensor of one score per sample, (B,) or (B, 1), a map of scores, (B, h, w) or (B, 1, h, w), for audio "
+    "(B, 1, t), or a tuple or list with such a tensor first"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,17 +305,21 @@ class Subject:
         told = (x, labels) if self.judges_labels else (x,)
         arguments = [t.to(self.device) for t in told if t is not None]
         scores = _called(self.discriminator, arguments, "discriminator", f"samples {tuple(x.shape)}")
+        returned, of = scores, ""
         if isinstance(scores, tuple | list) and scores:
-            scores = scores[0]
+            scores, of = scores[0], f" as the first of {len(scores)} outputs"
         if not isinstance(scores, Tensor) or scores.ndim == 0 or scores.shape[0] != len(x):
-            raise SubjectError(f"discriminator of {self.name}: returned {_kind(scores)} for {len(x)} samples")
+            raise SubjectError(
+                f"discriminator of {self.name}: returned {_kind(scores)}{of} for {len(x)} samples; allowed: "
+                f"{_SCORES}; {_remedy(returned)}"
+            )
         # (B, h, w) is a map of one score per place of an image; of audio that is (B, 1, t).
         is_map = scores.ndim == 3 and x.ndim != 3
         if scores.ndim > 1 and not is_map and scores.shape[1] > 1:
             raise SubjectError(
                 f"discriminator of {self.name}: returned {scores.shape[1]} numbers per sample, shape "
-                f"{tuple(scores.shape)}; allowed: one score (B,) or (B, 1), or a map (B, 1, h, w), for audio (B, 1, t)"
-                "; of two columns, generated and real, give the real one less the other, before any softmax"
+                f"{tuple(scores.shape)}; allowed: {_SCORES}; of two columns, generated and real, give the real one "
+                "less the other, before any softmax"
             )
         # A map is averaged in float64: the mean of many half-precision places would lose digits.
         return scores.to(torch.float64).flatten(1).mean(1) if scores.ndim > 1 else scores
@@ -354,4 +362,18 @@ def _structure(module: nn.Module) -> list[list[str]]:
 def _kind(value: object) -> str:
     if isinstance(value, Tensor):
         return f"a tensor {tuple(value.shape)} of {str(value.dtype).removeprefix('torch.')}"
+    if isinstance(value, Mapping):
+        keys = ", ".join(repr(key)[:40] for key in list(value)[:8])
+        return f"a {type(value).__name__} with the keys {keys}" if value else f"an empty {type(value).__name__}"
+    if isinstance(value, tuple | list) and not value:
+        return f"an empty {type(value).__name__}"
     return f"a {type(value).__name__}"
+
+
+def _remedy(returned: object) -> str:
+    """Return what to do about an answer that is no score."""
+    if isinstance(returned, Mapping):
+        return "wrap the network so that it returns the score it holds, such as out['logits'], alone"
+    if isinstance(returned, tuple | list):
+        return "wrap the network so that it returns the score first"
+    return "wrap the network so that it returns one raw score for every sample of its batch"

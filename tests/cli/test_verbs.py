@@ -191,6 +191,18 @@ def test_sample_gives_the_samples_of_the_audit(ganaudit: Run, digits_audit: Path
         assert min(grid.size) > 3 * 60
 
 
+def test_scores_that_are_written_follow_the_sign_that_is_stated(ganaudit: Run) -> None:
+    for sign in ("larger-real", "smaller-real"):
+        assert ganaudit("sample", "digits", "--samples", "9", "--score-sign", sign, "--out", f"{sign}.npz").code == 0
+    with np.load("larger-real.npz") as plain, np.load("smaller-real.npz") as turned:
+        np.testing.assert_array_equal(turned["samples"], plain["samples"])
+        np.testing.assert_array_equal(turned["scores"], -plain["scores"])
+        assert len(set(plain["scores"])) == 9
+    called = ganaudit("sample", "digits", "--samples", "9", "--score-sign", "smaller", "--out", "no.npz")
+    assert called.code == 2
+    assert "larger-real" in called.err
+
+
 def test_samples_written_are_a_subject_again(ganaudit: Run) -> None:
     assert ganaudit("sample", "digits", "--samples", "60", "--out", "folder").code == 0
     assert ganaudit("sample", "digits", "--samples", "60", "--out", "s.npz").code == 0

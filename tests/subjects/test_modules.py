@@ -108,11 +108,16 @@ def test_every_usual_form_of_score_is_one_number_per_sample(form):
 @pytest.mark.parametrize(
     ("form", "told"),
     [
-        ("b2", r"returned 2 numbers per sample, shape \(4, 2\); allowed: one score"),
+        ("b2", r"returned 2 numbers per sample, shape \(4, 2\); allowed: a tensor of one score per sample"),
         ("b2hw", r"returned 2 numbers per sample, shape \(4, 2, 4, 4\)"),
         ("scalar", r"returned a tensor \(\) of float32 for 4 samples"),
         ("fewer", r"returned a tensor \(3, 1\) of float32 for 4 samples"),
-        ("dict", "returned a dict for 4 samples"),
+        ("dict", r"returned a dict with the keys 'score' for 4 samples; allowed: .*; wrap the network .* alone"),
+        ("no-dict", "returned an empty dict for 4 samples; allowed: a tensor"),
+        ("no-tuple", r"returned an empty tuple for 4 samples; allowed: .*tensor first; wrap .* the score first"),
+        ("no-list", "returned an empty list for 4 samples; allowed: a tensor"),
+        ("dict-first", "returned a dict with the keys 'score' as the first of 2 outputs for 4 samples; allowed"),
+        ("none", "returned a NoneType for 4 samples; allowed: .*; wrap .* one raw score for every sample"),
         ("nan", "4 of 4 scores are NaN or infinity; allowed: one finite number per sample"),
     ],
 )
@@ -129,8 +134,9 @@ def test_a_discriminator_without_one_score_per_sample_is_refused(form, told):
         ("noisy", "equal samples gave unequal scores"),
     ],
 )
-def test_a_discriminator_that_is_only_odd_is_cautioned(form, told):
-    assert told in " ".join(cautions(subject(form=form)))
+def test_a_discriminator_that_is_only_odd_is_cautioned_once_and_of_what_is_known(form, told):
+    (caution,) = cautions(subject(form=form))
+    assert told in caution
 
 
 def test_a_discriminator_of_another_size_is_told():
