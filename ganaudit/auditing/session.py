@@ -28,7 +28,7 @@ from ganaudit.auditing.until import Until, grown
 from ganaudit.config import AuditPlan, make_plan
 from ganaudit.data.reference import Reference
 from ganaudit.document.errors import GanauditError, NotFiniteError, PluginError
-from ganaudit.document.files import check_writable, write_atomically, write_document
+from ganaudit.document.files import check_writable, sealed, write_atomically, write_document
 from ganaudit.document.model import AuditDocument, EvaluatorResult, Measurement, PrecisionShift
 from ganaudit.document.spec import EvaluatorSpec, Findings, NotAssessable
 from ganaudit.evidence.ranks import SINGLE, Ranks
@@ -222,7 +222,7 @@ def write(audited: Audited, folder: Path) -> None:
                 path.unlink()
     for name, content in audited.files.items():
         write_atomically(folder / name, content)
-    write_document(audited.document, folder / "document.json")
+    write_document(sealed(audited.document), folder / "document.json")
 
 
 def _unloadable(name: str, reason: str, status: str) -> EvaluatorResult:

@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ganaudit.cli.baseline import STORE, against_of
 from ganaudit.cli.console import Console, cell
-from ganaudit.cli.gate import verdict_table
+from ganaudit.cli.gate import judged, verdict_table
 from ganaudit.document.errors import ConfigError
 from ganaudit.locations import cache_dir
 
 if TYPE_CHECKING:
     from ganaudit.auditing import Audited, Setting
     from ganaudit.config import AuditPlan
+    from ganaudit.document.baselines import Baseline
     from ganaudit.document.gates import Policy
     from ganaudit.document.model import AuditDocument
     from ganaudit.evidence.others import Other
@@ -66,7 +68,10 @@ def audit(
         bool, typer.Option("--no-real-samples", help="Put no real sample into any file.")
     ] = False,
     policy: Annotated[Path | None, typer.Option(help="Gates to judge the audit by.")] = None,
-    baseline: Annotated[Path | None, typer.Option(help="Document for gates with baseline = true.")] = None,
+    baseline: Annotated[
+        Path | None, typer.Option(help="For gates with baseline = true: a document, or the name or file of a baseline.")
+    ] = None,
+    store: Annotated[Path, typer.Option(help="Folder of the baselines.")] = STORE,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Keep and reuse no evidence.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and do none of it.")] = False,
 ) -> int:
@@ -106,15 +111,15 @@ def audit(
     if not plan.subject:
         raise ConfigError("subject: required; name a reference model or a path, or give --config with subject = ...")
     folder = out or Path("reports") / Path(plan.subject).stem
-    return _dry_run(console, plan, folder) if dry_run else _audited(console, plan, folder, baseline)
+    return _dry_run(console, plan, folder) if dry_run else _audited(console, plan, folder, baseline, store)
 
 
-def _audited(console: Console, plan: AuditPlan, folder: Path, baseline: Path | None) -> int:
-    from ganaudit.document.files import check_writable, load_document
+def _audited(console: Console, plan: AuditPlan, folder: Path, baseline: Path | None, store: Path) -> int:
+    from ganaudit.document.files import check_writable
     from ganaudit.document.policy import load_policy
 
     policy = load_policy(plan.policy.file) if plan.policy.file else None
-    against = load_document(baseline) if baseline else None
+    against = against_of(baseline, store) if baseline else None
     check_writable(folder)
     from ganaudit.auditing import run
     from ganaudit.evidence.ranks import device_of, launched
@@ -132,12 +137,13 @@ def _told(
     console: Console,
     audited: Audited,
     policy: Policy | None,
-    against: AuditDocument | None,
+    against: AuditDocument | Baseline | None,
     folder: Path,
     charts: Path | None,
 ) -> int:
     """Judge the audit, write its files and say how it went; return the exit code."""
     from ganaudit.auditing.session import write
+    from ganaudit.document.files import sealed
     from ganaudit.document.judge import exit_of, judge
 
     document, judgement = audited.document, None
@@ -146,13 +152,11 @@ def _told(
     try:
         if policy is not None:
             judgement = judge(document, policy, against)
-            document = document.model_copy(
-                update={"policy": policy.model_dump(mode="json"), "verdicts": list(judgement.verdicts)}
-            )
+            document = judged(document, policy, judgement)
     finally:
         # A misspelt gate must not lose the finished audit.
         write(replace(audited, document=document), folder)
-    _write_report(console, document, audited.files, folder, charts)
+    _write_report(console, sealed(document), audited.files, folder, charts)
     code, words = exit_of(document, judgement)
     if console.as_json:
         console.data(document.model_dump(mode="json", by_alias=True))

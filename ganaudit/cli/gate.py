@@ -7,53 +7,77 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ganaudit.cli.baseline import STORE, against_of
 from ganaudit.cli.console import Console
 
 if TYPE_CHECKING:
+    from ganaudit.document.gates import Policy
     from ganaudit.document.judge import Judgement
+    from ganaudit.document.model import AuditDocument
 
-__all__ = ["gate", "verdict_table"]
+__all__ = ["gate", "judged", "verdict_table"]
 
 
 def gate(
     console: Console,
     document: Annotated[Path, typer.Argument(help="document.json, or the folder that holds it.")],
-    policy: Annotated[Path, typer.Option(help="TOML file with [[gate]] tables.")],
-    baseline: Annotated[Path | None, typer.Option(help="Document for gates with baseline = true.")] = None,
+    policy: Annotated[Path, typer.Option(help="TOML file with [[gate]] tables, or smoke, standard or strict.")],
+    baseline: Annotated[
+        Path | None, typer.Option(help="For gates with baseline = true: a document, or the name or file of a baseline.")
+    ] = None,
+    store: Annotated[Path, typer.Option(help="Folder of the baselines.")] = STORE,
+    replicate: Annotated[
+        list[Path] | None, typer.Option(help="Another audit of the same plan with another seed; may be repeated.")
+    ] = None,
     junit: Annotated[Path | None, typer.Option(help="Also write the verdicts as JUnit XML.")] = None,
     markdown: Annotated[Path | None, typer.Option(help="Also write a Markdown summary.")] = None,
 ) -> int:
     """Judge DOCUMENT by a policy."""
-    from ganaudit.document.files import load_document, write_atomically
+    from ganaudit.document.files import load_document, read_document, write_atomically
     from ganaudit.document.judge import exit_of, judge
     from ganaudit.document.policy import load_policy
 
     rules = load_policy(policy)
-    audited = load_document(document)
-    judgement = judge(audited, rules, load_document(baseline) if baseline else None)
-    judged = audited.model_copy(update={"policy": rules.model_dump(mode="json"), "verdicts": list(judgement.verdicts)})
-    code, words = exit_of(judged, judgement)
+    audited, changed = read_document(document)
+    others = [load_document(path) for path in replicate or ()]
+    judgement = judge(audited, rules, against_of(baseline, store) if baseline else None, replicates=others)
+    answered = judged(audited, rules, judgement, changed)
+    code, words = exit_of(answered, judgement)
     if junit is not None:
         from ganaudit.report.junit import render_junit
 
-        write_atomically(junit, render_junit(judged).encode())
+        write_atomically(junit, render_junit(answered).encode())
     if markdown is not None:
         from ganaudit.report.markdown import render_markdown
 
-        write_atomically(markdown, render_markdown(judged).encode())
+        write_atomically(markdown, render_markdown(answered).encode())
     if console.as_json:
         verdicts = [v.model_dump(mode="json") for v in judgement.verdicts]
-        console.data({"exit_code": code, "summary": words, "verdicts": verdicts})
+        console.data({"exit_code": code, "summary": words, "verdicts": verdicts, "remarks": answered.remarks})
     verdict_table(console, judgement)
+    for remark in answered.remarks:
+        console.say(f"caution: {remark}")
     console.last(code, words)
     return code
+
+
+def judged(document: AuditDocument, policy: Policy, judgement: Judgement, changed: str | None = None) -> AuditDocument:
+    """Return the document with its policy and the answer to it; ``changed`` tells how it is not as it was written."""
+    remarks = [*judgement.remarks, *([changed] if changed else [])]
+    return document.model_copy(
+        update={
+            "policy": policy.model_dump(mode="json"),
+            "verdicts": list(judgement.verdicts),
+            "remarks": remarks,
+        }
+    )
 
 
 def verdict_table(console: Console, judgement: Judgement) -> None:
     """Write all verdicts, what failed first."""
     order = {"failed": 0, "missing": 1, "inconclusive": 2, "waived": 3, "passed": 4}
     rows = [
-        [v.outcome.upper() if v.blocking else v.outcome, v.gate, v.measure, v.level, v.message]
+        [v.outcome.upper() if v.blocking else v.outcome, v.name, v.measure, v.level, v.message]
         for v in sorted(judgement.verdicts, key=lambda v: order[v.outcome])
     ]
     console.table("verdicts", ["outcome", "gate", "measure", "level", "why"], rows)

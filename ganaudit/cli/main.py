@@ -12,10 +12,13 @@ import typer
 
 import ganaudit
 from ganaudit.cli.audit import audit
+from ganaudit.cli.baseline import baseline
 from ganaudit.cli.catalogue import explain, list_, schema
 from ganaudit.cli.console import Console
 from ganaudit.cli.doctor import doctor
 from ganaudit.cli.gate import gate
+from ganaudit.cli.init import init
+from ganaudit.cli.policy import policy
 from ganaudit.cli.report import report
 from ganaudit.cli.sample import sample
 from ganaudit.cli.selftest import selftest
@@ -41,6 +44,7 @@ _VERBS: dict[str, Callable[..., int]] = {
     "audit": audit,
     "gate": gate,
     "report": report,
+    "init": init,
     "train": train,
     "sample": sample,
     "statistics": statistics,
@@ -53,6 +57,8 @@ _VERBS: dict[str, Callable[..., int]] = {
 for _name, _function in _VERBS.items():
     app.command(_name)(verb(_function))
 app.add_typer(weights)
+app.add_typer(baseline)
+app.add_typer(policy)
 
 
 def _version(asked: bool) -> None:

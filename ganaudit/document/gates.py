@@ -15,27 +15,45 @@ class _Strict(BaseModel):
 
 
 class Gate(_Strict):
-    """One demand on one number of the document. Its direction comes from the measurement."""
+    """One demand on one number of the document, or on each number of a family. Its direction is the measurement's."""
 
     id: str
     measure: str
-    """``<evaluator>/<key>``."""
+    """``<evaluator>/<key>``; a family such as ``augmentation-bias/leak-{operation}`` (or ``leak-*``) asks it of each of
+    its numbers, the slices."""
     limit: FiniteFloat | None = None
     baseline: bool = False
-    """Hold the number against the same number of a baseline document instead of a limit."""
+    """Hold the number against the same number of a baseline instead of a limit."""
+    null: bool = False
+    """Hold the number against its null, real against real, instead of a limit."""
     margin: FiniteFloat = Field(default=0.0, ge=0.0)
-    """With ``baseline``: the loss that is allowed."""
+    """With ``baseline`` or ``null``: the loss that is allowed, in the number's unit."""
+    ratio: FiniteFloat = Field(default=1.0, ge=1.0)
+    """With ``null``: by which factor the number may be worse than its null, before the margin."""
+    anchor_margin: FiniteFloat | None = Field(default=None, ge=0.0)
+    """With ``baseline``: the loss that is allowed since the anchor, summed over all baselines accepted after it."""
     confidence: float | None = Field(default=None, gt=0.0, lt=1.0)
     """The confidence the interval must have; a number without an interval is then inconclusive."""
     min_n: int = Field(default=0, ge=0)
+    replicates: int = Field(default=1, ge=1)
+    """How many audits of other seeds, this one among them, the number is the mean of."""
+    slices: list[str] = Field(default_factory=list)
+    """With a family: the entries it is asked of, each of which must be there; all that were measured where empty."""
     level: Literal["error", "warn", "info"] = "error"
 
     @model_validator(mode="after")
-    def _limit_or_baseline(self) -> Gate:
-        if (self.limit is None) == (not self.baseline):
-            raise ValueError("a gate needs either limit or baseline = true")
-        if self.margin and not self.baseline:
-            raise ValueError("margin belongs to baseline = true")
+    def _one_ground(self) -> Gate:
+        grounds = [self.limit is not None, self.baseline, self.null]
+        if sum(grounds) != 1:
+            raise ValueError("a gate needs either limit or baseline = true, or null = true")
+        if self.margin and self.limit is not None:
+            raise ValueError("margin belongs to baseline = true or null = true")
+        if self.ratio != 1.0 and not self.null:
+            raise ValueError("ratio belongs to null = true")
+        if self.anchor_margin is not None and not self.baseline:
+            raise ValueError("anchor_margin belongs to baseline = true")
+        if self.slices and not ("{" in self.measure or "*" in self.measure):
+            raise ValueError("slices belong to a family, such as augmentation-bias/leak-{operation}")
         return self
 
 
@@ -43,6 +61,8 @@ class Waiver(_Strict):
     """A failed gate that somebody accepted, for one subject, up to a ceiling, until a day."""
 
     gate: str
+    slice: str | None = None
+    """The one slice of its gate that it covers; every slice where it is not given."""
     subject: str
     """Digest of the subject it is granted to."""
     ceiling: FiniteFloat
@@ -57,6 +77,10 @@ class Policy(_Strict):
 
     fail_on: Literal["error", "warn", "never"] = "error"
     on_inconclusive: Literal["error", "warn", "pass"] = "error"
+    multiplicity: Literal["slices", "gates", "none"] = "slices"
+    """For how many comparisons at once a failure must hold: those of its gate, those of the whole policy, or one."""
+    min_gates: int = Field(default=0, ge=0)
+    """How many numbers must have been judged, passed or failed, before the policy can pass."""
     gate: list[Gate] = Field(default_factory=list)
     waiver: list[Waiver] = Field(default_factory=list)
 
@@ -81,9 +105,11 @@ class Policy(_Strict):
 
 
 class Verdict(_Strict):
-    """The answer to one gate."""
+    """The answer to one gate, or to one slice of it."""
 
     gate: str
+    slice: str = ""
+    """Which number of a family; empty for a gate on a plain number."""
     measure: str
     level: Literal["error", "warn", "info"]
     outcome: Literal["passed", "failed", "inconclusive", "missing", "waived"]
@@ -97,4 +123,15 @@ class Verdict(_Strict):
     n: int | None = None
     n_needed: int | None = None
     """About how many samples would decide an inconclusive gate."""
+    held: FiniteFloat | None = None
+    """The value of the baseline or of the null that it was held against."""
+    anchor: FiniteFloat | None = None
+    """The value of the anchor that it was held against."""
+    waiver: Waiver | None = None
+    """The waiver that covers it."""
     message: str
+
+    @property
+    def name(self) -> str:
+        """The gate, with its slice in brackets where it has one."""
+        return f"{self.gate}[{self.slice}]" if self.slice else self.gate

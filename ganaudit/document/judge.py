@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Any
 
+from ganaudit.document.baselines import Baseline, content_digest
 from ganaudit.document.errors import ConfigError, nearest
-from ganaudit.document.gates import Gate, Policy, Verdict, Waiver
-from ganaudit.document.keys import part
-from ganaudit.document.model import AuditDocument, Measurement
+from ganaudit.document.gates import Gate, Policy, Verdict
+from ganaudit.document.grounds import differing_fields
+from ganaudit.document.keys import matching
+from ganaudit.document.model import AuditDocument
+from ganaudit.document.verdicts import Case, verdict_of
+from ganaudit.document.waivers import idle_waivers, waived
 
-__all__ = ["Judgement", "differing_fields", "exit_of", "judge"]
-
-_MACHINE = ("platform", "processor", "device", "threads")
-_OUT_OF_REACH = 1e6
-"""Widths of the interval in its distance from the limit beyond which no sample size would decide."""
+__all__ = ["Judgement", "differing_fields", "exit_of", "judge", "targets"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,20 +27,16 @@ class Judgement:
     """0 every blocking gate passed or is waived; 1 one failed; 3 one could not be decided, or none was evaluated."""
     summary: str
     """One line: verdict and counts."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Range:
-    low: float
-    high: float
-    is_interval: bool
+    remarks: tuple[str, ...] = ()
+    """What a reader should know beside the verdicts: idle waivers, a baseline that is this very audit."""
 
 
 def judge(
     document: AuditDocument,
     policy: Policy,
-    baseline: AuditDocument | None = None,
+    baseline: AuditDocument | Baseline | None = None,
     today: date | None = None,
+    replicates: Sequence[AuditDocument] = (),
 ) -> Judgement:
     """Return the verdict on every gate and the exit code.
 
@@ -51,16 +45,27 @@ def judge(
     and the message says so, unless the gate asks for a confidence. A gate on a number that is absent, has too few
     samples or cannot be compared with the baseline is missing or inconclusive, never passed.
 
-    ``today`` decides whether waivers have expired (UTC today when not given).
-    Raises ConfigError when a gate names a measure that no evaluator of the document declares.
+    Errors: an interval of level L whose ends miss the truth equally often passes a bad number, and fails a good one,
+    in at most (1 - L)/2 of audits: 2.5 % each at 95 %. A gate on a family gives a verdict on each slice. All slices
+    must pass, so passing needs no correction (intersection-union); failing widens the interval for the number of
+    slices (``policy.multiplicity``), so that one good family fails in at most (1 - L)/2 all slices together.
+
+    ``baseline`` is another audit, or the file of an accepted one. ``replicates`` are further audits of the same plan
+    with other seeds, for gates that ask for them. ``today`` decides whether waivers have expired (UTC today when not
+    given). Raises ConfigError when a gate names a measure that no evaluator of the document declares.
     """
     _check_names(document, policy)
     day = today or datetime.now(UTC).date()
+    asked = [(gate, *target) for gate in policy.gate for target in targets(gate, document)]
     verdicts = []
-    for gate in policy.gate:
-        verdict = _verdict(gate, document, baseline)
-        verdicts.append(_settled(verdict, gate, policy, document, day))
-    return _judgement(tuple(verdicts), policy)
+    for gate, entry, measure in asked:
+        siblings = sum(other is gate for other, *_ in asked)
+        comparisons = {"slices": siblings, "gates": len(asked), "none": 1}[policy.multiplicity]
+        case = Case(gate, entry, measure, document, baseline, tuple(replicates), comparisons)
+        verdicts.append(_settled(verdict_of(case), policy, document, day))
+    remarks = [*_of_the_baseline(document, baseline), *_of_chance(verdicts, policy)]
+    remarks += idle_waivers(policy, verdicts, document.subject.digest, day)
+    return _judgement(tuple(verdicts), policy, tuple(remarks))
 
 
 def exit_of(document: AuditDocument, judgement: Judgement | None) -> tuple[int, str]:
@@ -82,228 +87,54 @@ def exit_of(document: AuditDocument, judgement: Judgement | None) -> tuple[int, 
     return 0, f"no policy was given, nothing was judged; {counts}"
 
 
+def targets(gate: Gate, document: AuditDocument) -> Iterator[tuple[str, str]]:
+    """Yield slice and measure of every number that a gate asks for; a plain gate has one, with an empty slice."""
+    evaluator, _, key = gate.measure.partition("/")
+    if not ("{" in key or "*" in key):
+        yield "", gate.measure
+        return
+    result = document.result(evaluator)
+    measured = [] if result is None else [m.key for m in result.measurements]
+    found = {entry: one for one in measured if (entry := matching(key, one)) is not None}
+    for entry in gate.slices or found:
+        yield entry, f"{evaluator}/{found.get(entry, key)}"
+    if not gate.slices and not found:
+        yield "", gate.measure
+
+
 def _check_names(document: AuditDocument, policy: Policy) -> None:
     known = document.measures()
-    named = {gate.measure for gate in policy.gate if gate.measure in known or document.declared(gate.measure)}
-    problems = [
-        f"gate {gate.id!r}: no measure is called {gate.measure!r}; {nearest(gate.measure, known)}"
-        for gate in policy.gate
-        if gate.measure not in named
-    ]
-    problems += [
-        f"gate {gate.id!r}: {gate.measure!r} has no better direction, so no limit can be set on it"
-        for gate in policy.gate
-        if gate.measure in named and _direction(document, gate.measure) not in ("lower", "higher")
-    ]
+    problems = []
+    for gate in policy.gate:
+        asked = [measure for _, measure in targets(gate, document)]
+        declared = [m for m in asked if m in known or document.declared(m) or _is_pattern_of(m, known)]
+        if not declared:
+            problems.append(f"gate {gate.id!r}: no measure is called {gate.measure!r}; {nearest(gate.measure, known)}")
+        elif any(_direction(document, m, known) not in ("lower", "higher") for m in declared):
+            problems.append(f"gate {gate.id!r}: {gate.measure!r} has no better direction, so no limit can be set on it")
     if problems:
         raise ConfigError(problems)
 
 
-def _direction(document: AuditDocument, measure: str) -> str:
+def _is_pattern_of(measure: str, known: Sequence[str]) -> bool:
+    return "*" in measure and any(matching(measure, name) is not None for name in known)
+
+
+def _direction(document: AuditDocument, measure: str, known: Sequence[str]) -> str:
     found = document.measurement(measure)
     if found is not None:
         return found.better
+    if _is_pattern_of(measure, known):
+        measure = next(name for name in known if matching(measure, name) is not None)
     promised = document.declared(measure)
     return promised.better if promised is not None else "none"
 
 
-def differing_fields(document: AuditDocument, baseline: AuditDocument, evaluator: str) -> list[str]:
-    """Return the fields in which two audits' numbers of one evaluator rest on different ground, each with both values.
-
-    The options of the other evaluators do not matter to it.
-    """
-    ours, theirs = (_ground(d, evaluator) for d in (document, baseline))
-    return [
-        f"{key} ({theirs.get(key)!r} in the baseline, {ours.get(key)!r} here)"
-        for key in sorted(set(ours) | set(theirs))
-        if ours.get(key) != theirs.get(key)
-    ]
-
-
-def _differing_machines(document: AuditDocument, baseline: AuditDocument) -> list[str]:
-    """Return in what the machines of two audits differ: a time of one says nothing of the other."""
-    ours, theirs = document.environment, baseline.environment
-    return [
-        f"{field} ({getattr(theirs, field)!r} in the baseline, {getattr(ours, field)!r} here)"
-        for field in _MACHINE
-        if getattr(ours, field) != getattr(theirs, field)
-    ]
-
-
-def _ground(document: AuditDocument, evaluator: str) -> dict[str, Any]:
-    fields = dict(document.comparability.fields)
-    evaluators = fields.pop("evaluators", {})
-    return {**fields, f"options of {evaluator}": evaluators.get(evaluator)}
-
-
-def _verdict(gate: Gate, document: AuditDocument, baseline: AuditDocument | None) -> Verdict:
-    found = document.measurement(gate.measure)
-    if found is None or found.value is None:
-        return _plain(gate, "missing", _why_missing(gate, document, found))
-    if found.n < gate.min_n:
-        return _plain(gate, "inconclusive", f"rests on n = {found.n}; the gate asks for at least {gate.min_n}", found)
-    if not gate.baseline:
-        assert gate.limit is not None
-        return _unsure(gate, found, found, gate.limit) or _compared(gate, found, gate.limit, 0.0)
-    return _against_baseline(gate, found, document, baseline)
-
-
-def _against_baseline(
-    gate: Gate, found: Measurement, document: AuditDocument, baseline: AuditDocument | None
-) -> Verdict:
-    if baseline is None:
-        return _plain(gate, "missing", "compares with a baseline and none was given (--baseline DOCUMENT)", found)
-    reference = baseline.measurement(gate.measure)
-    if reference is None or reference.value is None:
-        return _plain(gate, "missing", "was not measured in the baseline", found)
-    differing = differing_fields(document, baseline, gate.measure.partition("/")[0])
-    differing += _differing_machines(document, baseline) if found.volatile else []
-    if differing:
-        message = "is not comparable with the baseline; they differ in " + "; ".join(differing)
-        return _plain(gate, "missing", message, found)
-    limit = reference.value + (gate.margin if found.better == "lower" else -gate.margin)
-    unsure = _unsure(gate, found, found, limit) or _unsure(gate, found, reference, limit)
-    return unsure or _compared(gate, found, limit, _half_width(reference))
-
-
-def _unsure(gate: Gate, found: Measurement, held: Measurement, limit: float) -> Verdict | None:
-    """Return the verdict where ``held``, the number or its baseline, lacks the confidence asked for, else None."""
-    interval = held.interval
-    if gate.confidence is None or (interval is not None and interval.level >= gate.confidence):
-        return None
-    whose = "it" if held is found else "the baseline"
-    has = "no interval" if interval is None else f"an interval of confidence {interval.level:g}"
-    reason = f" ({held.interval_reason})" if interval is None and held.interval_reason else ""
-    message = f"the gate asks for confidence {gate.confidence:g}; {whose} has {has}{reason}"
-    return _plain(gate, "inconclusive", message, found).model_copy(update={"limit": limit})
-
-
-def _why_missing(gate: Gate, document: AuditDocument, found: Measurement | None) -> str:
-    if found is not None:
-        return f"has no value: {found.reason}"
-    result = document.result(gate.measure.partition("/")[0])
-    if result is None or result.status == "measured":
-        promised = document.declared(gate.measure)
-        asked = [] if result is None or promised is None else result.measurements
-        kin = [m.key for m in asked if promised is not None and part(promised.key, m.key)]
-        return f"was not measured; of its kind were {', '.join(kin)}" if kin else "was not measured"
-    return f"was not measured: {result.evaluator} is {result.status.replace('_', ' ')}: {result.reason}"
-
-
-def _half_width(measurement: Measurement) -> float:
-    interval = measurement.interval
-    return 0.0 if interval is None else (interval.high - interval.low) / 2
-
-
-def _range(found: Measurement, spread: float) -> _Range:
-    assert found.value is not None
-    if found.interval is None:
-        return _Range(found.value, found.value, is_interval=False)
-    # A value beyond its own interval, as a bootstrap may give, is judged too: a gate never passes on a bad value.
-    low, high = min(found.interval.low, found.value), max(found.interval.high, found.value)
-    if spread:
-        # Two audits are independent draws: the width of their difference adds in squares.
-        low = found.value - math.hypot(found.value - low, spread)
-        high = found.value + math.hypot(high - found.value, spread)
-    return _Range(low, high, is_interval=True)
-
-
-def _compared(gate: Gate, found: Measurement, limit: float, spread: float) -> Verdict:
-    assert found.value is not None
-    around = _range(found, spread)
-    lower_is_better = found.better == "lower"
-    good = around.high <= limit if lower_is_better else around.low >= limit
-    bad = around.low > limit if lower_is_better else around.high < limit
-    outcome = "passed" if good else "failed" if bad else "inconclusive"
-    word = "at most" if lower_is_better else "at least"
-    shown = f"{found.value:.6g}"
-    if around.is_interval:
-        shown += f" [{around.low:.6g}, {around.high:.6g}]"
-    message = f"{shown}, asked for {word} {limit:.6g}"
-    if gate.baseline:
-        message += f" (baseline with margin {gate.margin:g})"
-    if not around.is_interval:
-        message += "; judged by the value alone: it has no interval"
-    if found.volatile:
-        message += "; caution: each run measures it anew, and another machine or load would give another verdict"
-    needed = _n_needed(found, around, limit) if outcome == "inconclusive" else None
-    if outcome == "inconclusive":
-        message += "; the interval straddles the limit"
-        message += f", about n = {needed} would decide" if needed else "; no n in reach would: the value is the limit"
-    return Verdict(
-        gate=gate.id,
-        measure=gate.measure,
-        level=gate.level,
-        outcome=outcome,
-        blocking=False,
-        value=found.value,
-        low=around.low if around.is_interval else None,
-        high=around.high if around.is_interval else None,
-        limit=limit,
-        direction="lower" if lower_is_better else "higher",
-        n=found.n,
-        n_needed=needed,
-        message=message,
-    )
-
-
-def _n_needed(found: Measurement, around: _Range, limit: float) -> int | None:
-    """Return about the n at which the interval would leave the limit, its width shrinking with the root of n."""
-    assert found.value is not None
-    distance = abs(found.value - limit)
-    half = around.high - found.value if limit > found.value else found.value - around.low
-    # On both sides of the division by a tiny distance lies an overflow; an n beyond reach is none.
-    if half <= 0.0 or half >= _OUT_OF_REACH * distance:
-        return None
-    return math.ceil(found.n * (half / distance) ** 2)
-
-
-def _plain(gate: Gate, outcome: str, message: str, found: Measurement | None = None) -> Verdict:
-    return Verdict.model_validate(
-        {
-            "gate": gate.id,
-            "measure": gate.measure,
-            "level": gate.level,
-            "outcome": outcome,
-            "blocking": False,
-            "value": found.value if found else None,
-            "low": found.interval.low if found and found.interval else None,
-            "high": found.interval.high if found and found.interval else None,
-            "limit": gate.limit,
-            "n": found.n if found else None,
-            "message": f"{gate.measure}: {message}",
-        }
-    )
-
-
-def _settled(verdict: Verdict, gate: Gate, policy: Policy, document: AuditDocument, today: date) -> Verdict:
-    waivers = [w for w in policy.waiver if w.gate == gate.id]
+def _settled(verdict: Verdict, policy: Policy, document: AuditDocument, today: date) -> Verdict:
+    waivers = [w for w in policy.waiver if w.gate == verdict.gate]
     if verdict.outcome == "failed" and waivers:
-        verdict = _waived(verdict, waivers, document, today)
+        verdict = waived(verdict, waivers, document.subject.digest, today)
     return verdict.model_copy(update={"blocking": _blocks(verdict, policy)})
-
-
-def _waived(verdict: Verdict, waivers: Sequence[Waiver], document: AuditDocument, today: date) -> Verdict:
-    """Return the verdict waived by the first waiver that holds, else failed with what is wrong with each."""
-    problems = [_waiver_problem(waiver, verdict, document, today) for waiver in waivers]
-    if None not in problems:
-        told = "; ".join(dict.fromkeys(p for p in problems if p))
-        return verdict.model_copy(update={"message": f"{verdict.message}; {told}"})
-    waiver = waivers[problems.index(None)]
-    message = f"{verdict.message}; waived by {waiver.owner} until {waiver.expires.isoformat()}: {waiver.reason}"
-    return verdict.model_copy(update={"outcome": "waived", "message": message})
-
-
-def _waiver_problem(waiver: Waiver, verdict: Verdict, document: AuditDocument, today: date) -> str | None:
-    assert verdict.value is not None
-    lower_is_better = verdict.direction == "lower"
-    if waiver.subject != document.subject.digest:
-        return "its waiver is for another subject"
-    if today > waiver.expires:
-        return f"its waiver expired on {waiver.expires.isoformat()}"
-    if verdict.value > waiver.ceiling if lower_is_better else verdict.value < waiver.ceiling:
-        return f"its waiver covers values {'up' if lower_is_better else 'down'} to {waiver.ceiling:g}"
-    return None
 
 
 def _blocks(verdict: Verdict, policy: Policy) -> bool:
@@ -315,19 +146,41 @@ def _blocks(verdict: Verdict, policy: Policy) -> bool:
     return verdict.outcome in ("failed", "missing")
 
 
-def _judgement(verdicts: tuple[Verdict, ...], policy: Policy) -> Judgement:
+def _of_the_baseline(document: AuditDocument, baseline: AuditDocument | Baseline | None) -> list[str]:
+    last = baseline.last if isinstance(baseline, Baseline) else None
+    digest = last.document if last else content_digest(baseline) if isinstance(baseline, AuditDocument) else None
+    if digest is None or digest != content_digest(document):
+        return []
+    return ["the baseline is this very audit: it was judged against itself"]
+
+
+def _of_chance(verdicts: Sequence[Verdict], policy: Policy) -> list[str]:
+    """Return how likely a false failure is where many numbers are judged without a correction for all of them."""
+    judged = sum(v.low is not None for v in verdicts)
+    if policy.multiplicity == "gates" or judged < 10:
+        return []
+    return [
+        f"{judged} numbers were judged by intervals: were each at its very limit, about {0.025 * judged:.1f} of them "
+        'would fail by chance at 95 %; multiplicity = "gates" holds that below 2.5 % for all together'
+    ]
+
+
+def _judgement(verdicts: tuple[Verdict, ...], policy: Policy, remarks: tuple[str, ...]) -> Judgement:
     counts = {
         outcome: sum(v.outcome == outcome for v in verdicts)
         for outcome in ("passed", "failed", "inconclusive", "missing", "waived")
     }
     told = ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count) or "0 gates"
     if not verdicts:
-        return Judgement((), 3, "incomplete: the policy has no gate")
+        return Judgement((), 3, "incomplete: the policy has no gate", remarks)
     blocking = [v for v in verdicts if v.blocking]
     if any(v.outcome == "failed" for v in blocking):
-        return Judgement(verdicts, 1, f"failed: {told}")
+        return Judgement(verdicts, 1, f"failed: {told}", remarks)
     # A policy none of whose gates met a number has judged nothing, however mild its gates are.
     nothing = policy.fail_on != "never" and counts["missing"] == len(verdicts)
     if blocking or nothing:
-        return Judgement(verdicts, 3, f"incomplete: {told}")
-    return Judgement(verdicts, 0, f"passed: {told}")
+        return Judgement(verdicts, 3, f"incomplete: {told}", remarks)
+    decided = counts["passed"] + counts["failed"] + counts["waived"]
+    if decided < policy.min_gates:
+        return Judgement(verdicts, 3, f"incomplete: {told}; min_gates asks for {policy.min_gates} decided", remarks)
+    return Judgement(verdicts, 0, f"passed: {told}", remarks)

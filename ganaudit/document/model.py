@@ -28,6 +28,7 @@ from ganaudit.document.details import (
     Triplet,
     Triplets,
 )
+from ganaudit.document.error_parts import ErrorParts
 from ganaudit.document.gates import Verdict
 from ganaudit.document.keys import family
 
@@ -39,6 +40,7 @@ __all__ = [
     "Curve",
     "Detail",
     "Environment",
+    "ErrorParts",
     "EvaluatorResult",
     "ExtractorRecord",
     "Gallery",
@@ -123,6 +125,8 @@ class Measurement(Record):
     """Why there is no null; required when ``null`` is null and there is a value."""
     estimator: str = ""
     """The estimator in the field's terms: divisor, bias, convention."""
+    error_parts: ErrorParts | None = None
+    """Its error by groups of samples, where its interval can be split so: for the difference from another audit's."""
     volatile: bool = False
     """Whether each run measures it anew, as the machine and its load then are: equal audits differ in it."""
 
@@ -146,6 +150,10 @@ class DeclaredMeasurement(Record):
     unit: str
     better: Literal["lower", "higher", "target", "none"]
     meaning: str
+    least: FiniteFloat | None = None
+    """The smallest value it can have; null where there is none, or where an old document does not tell."""
+    most: FiniteFloat | None = None
+    """The largest value it can have, likewise."""
 
 
 class EvaluatorResult(Record):
@@ -346,6 +354,10 @@ class AuditDocument(Record):
     policy: dict[str, Any] | None = None
     """The policy that was judged, as it stood."""
     verdicts: list[Verdict] = Field(default_factory=list)
+    remarks: list[str] = Field(default_factory=list)
+    """What the judge had to say beside the verdicts."""
+    integrity: str | None = None
+    """sha256 over everything else as it was written; another one tells that the document was changed since."""
 
     def result(self, evaluator: str) -> EvaluatorResult | None:
         """Return the result of one evaluator, or None when the document has no row for it."""

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from ganaudit.document.errors import ConfigError, nearest
 from ganaudit.document.gates import Gate, Policy, Waiver
+from ganaudit.document.presets import PRESETS, preset
 
 __all__ = ["Policy", "load_policy", "parse_policy", "problems_of", "pyproject_table"]
 
@@ -46,8 +47,11 @@ def parse_policy(data: dict[str, Any], where: str) -> Policy:
 def load_policy(path: Path) -> Policy:
     """Read a policy file, or the ``[tool.ganaudit]`` or ``[tool.ganaudit.policy]`` table of a ``pyproject.toml``.
 
+    The bare names of presets (smoke, standard, strict) are those policies, unless a file is called so.
     Raises ConfigError when the file is missing, is not TOML or holds anything a policy cannot.
     """
+    if str(path) in PRESETS and not path.exists():
+        return parse_policy(tomllib.loads(preset(str(path))), f"policy {path}")
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -6,14 +6,14 @@ from typing import Any
 
 __all__ = ["steady"]
 
-_OF_A_RUN = frozenset({"started", "seconds", "environment"})
+_OF_A_RUN = frozenset({"started", "seconds", "environment", "integrity"})
 
 
 def steady(content: Any) -> Any:
     """Return the JSON value of a document without what two runs of one plan on one device may differ in.
 
-    ``started``, ``seconds`` and ``environment`` go wherever they stand, and every measurement and detail that says of
-    itself that it is ``volatile``. Equal plan, weights, data and device give equal values of what is left.
+    ``started``, ``seconds``, ``environment`` and ``integrity`` go wherever they stand, and every measurement and detail
+    that says of itself that it is ``volatile``. Equal plan, weights, data and device give equal values of what is left.
     """
     if isinstance(content, dict):
         return {key: steady(value) for key, value in content.items() if key not in _OF_A_RUN}

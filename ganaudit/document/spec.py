@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from ganaudit.document.error_parts import ErrorParts
 from ganaudit.document.keys import family, member, part
 from ganaudit.document.model import DeclaredMeasurement, Detail, Interval, Measurement, Null
 
@@ -70,6 +71,7 @@ class EvaluatorSpec:
         null_reason: str | None = None,
         reason: str | None = None,
         estimator: str | None = None,
+        error_parts: ErrorParts | None = None,
     ) -> Measurement:
         """Return the measurement ``key`` with title, unit, direction and estimator filled in from this spec."""
         spec = self.promise(key)
@@ -89,6 +91,7 @@ class EvaluatorSpec:
             null=null,
             null_reason=null_reason,
             estimator=estimator or spec.estimator,
+            error_parts=error_parts,
             volatile=spec.volatile,
         )
 
@@ -100,7 +103,15 @@ class EvaluatorSpec:
     def declared(self) -> list[DeclaredMeasurement]:
         """Return the promised measurements as the document records them."""
         return [
-            DeclaredMeasurement(key=m.key, title=m.title, unit=m.unit, better=m.better, meaning=m.meaning)
+            DeclaredMeasurement(
+                key=m.key,
+                title=m.title,
+                unit=m.unit,
+                better=m.better,
+                meaning=m.meaning,
+                least=m.bounds[0],
+                most=m.bounds[1],
+            )
             for m in self.measurements
         ]
 

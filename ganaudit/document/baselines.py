@@ -1,0 +1,130 @@
+"""What a project accepted: the numbers of accepted audits, the first or a later one as the anchor, the last to beat."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any, Literal
+
+from pydantic import ConfigDict, Field, FiniteFloat
+
+from ganaudit.document.details import Record
+from ganaudit.document.grounds import MACHINE
+from ganaudit.document.model import AuditDocument, Comparability, Interval, Measurement
+
+__all__ = ["BASELINE_SCHEMA", "Baseline", "BaselineEntry", "BaselineNumber", "content_digest", "entry_of"]
+
+BASELINE_SCHEMA = "ganaudit.baseline/1"
+_OF_THE_JUDGEMENT = {"integrity", "policy", "verdicts", "remarks"}
+
+
+class BaselineNumber(Record):
+    """One accepted number."""
+
+    value: FiniteFloat
+    interval: Interval | None = None
+    n: int
+    unit: str
+    better: Literal["lower", "higher", "target", "none"]
+    volatile: bool = False
+
+
+class BaselineEntry(Record):
+    """One accepted audit: its numbers, what they rest on, who accepted it and why."""
+
+    accepted: str
+    """UTC, ISO 8601."""
+    author: str = Field(min_length=1)
+    reason: str = Field(min_length=1)
+    anchor: bool = False
+    """Whether the drift is summed from here on."""
+    document: str
+    """Digest of the audit's content, without what a policy said of it."""
+    name: str
+    """The subject's name."""
+    subject: str
+    """Digest of the subject."""
+    reference: str
+    """Digest of the reference."""
+    comparability: Comparability
+    environment: dict[str, Any]
+    """What times depend on."""
+    numbers: dict[str, BaselineNumber]
+    """By ``<evaluator>/<key>``."""
+
+    def measurement(self, measure: str) -> Measurement | None:
+        """Return the number of that name as a measurement, or None."""
+        found = self.numbers.get(measure)
+        if found is None:
+            return None
+        return Measurement(
+            key=measure.partition("/")[2],
+            title=measure,
+            value=found.value,
+            interval=found.interval,
+            interval_reason=None if found.interval else "the baseline keeps none",
+            n=found.n,
+            unit=found.unit,
+            better=found.better,
+            null_reason="a baseline keeps no null",
+            volatile=found.volatile,
+        )
+
+
+class Baseline(Record):
+    """Everything a project accepted under one name, oldest first; nothing is ever taken out."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True, serialize_by_alias=True
+    )
+
+    schema_: Literal["ganaudit.baseline/1"] = Field(default="ganaudit.baseline/1", alias="schema")
+    name: str
+    entries: list[BaselineEntry] = Field(default_factory=list)
+
+    @property
+    def last(self) -> BaselineEntry | None:
+        """The audit to hold the next one against, or None."""
+        return self.entries[-1] if self.entries else None
+
+    @property
+    def anchor(self) -> BaselineEntry | None:
+        """The audit from which the drift is summed: the last one accepted as an anchor, or None."""
+        return next((entry for entry in reversed(self.entries) if entry.anchor), None)
+
+    def with_entry(self, entry: BaselineEntry) -> Baseline:
+        """Return the baseline with one more accepted audit; the first is the anchor in any case."""
+        first = entry if self.entries else entry.model_copy(update={"anchor": True})
+        return self.model_copy(update={"entries": [*self.entries, first]})
+
+
+def content_digest(document: AuditDocument) -> str:
+    """Return sha256 over what an audit found, as canonical JSON, whatever any policy said of it."""
+    data = document.model_dump(mode="json", by_alias=True, exclude=_OF_THE_JUDGEMENT)
+    text = json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+
+
+def entry_of(document: AuditDocument, *, author: str, reason: str, accepted: str, anchor: bool) -> BaselineEntry:
+    """Return what a baseline keeps of an audit: every number that has a value."""
+    numbers = {
+        f"{result.evaluator}/{m.key}": BaselineNumber(
+            value=m.value, interval=m.interval, n=m.n, unit=m.unit, better=m.better, volatile=m.volatile
+        )
+        for result in document.results
+        for m in result.measurements
+        if m.value is not None
+    }
+    return BaselineEntry(
+        accepted=accepted,
+        author=author,
+        reason=reason,
+        anchor=anchor,
+        document=content_digest(document),
+        name=document.subject.name,
+        subject=document.subject.digest,
+        reference=document.reference.digest,
+        comparability=document.comparability,
+        environment={field: getattr(document.environment, field) for field in MACHINE},
+        numbers=numbers,
+    )

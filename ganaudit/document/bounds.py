@@ -1,0 +1,80 @@
+"""How far a number can be from the truth, as a gate takes it: its interval, wider where several are judged."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from statistics import NormalDist
+
+from ganaudit.document.model import Measurement
+
+__all__ = ["Bounds", "bounds", "n_that_decides", "widening"]
+
+_OUT_OF_REACH = 1e6
+"""Widths of the interval in its distance from the limit beyond which no sample size would decide."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """The range that a gate judges by."""
+
+    value: float
+    low: float
+    high: float
+    is_interval: bool
+    """False where the number has no interval: both ends are its value."""
+
+    def widened(self, factor: float) -> Bounds:
+        """Return bounds whose halves are ``factor`` times as wide."""
+        if factor == 1.0:
+            return self
+        low = self.value - factor * (self.value - self.low)
+        return replace(self, low=low, high=self.value + factor * (self.high - self.value))
+
+    def is_good(self, limit: float, lower_is_better: bool) -> bool:
+        """Whether the whole range lies on the good side; the limit itself is good."""
+        return self.high <= limit if lower_is_better else self.low >= limit
+
+    def is_bad(self, limit: float, lower_is_better: bool) -> bool:
+        """Whether the whole range lies on the bad side."""
+        return self.low > limit if lower_is_better else self.high < limit
+
+
+def bounds(found: Measurement, spread: float = 0.0) -> Bounds:
+    """Return the range of a number; ``spread`` is the half-width of what it is compared with, 0 for a fixed limit.
+
+    Two audits are independent draws, so the halves of their difference add in squares. Draws that they share, such as
+    equal real samples, make the difference surer than that: the range is then too wide, never too narrow, as long as
+    the shared part moves both the same way.
+    """
+    assert found.value is not None
+    if found.interval is None:
+        return Bounds(found.value, found.value - spread, found.value + spread, is_interval=spread > 0.0)
+    # A value beyond its own interval, as a bootstrap may give, is judged too: a gate never passes on a bad value.
+    low, high = min(found.interval.low, found.value), max(found.interval.high, found.value)
+    if spread:
+        low = found.value - math.hypot(found.value - low, spread)
+        high = found.value + math.hypot(high - found.value, spread)
+    return Bounds(found.value, low, high, is_interval=True)
+
+
+def widening(level: float, comparisons: int) -> float:
+    """Return by how much the halves of an interval of ``level`` grow for ``comparisons`` at once (Bonferroni).
+
+    z(1 - a/2m)/z(1 - a/2) with a = 1 - level, z the normal quantile: exact for a normal law, near it for others.
+    """
+    if comparisons <= 1:
+        return 1.0
+    miss = 1.0 - level
+    law = NormalDist()
+    return law.inv_cdf(1.0 - miss / 2 / comparisons) / law.inv_cdf(1.0 - miss / 2)
+
+
+def n_that_decides(n: int, around: Bounds, limit: float) -> int | None:
+    """Return about the n at which the range would leave the limit, its width shrinking with the root of n."""
+    distance = abs(around.value - limit)
+    half = around.high - around.value if limit > around.value else around.value - around.low
+    # On both sides of the division by a tiny distance lies an overflow; an n beyond reach is none.
+    if half <= 0.0 or half >= _OUT_OF_REACH * distance:
+        return None
+    return math.ceil(n * (half / distance) ** 2)

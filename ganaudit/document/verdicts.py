@@ -1,0 +1,235 @@
+"""The answer to one gate on one number: held against a limit, its null, or a baseline and its anchor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from ganaudit.document.baselines import Baseline
+from ganaudit.document.bounds import Bounds, bounds, n_that_decides, widening
+from ganaudit.document.gates import Gate, Verdict
+from ganaudit.document.grounds import Held, differing_fields, differing_machines
+from ganaudit.document.keys import part
+from ganaudit.document.model import AuditDocument, Measurement
+from ganaudit.document.replicates import replicate_problems, replicated
+
+__all__ = ["Case", "verdict_of"]
+
+_WORST_FIRST = ("failed", "missing", "inconclusive", "passed")
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One gate on one number, and everything the answer may need."""
+
+    gate: Gate
+    entry: str
+    """The slice; empty for a plain gate."""
+    measure: str
+    document: AuditDocument
+    baseline: AuditDocument | Baseline | None
+    replicates: tuple[AuditDocument, ...]
+    comparisons: int
+    """For how many comparisons at once a failure must hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """What a number is held against."""
+
+    limit: float
+    words: str = ""
+    spread: float = 0.0
+    """Half-width of what the limit itself was made of."""
+    held: float | None = None
+    anchor: float | None = None
+
+
+def verdict_of(case: Case) -> Verdict:
+    """Return the verdict on one gate and one number; whether it blocks and is waived is settled by the judge."""
+    gate, found = case.gate, case.document.measurement(case.measure)
+    if found is None or found.value is None:
+        return _plain(case, "missing", _why_missing(case, found))
+    if found.n < gate.min_n:
+        return _plain(case, "inconclusive", f"rests on n = {found.n}; the gate asks for at least {gate.min_n}", found)
+    if gate.replicates > 1:
+        over = _over_replicates(case)
+        if isinstance(over, Verdict):
+            return over
+        found = over
+    if gate.baseline:
+        return _against_baseline(case, found)
+    if gate.null:
+        return _against_null(case, found)
+    assert gate.limit is not None
+    return _unsure(case, found, found, gate.limit) or _compared(case, found, _Ground(gate.limit))
+
+
+def _over_replicates(case: Case) -> Measurement | Verdict:
+    """Return the number as the mean over replicates, or the verdict that says why it cannot be."""
+    documents = (case.document, *case.replicates)
+    found = case.document.measurement(case.measure)
+    asked = case.gate.replicates
+    if len(documents) < asked:
+        message = f"the gate asks for {asked} replicates; {len(documents)} given (--replicate DOCUMENT, other seeds)"
+        return _plain(case, "inconclusive", message, found)
+    problems = replicate_problems(documents, case.measure)
+    if problems:
+        return _plain(case, "missing", "its replicates do not belong together: " + "; ".join(problems), found)
+    return replicated(documents, case.measure)
+
+
+def _against_null(case: Case, found: Measurement) -> Verdict:
+    null, gate = found.null, case.gate
+    if null is None:
+        return _plain(case, "missing", f"compares with its null and has none: {found.null_reason}", found)
+    lower = found.better == "lower"
+    worse = null.value * gate.ratio if lower == (null.value >= 0.0) else null.value / gate.ratio
+    limit = worse + gate.margin if lower else worse - gate.margin
+    spread = 0.0 if null.low is None or null.high is None else (null.high - null.low) / 2
+    spread *= abs(worse / null.value) if null.value else 1.0
+    words = f" (its null {null.value:.6g}"
+    words += f" times {gate.ratio:g}" if gate.ratio != 1.0 else ""
+    words += f" with margin {gate.margin:g}" if gate.margin else ""
+    words += f", of n = {null.n} instead of {found.n})" if null.n != found.n else ")"
+    return _unsure(case, found, found, limit) or _compared(case, found, _Ground(limit, words, spread, held=null.value))
+
+
+def _against_baseline(case: Case, found: Measurement) -> Verdict:
+    baseline, gate = case.baseline, case.gate
+    if baseline is None:
+        return _plain(case, "missing", "compares with a baseline and none was given (--baseline DOCUMENT)", found)
+    if isinstance(baseline, AuditDocument):
+        if gate.anchor_margin is not None:
+            message = "compares with an anchor; an audit has none: give a baseline (ganaudit baseline accept)"
+            return _plain(case, "missing", message, found)
+        return _against(case, found, baseline, "baseline", gate.margin)
+    last, anchor = baseline.last, baseline.anchor
+    if last is None or anchor is None:
+        message = f"no baseline yet: nothing is accepted as {baseline.name!r}; `ganaudit baseline accept` starts it"
+        return _plain(case, "missing", message, found)
+    verdict = _against(case, found, last, "baseline", gate.margin)
+    if gate.anchor_margin is None:
+        return verdict
+    drifted = _against(case, found, anchor, "anchor", gate.anchor_margin)
+    worst, other = sorted((verdict, drifted), key=lambda v: _WORST_FIRST.index(v.outcome))
+    message = worst.message if worst.outcome == "passed" else f"{worst.message}; {other.message}"
+    return worst.model_copy(update={"held": verdict.held, "anchor": drifted.held, "message": message})
+
+
+def _against(case: Case, found: Measurement, held: Held, named: str, margin: float) -> Verdict:
+    reference = held.measurement(case.measure)
+    if reference is None or reference.value is None:
+        return _plain(case, "missing", f"was not measured in the {named}", found)
+    evaluator = case.measure.partition("/")[0]
+    differing = differing_fields(case.document, held, evaluator, f"the {named}")
+    differing += differing_machines(case.document, held, f"the {named}") if found.volatile else []
+    if differing:
+        message = f"is not comparable with the {named}; they differ in " + "; ".join(differing)
+        return _plain(case, "missing", message, found)
+    limit = reference.value + (margin if found.better == "lower" else -margin)
+    unsure = _unsure(case, found, found, limit) or _unsure(case, found, reference, limit, f"the {named}")
+    words = f" ({named} with margin {margin:g})"
+    return unsure or _compared(case, found, _Ground(limit, words, _half_width(reference), held=reference.value))
+
+
+def _unsure(case: Case, found: Measurement, held: Measurement, limit: float, whose: str = "it") -> Verdict | None:
+    """Return the verdict where ``held``, the number or what it is held against, lacks the confidence asked for."""
+    asked, interval = case.gate.confidence, held.interval
+    if asked is None or (interval is not None and interval.level >= asked):
+        return None
+    has = "no interval" if interval is None else f"an interval of confidence {interval.level:g}"
+    reason = f" ({held.interval_reason})" if interval is None and held.interval_reason else ""
+    message = f"the gate asks for confidence {asked:g}; {whose} has {has}{reason}"
+    return _plain(case, "inconclusive", message, found).model_copy(update={"limit": limit})
+
+
+def _why_missing(case: Case, found: Measurement | None) -> str:
+    document, measure = case.document, case.measure
+    if found is not None:
+        return f"has no value: {found.reason}"
+    result = document.result(measure.partition("/")[0])
+    if result is None or result.status == "measured":
+        promised = document.declared(measure)
+        asked = [] if result is None or promised is None else result.measurements
+        kin = [m.key for m in asked if promised is not None and part(promised.key, m.key)]
+        named = f"its slice {case.entry} " if case.entry else ""
+        return f"{named}was not measured; of its kind were {', '.join(kin)}" if kin else f"{named}was not measured"
+    return f"was not measured: {result.evaluator} is {result.status.replace('_', ' ')}: {result.reason}"
+
+
+def _half_width(measurement: Measurement) -> float:
+    interval = measurement.interval
+    return 0.0 if interval is None else (interval.high - interval.low) / 2
+
+
+def _compared(case: Case, found: Measurement, ground: _Ground) -> Verdict:
+    assert found.value is not None
+    limit, lower = ground.limit, found.better == "lower"
+    around = bounds(found, ground.spread if found.interval else 0.0)
+    level = found.interval.level if found.interval else 0.95
+    surer = around.widened(widening(level, case.comparisons))
+    outcome: Literal["passed", "failed", "inconclusive"] = "inconclusive"
+    if around.is_good(limit, lower):
+        outcome = "passed"
+    elif surer.is_bad(limit, lower):
+        outcome = "failed"
+    needed = n_that_decides(found.n, around, limit) if outcome == "inconclusive" else None
+    return Verdict(
+        gate=case.gate.id,
+        slice=case.entry,
+        measure=case.measure,
+        level=case.gate.level,
+        outcome=outcome,
+        blocking=False,
+        value=found.value,
+        low=around.low if around.is_interval else None,
+        high=around.high if around.is_interval else None,
+        limit=limit,
+        direction="lower" if lower else "higher",
+        n=found.n,
+        n_needed=needed,
+        held=ground.held,
+        message=_message(case, found, ground, around, outcome, needed),
+    )
+
+
+def _message(case: Case, found: Measurement, ground: _Ground, around: Bounds, outcome: str, needed: int | None) -> str:
+    lower = found.better == "lower"
+    message = f"{found.value:.6g}"
+    if around.is_interval:
+        message += f" [{around.low:.6g}, {around.high:.6g}]"
+    message += f", asked for {'at most' if lower else 'at least'} {ground.limit:.6g}{ground.words}"
+    if case.gate.replicates > 1:
+        message += f"; the mean over {1 + len(case.replicates)} audits"
+    if not around.is_interval:
+        message += "; judged by the value alone: it has no interval"
+    if found.volatile:
+        message += "; caution: each run measures it anew, and another machine or load would give another verdict"
+    if outcome != "inconclusive":
+        return message
+    if around.is_bad(ground.limit, lower):
+        return f"{message}; on the bad side, but not once {case.comparisons} numbers are judged at once"
+    message += "; the interval straddles the limit"
+    return message + (
+        f", about n = {needed} would decide" if needed else "; no n in reach would: the value is the limit"
+    )
+
+
+def _plain(case: Case, outcome: str, message: str, found: Measurement | None = None) -> Verdict:
+    return Verdict.model_validate(
+        {
+            "gate": case.gate.id,
+            "slice": case.entry,
+            "measure": case.measure,
+            "level": case.gate.level,
+            "outcome": outcome,
+            "blocking": False,
+            "value": found.value if found else None,
+            "low": found.interval.low if found and found.interval else None,
+            "high": found.interval.high if found and found.interval else None,
+            "limit": case.gate.limit,
+            "n": found.n if found else None,
+            "message": f"{case.measure}: {message}",
+        }
+    )
