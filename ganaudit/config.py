@@ -20,6 +20,7 @@ __all__ = [
     "ExtractorPlan",
     "OtherPlan",
     "PolicyPlan",
+    "ReviewPlan",
     "UntilPlan",
     "load_plan",
     "make_plan",
@@ -83,6 +84,17 @@ class PolicyPlan(_Section):
     file: Path | None = None
 
 
+class ReviewPlan(_Section):
+    """Who signs the audit off; it stands in the document, so a signature is bound to it."""
+
+    authors: list[Annotated[str, Field(min_length=1)]] = Field(default_factory=list)
+    """Who made the subject or ran the audit; alone they cannot approve it."""
+    approvals: int = Field(default=1, ge=1)
+    """How many reviewers must approve."""
+    author_alone: bool = False
+    """Whether authors may approve without anybody else."""
+
+
 class AuditPlan(_Section):
     """What to audit, against what and how; all keys of ``audit.toml``, all optional but ``subject``."""
 
@@ -104,6 +116,7 @@ class AuditPlan(_Section):
     evaluators: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """Options by evaluator; where any is named, only the named ones run."""
     policy: PolicyPlan = PolicyPlan()
+    review: ReviewPlan = ReviewPlan()
     device: str = Field(default="cpu", pattern=r"^(cpu|cuda(:\d+)?)$")
     precision: Literal["fp32", "bf16"] = "fp32"
     """Of the extractor, on both sides; reductions are float64 in either."""
@@ -139,6 +152,7 @@ _KNOWN = {
     "extractor": list(ExtractorPlan.model_fields),
     "others": list(OtherPlan.model_fields),
     "policy": ["file"],
+    "review": list(ReviewPlan.model_fields),
     "until": list(UntilPlan.model_fields),
 }
 

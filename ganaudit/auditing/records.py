@@ -13,7 +13,7 @@ import torch
 import ganaudit
 from ganaudit.auditing.setting import Setting
 from ganaudit.auditing.until import Until
-from ganaudit.config import AuditPlan
+from ganaudit.config import AuditPlan, ReviewPlan
 from ganaudit.document.model import (
     Comparability,
     Environment,
@@ -127,7 +127,7 @@ def extractor_record(setting: Setting, shift: PrecisionShift | None) -> Extracto
 
 
 def plan_record(setting: Setting, until: Until | None) -> dict[str, Any]:
-    """Return the plan with every default filled in, as far as it changes a number."""
+    """Return the plan with every default filled in, as far as it changes a number, and who is to sign it off."""
     plan, evidence = setting.plan, setting.evidence.plan
     return {
         "subject": plan.subject or setting.subject.name,
@@ -146,6 +146,7 @@ def plan_record(setting: Setting, until: Until | None) -> dict[str, Any]:
         "real_samples": plan.real_samples,
         "until": _until_record(plan, until),
         **({"others": _others_record(setting)} if setting.evidence.others else {}),
+        **({"review": plan.review.model_dump(mode="json")} if plan.review != ReviewPlan() else {}),
     }
 
 
