@@ -5,13 +5,11 @@ Its one script is ``templates/report.js``; the page names its digest, and a brow
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property, partial
-from importlib import resources
 from typing import Any
 
 import jinja2
@@ -34,6 +32,7 @@ from ganaudit.report import words
 from ganaudit.report.drawings import Drawings
 from ganaudit.report.history import history_of
 from ganaudit.report.how import How, how
+from ganaudit.report.rendering import address, content_hash, environment, packaged
 from ganaudit.report.sheets import Sheet, Strips, cell_size, contact_sheet, read_samples, strips
 from ganaudit.report.summary import gaps, summarise
 from ganaudit.report.svg import ChartError
@@ -173,9 +172,9 @@ class _Page:
         shown: list[Sheet | Strips] = [view.sheet for view in galleries]
         for section in sections:
             shown += [*(view.sheet for view in section.galleries), *(view.sheet for view in section.triplets)]
-        style, script = _packaged("report.css"), _packaged("report.js")
+        style, script = packaged("report.css"), packaged("report.js")
         text = (
-            _environment(budget.text)
+            _templates(budget.text)
             .get_template("report.html.j2")
             .render(
                 document=document,
@@ -191,9 +190,9 @@ class _Page:
                 budget=budget,
                 thinned=thinned,
                 style=Markup(style),  # noqa: S704  our own style sheet, from the package
-                style_hash=_hash(style),
+                style_hash=content_hash(style),
                 script=Markup(script),  # noqa: S704  our own script, from the package
-                script_hash=_hash(script),
+                script_hash=content_hash(script),
                 digest=hashlib.sha256(dumps(document).encode("utf-8", "surrogatepass")).hexdigest(),
                 policy=None if document.policy is None else _policy(document.policy),
             )
@@ -218,7 +217,7 @@ class _Page:
         look = (id(gallery), min(budget.samples, len(gallery.items)), cell_size(gallery, budget.pixels))
         if look not in self._sheets:
             sheet = contact_sheet(gallery, self.samples, budget.samples, budget.pixels)
-            self._sheets[look] = _GalleryView(gallery, sheet, _address(sheet.png))
+            self._sheets[look] = _GalleryView(gallery, sheet, address(sheet.png))
         return self._sheets[look]
 
     def _triplets(self, triplets: Triplets, budget: _Budget) -> _TripletsView:
@@ -227,7 +226,7 @@ class _Page:
         if look not in self._strips:
             sheet = strips(triplets, self.samples, most, budget.pixels)
             rows = [
-                _Row(item, tuple(_address(png) for png in (strip.before, strip.change, strip.after)))
+                _Row(item, tuple(address(png) for png in (strip.before, strip.change, strip.after)))
                 for item, strip in zip(triplets.items, sheet.strips, strict=False)
             ]
             self._strips[look] = _TripletsView(triplets, sheet, rows)
@@ -247,19 +246,6 @@ class _Page:
     @cached_property
     def _figures(self) -> dict[str, list[_Figure]]:
         return {r.evaluator: _draw(r, self.anchors[r.evaluator], self.drawings) for r in self.document.results}
-
-
-def _packaged(name: str) -> str:
-    return (resources.files("ganaudit.report") / "templates" / name).read_text(encoding="utf-8")
-
-
-def _hash(text: str) -> str:
-    """Return what a content policy names ``text`` by."""
-    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-
-
-def _address(png: bytes) -> Markup:
-    return Markup("data:image/png;base64,") + base64.b64encode(png).decode()
 
 
 def _anchors(document: AuditDocument) -> dict[str, str]:
@@ -298,35 +284,11 @@ def _figure(title: str, draw: Callable[[], str]) -> _Figure:
 
 
 @cache
-def _environment(longest: int) -> jinja2.Environment:
-    def finish(value: Any) -> Any:
-        # Every string of the document passes here before it is escaped; Markup is our own.
-        return words.plain(value, longest) if isinstance(value, str) and not isinstance(value, Markup) else value
-
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("ganaudit.report", "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=finish,
-    )
-    environment.filters.update(
-        number=words.number,
-        short=words.short,
-        count=words.count,
-        span=words.span,
-        direction=words.direction,
-        duration=words.duration,
-        flatten=words.flatten,
-        cell=_cell,
-        is_numeric=_is_numeric,
-        brief=_brief,
-        indices=_indices,
-        called=_called,
-    )
-    environment.globals.update(marks=_MARKS, split_measure=words.split_measure)
-    return environment
+def _templates(longest: int) -> jinja2.Environment:
+    made = environment(longest)
+    made.filters.update(cell=_cell, is_numeric=_is_numeric, indices=_indices, called=_called)
+    made.globals.update(marks=_MARKS, split_measure=words.split_measure)
+    return made
 
 
 def _policy(policy: Mapping[str, Any]) -> str:
@@ -349,11 +311,6 @@ def _cell(value: str | int | float | None) -> str:
 def _is_numeric(table: Table, column: int) -> bool:
     cells = [row[column] for row in table.rows if column < len(row)]
     return any(c is not None for c in cells) and all(c is None or not isinstance(c, str) for c in cells)
-
-
-def _brief(digest: str) -> str:
-    name, colon, rest = digest.rpartition(":")
-    return f"{name}{colon}{rest[:12]}…" if len(rest) > 12 else digest
 
 
 def _called(score: float, threshold: float | None) -> str:

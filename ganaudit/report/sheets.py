@@ -11,16 +11,16 @@ import hashlib
 import io
 import stat
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from PIL import Image, ImageDraw
 
-from ganaudit.document.model import AuditDocument, Gallery, Picture, Triplets
+from ganaudit.document.model import AuditDocument, Gallery, GalleryItem, Picture, Triplets
 from ganaudit.report.words import plain
 
-__all__ = ["Sheet", "Strip", "Strips", "cell_size", "contact_sheet", "pictures", "read_samples", "strips"]
+__all__ = ["Sheet", "Strip", "Strips", "cell_size", "contact_sheet", "pair_sheet", "pictures", "read_samples", "strips"]
 
 COLUMNS = 8
 _SMALL = 64
@@ -143,6 +143,36 @@ def contact_sheet(gallery: Gallery, samples: Mapping[str, bytes], most: int = 64
         row, column = divmod(place, columns)
         sheet.paste(cell, (_GAP + column * (size[0] + _GAP), _GAP + row * (size[1] + _GAP)))
     return Sheet(_png(sheet), width, height, len(items), scale, _told(gallery, problems))
+
+
+def pair_sheet(
+    pairs: Sequence[tuple[GalleryItem, GalleryItem]],
+    galleries: tuple[Gallery, Gallery],
+    samples: tuple[Mapping[str, bytes], Mapping[str, bytes]],
+    largest: int = 128,
+) -> Sheet:
+    """Return samples of two galleries side by side, one pair a cell, four pairs in a row, the first gallery's left.
+
+    No sample becomes larger than ``largest`` pixels; those that cannot be shown become crossed cells, as on a contact
+    sheet, and the warnings say of which gallery, A or B.
+    """
+    sizes, scales = zip(*(cell_size(gallery, largest) for gallery in galleries), strict=True)
+    problems: tuple[list[tuple[Picture, str]], ...] = ([], [])
+    half, between, apart = sizes[0][0], _GAP // 2, 3 * _GAP
+    width, height = half + between + sizes[1][0], max(size[1] for size in sizes)
+    columns = max(1, min(COLUMNS // 2, len(pairs)))
+    rows = max(1, -(-len(pairs) // columns))
+    across, down = columns * (width + apart) + apart, rows * (height + apart) + apart
+    sheet = Image.new("RGB", (across, down), _GROUND)
+    for place, pair in enumerate(pairs):
+        row, column = divmod(place, columns)
+        for side, item in enumerate(pair):
+            cell = _cell(item, galleries[side], samples[side], sizes[side], problems[side])
+            x = apart + column * (width + apart) + side * (half + between)
+            sheet.paste(cell, (x, apart + row * (height + apart)))
+    scale = scales[0] if scales[0] == scales[1] else f"A {scales[0]}, B {scales[1]}"
+    told = [f"{name}: {w}" for name, g, p in zip("AB", galleries, problems, strict=True) for w in _told(g, p)]
+    return Sheet(_png(sheet), across, down, len(pairs), scale, tuple(told))
 
 
 def strips(triplets: Triplets, samples: Mapping[str, bytes], most: int = 16, largest: int = 128) -> Strips:

@@ -11,7 +11,19 @@ from typing import Any
 from ganaudit.document.gates import Verdict
 from ganaudit.document.model import Interval, Measurement, Null
 
-__all__ = ["count", "direction", "duration", "flatten", "number", "plain", "short", "slug", "span", "split_measure"]
+__all__ = [
+    "brief",
+    "count",
+    "direction",
+    "duration",
+    "flatten",
+    "number",
+    "plain",
+    "short",
+    "slug",
+    "span",
+    "split_measure",
+]
 
 _MINUS = "\N{MINUS SIGN}"
 _THIN = "\N{NARROW NO-BREAK SPACE}"
@@ -104,6 +116,12 @@ def duration(seconds: float) -> str:
     if seconds < 120:
         return f"{short(round(seconds, 1 if seconds < 10 else 0))} s"
     return f"{int(seconds) // 60} min {int(seconds) % 60} s"
+
+
+def brief(digest: str) -> str:
+    """Return a digest cut to twelve characters after its name, whole where it is no longer."""
+    name, colon, rest = digest.rpartition(":")
+    return f"{name}{colon}{rest[:12]}…" if len(rest) > 12 else digest
 
 
 def slug(text: str) -> str:
