@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 
 from ganaudit.document.keys import family
 from ganaudit.document.model import AuditDocument, EvaluatorResult, Measurement
@@ -99,13 +99,9 @@ def _limit(m: Measurement, room: float) -> float:
 
 def _outward(value: float, *, up: bool) -> float:
     """Return ``value`` at three significant digits, rounded to the milder side."""
-    if value == 0.0:
-        return 0.0
-    step = 10.0 ** (math.floor(math.log10(abs(value))) - 2)
-    steps = math.ceil(value / step) if up else math.floor(value / step)
-    rounded = float(f"{steps * step:.12g}")
-    # The product may fall a bit short of what was rounded: the measured end must stay on the good side.
-    return rounded if (rounded >= value if up else rounded <= value) else value
+    context = Context(prec=3, rounding=ROUND_CEILING if up else ROUND_FLOOR)
+    # The nearest double of a decimal beyond a double is beyond it too: the measured end stays on the good side.
+    return float(context.create_decimal(Decimal(value)))
 
 
 def _measured(m: Measurement) -> str:
