@@ -7,10 +7,12 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
+from ganaudit.document.error_parts import ErrorParts
 from ganaudit.document.model import Axis, Curve, Detail, Interval, Measurement, Note, Null, Series, Table
 from ganaudit.document.spec import EvaluatorSpec, Exhibit, Findings, MeasurementSpec
 from ganaudit.evidence.comparison import UNKNOWN, Comparison, fitted
 from ganaudit.evidence.view import View
+from ganaudit.numerics.error_parts import SCHEME, grouped_errors
 from ganaudit.numerics.frechet import frechet_bias, frechet_distance
 from ganaudit.numerics.frechet_classes import ClassDistance, class_distances
 from ganaudit.numerics.frechet_inference import FrechetEstimate
@@ -161,6 +163,7 @@ class FrechetDistance:
             interval_reason=main.constant,
             null=measured,
             null_reason=why,
+            error_parts=None if interval is None else _error_parts(main),
         )
 
     def _floor(self, main: Comparison) -> Measurement:
@@ -177,6 +180,14 @@ class FrechetDistance:
             interval_reason="an expectation by formula, for features near Gaussian",
             null_reason="it is itself the value under equal distributions; the null of fd is the measured one",
         )
+
+
+def _error_parts(main: Comparison) -> ErrorParts | None:
+    found = main.estimate
+    if found is None or found.real_influences is None or found.fake_influences is None:
+        return None
+    sides = {"real": found.real_influences, "fake": found.fake_influences}
+    return ErrorParts.of(SCHEME, {side: grouped_errors(moves) for side, moves in sides.items()})
 
 
 def _over_n(view: View, main: Comparison, null: Comparison | None, rng: np.random.Generator) -> Curve:

@@ -10,9 +10,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from ganaudit.document.error_parts import ErrorParts
 from ganaudit.document.model import Axis, Detail, Histogram, HistogramSeries, Interval, Measurement, Note, Null, Rule
 from ganaudit.document.spec import EvaluatorSpec, Findings, MeasurementSpec, NotAssessable
 from ganaudit.evidence.view import View
+from ganaudit.numerics.error_parts import SCHEME, grouped_errors
 from ganaudit.numerics.intervals import Bounds, clopper_pearson
 from ganaudit.numerics.kernel import (
     PermutationTest,
@@ -161,6 +163,7 @@ class KernelDistance:
             interval_reason=None if interval else "subsets overlap: their spread is no standard error",
             null=around,
             null_reason=None if around else self._no_null(view),
+            error_parts=found.parts,
         )
 
     def _no_null(self, view: View) -> str:
@@ -174,7 +177,9 @@ class KernelDistance:
             if self.permutations:
                 labels = relabellings(len(real), len(fake), rng, self.permutations, self.most_permuted)
             found = kernel_distance(real, fake, kernel, world=view.world, labels=labels)
-            return _Found(found.value, found.interval(0.95), found.test, found.biased)
+            sides = {"real": found.real_influences, "fake": found.fake_influences}
+            parts = ErrorParts.of(SCHEME, {side: grouped_errors(moves) for side, moves in sides.items()})
+            return _Found(found.value, found.interval(0.95), found.test, found.biased, parts)
         if min(len(real), len(fake)) < self.subset_size:
             raise NotAssessable(
                 f"subsets of {self.subset_size} were asked for; there are {len(real)} real and {len(fake)} generated "
@@ -189,7 +194,7 @@ class KernelDistance:
         if self.permutations:
             some = [_drawn(side, self.most_permuted, rng) for side in pair]
             test = permutation_test(some[0], some[1], rng, self.permutations, kernel, world=view.world)
-        return _Found(value, None, test, None)
+        return _Found(value, None, test, None, None)
 
     def _p_value(
         self,
@@ -230,6 +235,7 @@ class _Found:
     bounds: Bounds | None
     test: PermutationTest | None
     biased: float | None
+    parts: ErrorParts | None
 
 
 def _subset(rng: np.random.Generator, n: int, size: int) -> npt.NDArray[np.int64]:

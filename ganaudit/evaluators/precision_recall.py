@@ -11,11 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ganaudit.document.error_parts import ErrorParts
 from ganaudit.document.model import Interval, Measurement, Note, Null
 from ganaudit.document.spec import EvaluatorSpec, Exhibit, Findings, MeasurementSpec, NotAssessable
 from ganaudit.document.standing import place
 from ganaudit.evidence.view import View
-from ganaudit.numerics.neighbour_inference import half_scatter
+from ganaudit.numerics.neighbour_inference import HalfScatter, half_scatter
 from ganaudit.numerics.neighbours import Neighbourhood, expected_coverage, neighbourhood
 
 __all__ = ["PrecisionRecall"]
@@ -27,6 +28,7 @@ _COVERS = (
 _SHARE = "share of samples"
 _SHOWN = 16
 _DRAWS, _MOST = 50, 400
+_SCHEME = f"{_DRAWS} halvings of at most {2 * _MOST} samples of each side by the seed"
 _MIB = 2**20
 _NEAREST = "nearest other sample of either side, exact ties counting one half"
 
@@ -148,13 +150,16 @@ class PrecisionRecall:
             )
         found = self._swept(real, fake, view)
         points = self._points(found)
-        intervals = {k: v for k, v in self._intervals(found, real, fake, rng).items() if k not in points}
-        nulls = self._nulls(view, rng, needed)
         sizes = {"real": len(real), "fake": len(fake)}
+        scatter = self._scatter(real, fake, rng)
+        intervals = {k: v for k, v in _intervals(found, scatter, sizes).items() if k not in points}
+        nulls = self._nulls(view, rng, needed)
         values = _values(found)
         why_not = {key: points.get(key) or self._no_interval(bool(intervals), sizes) for key in values}
         measurements = [
-            self._measurement(key, values, sizes, intervals.get(key, why_not[key]), nulls.get(key), view)
+            self._measurement(key, values, sizes, intervals.get(key, why_not[key]), nulls.get(key), view).model_copy(
+                update={"error_parts": _error_parts(key, scatter, sizes) if key in intervals else None}
+            )
             for key in values
         ]
         cautions = self._cautions(found)
@@ -249,7 +254,9 @@ class PrecisionRecall:
             return {}
         found = self._swept(real, stand_in, view)
         points = self._points(found)
-        intervals = {k: v for k, v in self._intervals(found, real, stand_in, rng).items() if k not in points}
+        sizes = {"real": len(real), "fake": len(stand_in)}
+        spread = _intervals(found, self._scatter(real, stand_in, rng), sizes)
+        intervals = {k: v for k, v in spread.items() if k not in points}
         nulls = {}
         for key, value in _values(found).items():
             if math.isfinite(value):
@@ -257,24 +264,37 @@ class PrecisionRecall:
                 nulls[key] = Null(value=value, low=low, high=high, n=len(stand_in), rule=view.null_rule)
         return nulls
 
-    def _intervals(
-        self, found: Neighbourhood, real: Tensor, fake: Tensor, rng: np.random.Generator
-    ) -> dict[str, Interval]:
-        """Return the intervals that can be had: none where halves of a side hold too few neighbours."""
-        sizes = {"real": len(real), "fake": len(fake)}
+    def _scatter(self, real: Tensor, fake: Tensor, rng: np.random.Generator) -> HalfScatter | None:
+        """Return how the numbers scatter, or None where halves of a side hold too few neighbours."""
+        sizes = (len(real), len(fake))
         # Halves of very unequal sides keep the share of both, so the smaller one decides.
-        if min(sizes.values()) * min(1.0, 2 * _MOST / max(sizes.values())) < 2 * (self.neighbours + 1):
-            return {}
-        scatter = half_scatter(real, fake, self.neighbours, self.boundary, rng, _DRAWS, _MOST)
-        intervals = {}
-        for key, value in _values(found).items():
-            bounds = scatter.interval(key.removeprefix("1-nn-"), value, sizes, 0.95)
-            # A number that no halving moves has shown nothing of its scatter.
-            if bounds is not None and bounds.low < bounds.high:
-                law = "normal" if key in ("density", "realism") else "Wilson score"
-                method = f"{law}, Student quantile, scatter between disjoint halves ({_DRAWS} halvings)"
-                intervals[key] = Interval(low=bounds.low, high=bounds.high, level=0.95, method=method, covers=_COVERS)
-        return intervals
+        if min(sizes) * min(1.0, 2 * _MOST / max(sizes)) < 2 * (self.neighbours + 1):
+            return None
+        return half_scatter(real, fake, self.neighbours, self.boundary, rng, _DRAWS, _MOST)
+
+
+def _intervals(found: Neighbourhood, scatter: HalfScatter | None, sizes: dict[str, int]) -> dict[str, Interval]:
+    """Return the intervals that can be had."""
+    if scatter is None:
+        return {}
+    intervals = {}
+    for key, value in _values(found).items():
+        bounds = scatter.interval(_named(key), value, sizes, 0.95)
+        # A number that no halving moves has shown nothing of its scatter.
+        if bounds is not None and bounds.low < bounds.high:
+            law = "normal" if key in ("density", "realism") else "Wilson score"
+            method = f"{law}, Student quantile, scatter between disjoint halves ({_DRAWS} halvings)"
+            intervals[key] = Interval(low=bounds.low, high=bounds.high, level=0.95, method=method, covers=_COVERS)
+    return intervals
+
+
+def _error_parts(key: str, scatter: HalfScatter | None, sizes: dict[str, int]) -> ErrorParts | None:
+    errors = None if scatter is None else scatter.errors(_named(key), sizes)
+    return None if errors is None else ErrorParts.of(_SCHEME, {"both": errors})
+
+
+def _named(key: str) -> str:
+    return key.removeprefix("1-nn-")
 
 
 def _values(found: Neighbourhood) -> dict[str, float]:

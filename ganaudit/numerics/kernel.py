@@ -8,7 +8,7 @@ a relabelling of the samples are both such sums. So memory holds a few tiles bes
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import numpy as np
@@ -66,6 +66,10 @@ class KernelDistance:
     scatter: Scatter
     test: PermutationTest | None
     """The test of the relabellings that were handed over."""
+    real_influences: Tensor = field(compare=False)
+    """(N,) float64: how much each real moves the value, to first order: 2 (own_i/(N - 1) - others_i/M)."""
+    fake_influences: Tensor = field(compare=False)
+    """(M,) float64, likewise."""
 
     @property
     def standard_error(self) -> float:
@@ -137,6 +141,8 @@ def kernel_distance(
             4 * sum(spread),
         ),
         test=None if marks is None else _tested(sums, marks),
+        real_influences=2 * (sums.real / (n - 1) - sums.real_fake / m),
+        fake_influences=2 * (sums.fake / (m - 1) - sums.fake_real / n),
     )
 
 

@@ -36,6 +36,23 @@ class HalfScatter:
     halves: dict[str, int]
     """Samples of a half: real and fake."""
     draws: int
+    differences: Tensor
+    """(draws, S) float64: each statistic of the first half less that of the second, in each halving."""
+
+    def errors(self, statistic: str, sizes: dict[str, int]) -> list[float] | None:
+        """Return what each of H halvings says of the error of ``statistic`` at ``sizes`` samples, (H,), in its unit.
+
+        d_h (b/n)^(1/2)/(2 H)^(1/2) with d_h the difference of two halves of b samples: the sum of squares estimates the
+        variance at n, without the correction that ``interval`` makes for a share of another size. Equal draws of equal
+        sizes halve two audits alike, so the sum of products estimates the covariance. None where a difference is not
+        finite. Raises ValueError when ``statistic`` is unknown.
+        """
+        if statistic not in STATISTICS:
+            raise ValueError(f"statistic: found {statistic!r}; allowed: {', '.join(STATISTICS)}")
+        side = _COUNTED.get(statistic, "fake")
+        scale = math.sqrt(self.halves[side] / sizes[side] / (2 * self.draws))
+        scaled = self.differences[:, STATISTICS.index(statistic)] * scale
+        return scaled.tolist() if bool(scaled.isfinite().all()) else None
 
     def interval(self, statistic: str, value: float, sizes: dict[str, int], level: float) -> Bounds | None:
         """Return the interval of the expectation of ``statistic`` at ``sizes`` samples, or None where none can be had.
@@ -106,6 +123,7 @@ def half_scatter(
         variances=torch.nan_to_num(first - second, nan=0.0).square().mean(dim=0) / 2,
         halves={"real": halves[0], "fake": halves[1]},
         draws=draws,
+        differences=(first - second).cpu(),
     )
 
 

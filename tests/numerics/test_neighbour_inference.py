@@ -61,14 +61,16 @@ def test_the_variance_of_halves_is_unbiased():
 
 def test_an_interval_of_a_share_is_wilsons_at_the_effective_n():
     variances = torch.full((7,), 2 * 0.25 / 50, dtype=torch.float64)  # twice the binomial variance of 50 at 1/2
-    scatter = HalfScatter(torch.full((7,), 0.5, dtype=torch.float64), variances, {"real": 50, "fake": 50}, 10**6)
+    scatter = HalfScatter(
+        torch.full((7,), 0.5, dtype=torch.float64), variances, {"real": 50, "fake": 50}, 10**6, torch.zeros(0, 7)
+    )
     found = scatter.interval("precision", 0.5, {"real": 100, "fake": 100}, 0.95)
     expected = stats.binomtest(25, 50).proportion_ci(method="wilson")
     assert (found.low, found.high) == pytest.approx((expected.low, expected.high), rel=1e-5)
     density = scatter.interval("density", 2.0, {"real": 100, "fake": 100}, 0.95)
     half = stats.norm.ppf(0.975) * 2.0 / 0.5 * math.sqrt(0.01) * math.sqrt(0.5)
     assert (density.low, density.high) == pytest.approx((2 - half, 2 + half), rel=1e-5)
-    few = HalfScatter(scatter.means, scatter.variances, scatter.halves, 10)
+    few = HalfScatter(scatter.means, scatter.variances, scatter.halves, 10, scatter.differences)
     wider = few.interval("density", 2.0, {"real": 100, "fake": 100}, 0.95)
     assert wider.high - 2 == pytest.approx(half * stats.t.ppf(0.975, 10) / stats.norm.ppf(0.975), rel=1e-5)
 
