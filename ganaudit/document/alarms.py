@@ -10,7 +10,7 @@ from typing import Literal
 
 from ganaudit.document.model import AuditDocument, Measurement
 
-__all__ = ["Alarm", "Side", "alarms", "departure"]
+__all__ = ["Alarm", "Side", "alarms", "bar", "departure"]
 
 Side = Literal["above", "below", "either"]
 """On which side of the null a number tells of a defect."""
@@ -48,16 +48,24 @@ def departure(measurement: Measurement, side: Side) -> float | None:
     return found if side == "either" or (side == "above") == above else -found
 
 
+def bar(side: Side, numbers: int, level: float = 0.05) -> float:
+    """Return the departure above which one of ``numbers`` watched together raises an alarm, in standard errors.
+
+    Bonferroni: the quantile of the standard normal law at 1 - level/numbers, at half of that share where both sides
+    are watched. Raises ValueError when ``numbers`` is below 1 or ``level`` is not in (0, 1).
+    """
+    if numbers < 1 or not 0 < level < 1:
+        raise ValueError(f"numbers, level: found {numbers}, {level:g}; allowed: 1 or more, between 0 and 1")
+    return NormalDist().inv_cdf(1 - level / numbers / (2 if side == "either" else 1))
+
+
 def alarms(document: AuditDocument, watched: Mapping[str, Side], level: float = 0.05) -> list[Alarm]:
     """Return the watched numbers that stand clear of their nulls, by ``evaluator/key``.
 
     Bonferroni over all of ``watched``, whether they were measured or not: where every number is as its null, the
     probability of any alarm is at most ``level``, as far as the numbers are near normal.
     """
-    bars = {
-        side: NormalDist().inv_cdf(1 - level / len(watched) / (2 if side == "either" else 1))
-        for side in set(watched.values())
-    }
+    bars = {side: bar(side, len(watched), level) for side in set(watched.values())}
     found = []
     for result in document.results:
         for measurement in result.measurements:

@@ -16,7 +16,7 @@ from ganaudit.document.spec import EvaluatorSpec, Exhibit, Findings, Measurement
 from ganaudit.evidence.judging import chosen
 from ganaudit.evidence.leak_panel import ALPHA, Panel
 from ganaudit.evidence.leak_tables import leak_table, risk_table, trace_table, verdict
-from ganaudit.evidence.leaks import Asked, Copies, Looked, copies, cut, expected, fill_of, looked, one_changed
+from ganaudit.evidence.leaks import Asked, Copies, Looked, copies, cut, expected, fill_of, looked, one_changed, strange
 from ganaudit.evidence.score_sides import Reading, interval_of
 from ganaudit.evidence.view import View
 from ganaudit.numerics.augmentations import OPERATIONS, Operation
@@ -80,9 +80,10 @@ class AugmentationBias:
         misleads=(
             "A leak is the share that no longer looks like reals but like changed reals, to a classifier of coarse "
             "places. Other defects can look alike: blurred samples pass for enlarged ones, odd colours for changed "
-            "ones. Where no mixture explains the scores, the table says so. An operation that leaves the data as they "
-            "are, such as a mirror on symmetric shapes, cannot be seen and does no harm. Operations act at the usual "
-            "strengths: a weaker one leaks at a higher rate than is told."
+            "ones. Where no mixture of reals and changed reals explains the scores, no leak is claimed and no number "
+            "given; a defect whose scores such a mixture does explain is still taken for a leak. An operation that "
+            "leaves the data as they are, such as a mirror on symmetric shapes, cannot be seen and does no harm. "
+            "Operations act at the usual strengths: a weaker one leaks at a higher rate than is told."
         ),
         references=(
             "Rogan and Gladen, Estimating Prevalence from the Results of a Screening Test, Am. J. Epidemiol. 107, 1978",
@@ -156,10 +157,11 @@ class AugmentationBias:
                 found.append(Asked(operation, seen, problems[name], gap_reason=problems[name] or ""))
                 continue
             apart = panel.apart(name) if name in visible else 0.0
-            reason = None if leaks.get(name) else _unseen(known[name], operation, apart, panel.bar, claimed)
+            leak = leaks.get(name)
+            reason = strange(leak, operation) if leak else _unseen(known[name], operation, apart, panel.bar, claimed)
             likeliest = panel.likeliest(name) if name in claimed else None
             gap, why = _invariance(view, scores, changed.get(name))
-            found.append(Asked(operation, seen, reason, leaks.get(name), apart, likeliest, changed.get(name), gap, why))
+            found.append(Asked(operation, seen, reason, leak, apart, likeliest, changed.get(name), gap, why))
         return found
 
     def _leak(self, one: Asked, n: int, real: Looked | None, view: View) -> Measurement:

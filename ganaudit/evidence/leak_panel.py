@@ -32,12 +32,23 @@ class Leak:
     """The same of test reals; None without any."""
     misfit: tuple[float, float]
     """Distance of generated scores from every mixture of reals and copies, and its p-value."""
+    misfit_among: tuple[float, float]
+    """The same among those alone that are taken for changed."""
     above_real: float | None
     """Standard errors by which generated samples are changed more often than test reals."""
     beside: tuple[str, ...] = ()
     """Other operations whose leaks are taken into account."""
     corrected: float = 1.0
     """p-value after Holm."""
+
+    @property
+    def fit(self) -> float:
+        """How often chance alone takes a mixture of reals and copies as far from itself, of three signs together.
+
+        All scores, those taken for changed, and a share above 1; three times the least p-value (Bonferroni).
+        """
+        beyond = float(special.ndtr(-(self.fake.value - 1) / self.fake.error)) if self.fake.error > 0 else 1.0
+        return min(1.0, 3 * min(self.misfit[1], self.misfit_among[1], beyond))
 
     @property
     def p_value(self) -> float:
@@ -108,13 +119,14 @@ class Panel:
         share = state_share(fake, answers, states)
         # One classifier's score each, as known samples have: a mean of several would scatter less.
         turn = torch.arange(len(fake))
-        scores = _margin(found.fake[turn, turn % self.folds], states)
+        scores, held_out = _margin(found.fake[turn, turn % self.folds], states), _margin(found.known, states)
         mixed = torch.linalg.solve(answers.mean(0).T, fake.mean(0))
         real = None if found.real is None else _votes(found.real).mean(1)
         return Leak(
             share,
             None if real is None else state_share(real, answers, states),
-            misfit(scores, _margin(found.known, states), mixed),
+            misfit(scores, held_out, mixed),
+            misfit(scores, held_out, mixed, above=0.0),
             None if real is None else _above(fake, real, share.weights),
             tuple(beside),
         )

@@ -14,7 +14,7 @@ __all__ = ["leak_table", "risk_table", "trace_table", "verdict"]
 
 def verdict(asked: Sequence[Asked], measurements: Sequence[Measurement], family: str) -> str:
     """Return which operations leak, which do not, and which cannot be seen."""
-    seen = [one for one in asked if one.leak is not None]
+    seen = [one for one in asked if one.leak is not None and one.reason is None]
     values = {m.key: m for m in measurements}
     claims: dict[bool, list[str]] = {False: [], True: []}
     for one in seen:
@@ -27,6 +27,12 @@ def verdict(asked: Sequence[Asked], measurements: Sequence[Measurement], family:
     text += f"Leaks: {'; '.join(claims[False])}." if claims[False] else "No leak of them is found."
     if claims[True]:
         text += f" Looks like a leak and may be another defect: {'; '.join(claims[True])}."
+    odd = [one.operation.name for one in asked if one.leak is not None and one.reason is not None]
+    if odd:
+        text += (
+            f" Looks changed by {', '.join(odd)}, but the samples differ from the data in another way: no leak of it "
+            "can be told."
+        )
     hidden = [one.operation.name for one in asked if one.leak is None]
     if hidden:
         text += f" Not identifiable or not applicable: {', '.join(hidden)}."
@@ -51,7 +57,7 @@ def leak_table(asked: Sequence[Asked], least: float) -> Table:
             ends = found.fake.interval(0.95)
             base = None if found.real is None else cut(found.real.value)
             row += [cut(found.fake.value), ends.low, ends.high, base, ", ".join(found.beside), found.corrected]
-            row += [found.misfit[1], _word(one)]
+            row += [found.fit, _word(one)]
         cells.append([*row, one.expected.words])
     columns = [
         "operation", "what it does", "told apart", "leak", "low", "high", "of test reals", "beside", "p (Holm)",
@@ -61,6 +67,8 @@ def leak_table(asked: Sequence[Asked], least: float) -> Table:
 
 
 def _word(one: Asked) -> str:
+    if one.reason is not None:
+        return "not identifiable: another defect"
     if not one.claimed:
         return "none found"
     return "looks like it" if one.doubt else "leak"

@@ -35,6 +35,7 @@ __all__ = [
     "fill_of",
     "looked",
     "one_changed",
+    "strange",
 ]
 
 _POOR_FIT = 0.01
@@ -127,9 +128,22 @@ class Asked:
     @property
     def doubt(self) -> str:
         """Why what looks like a leak may be another defect; empty where nothing says so."""
-        if self.leak is not None and self.leak.misfit[1] < _POOR_FIT:
-            return "no mixture of reals and changed reals explains the scores"
         return "by the record it was never used" if self.expected.used is False else ""
+
+
+def strange(leak: Leak, operation: Operation) -> str | None:
+    """Return why what looks like a leak of an operation is none that can be told, or None where it may be one.
+
+    A share is the answer only to samples that are a mixture of reals and changed reals; blurred ones, say, look
+    enlarged to a judge that knows nothing else. Only claims are taken back: a fit is not asked of what finds nothing.
+    """
+    if leak.corrected > ALPHA or leak.fit >= _POOR_FIT:
+        return None
+    n = leak.fake.n
+    return (
+        f"not identifiable: the samples differ from the data in another way; {n} generated samples look changed by "
+        f"{operation.name}, but no mixture of reals and reals so changed explains their scores (p = {leak.fit:.2g})"
+    )
 
 
 def looked(view: View, side: str, rows: list[int]) -> Looked:

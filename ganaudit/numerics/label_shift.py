@@ -107,29 +107,37 @@ def state_share(answers: Tensor, known: Tensor, states: Sequence[int], level: fl
     return Share(value, resolution(confusion, states), float(weights @ middle), error, n, exact)
 
 
-def misfit(unlabelled: Tensor, known: Tensor, values: Tensor) -> tuple[float, float]:
+def misfit(unlabelled: Tensor, known: Tensor, values: Tensor, above: float = -math.inf) -> tuple[float, float]:
     """Return how far scores (N,) are from every mixture of known ones, and how often chance alone takes them as far.
 
     The Kolmogorov distance, 0..1, of ``unlabelled`` to the scores ``known`` (M, K) of known samples in K states, mixed
     by ``values`` (K,) cut to 0..1; and the p-value of Kolmogorov's law at N M/(N + M). Shares fitted to the same
-    samples make it too large, so that a small one means what it says. Raises ValueError when a side is empty.
+    samples make it too large, so that a small one means what it says.
+    With ``above`` only scores above it are held against each other, on both sides: a few strangers among many samples
+    hardly move the law of all, but they are most of those that a classifier takes for changed. M is then at most what
+    unequal weights leave of it, (sum w)^2/sum w^2. 0 and 1 where either side has none of them.
+    Raises ValueError when a side is empty. Source: Smirnov 1939; Kish 1965 (weights).
     """
     if not len(unlabelled) or not len(known):
         raise ValueError(f"scores: found {len(unlabelled)} and {len(known)} samples; allowed: 1 or more")
-    at = torch.cat([unlabelled, known.flatten()]).double().sort().values
     mixed = values.double().clamp(0, 1)
-    mixed = mixed / mixed.sum()
-    ours = _below(unlabelled, at)
-    theirs = sum((share * _below(known[:, j], at) for j, share in enumerate(mixed)), torch.zeros_like(ours))
-    distance = float((ours - theirs).abs().max())
-    n, m = len(unlabelled), len(known)
+    weights = (mixed / mixed.sum() / len(known)).expand(known.shape)[known > above]
+    ours, theirs = unlabelled[unlabelled > above].double(), known[known > above].double()
+    total = float(weights.sum())
+    if not len(ours) or not total > 0:
+        return 0.0, 1.0
+    at = torch.cat([ours, theirs]).sort().values
+    distance = float((_below(ours, at) - _below(theirs, at, weights / total)).abs().max())
+    n, m = len(ours), min(len(known), total**2 / float(weights.square().sum()))
     return distance, float(special.kolmogorov(distance * math.sqrt(n * m / (n + m))))
 
 
-def _below(scores: Tensor, at: Tensor) -> Tensor:
-    ordered = scores.double().sort().values
-    below: Tensor = torch.searchsorted(ordered, at, right=True).double() / len(ordered)
-    return below
+def _below(scores: Tensor, at: Tensor, weights: Tensor | None = None) -> Tensor:
+    """Return the share of ``scores``, or of their weights, at or below each of ``at``."""
+    order = scores.double().argsort()
+    each = torch.full(order.shape, 1 / len(order), dtype=torch.float64) if weights is None else weights[order]
+    reached = torch.cat([torch.zeros(1, dtype=torch.float64), each.cumsum(0)])
+    return reached[torch.searchsorted(scores.double()[order], at, right=True)]
 
 
 def _inverse(confusion: Tensor) -> Tensor:

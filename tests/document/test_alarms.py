@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from ganaudit.document.alarms import alarms, departure
+from ganaudit.document.alarms import alarms, bar, departure
 from ganaudit.document.model import Interval, Measurement, Null
 
 from .documents import document, result
@@ -58,3 +58,12 @@ def test_only_watched_numbers_count_and_the_level_is_shared():
     assert alarms(one, many) == []  # 2.5 standard errors do not stand out among 21 numbers
     (alarm,) = alarms(one, {"e/b": "above"})
     assert (alarm.value, alarm.null) == (9.0, 0.0)
+
+
+def test_the_bar_is_the_normal_quantile_at_the_shared_level():
+    # Abramowitz and Stegun, table 26.1: P(Z > 1.644854) = 0.05, P(Z > 2.575829) = 0.005.
+    assert bar("above", 1) == pytest.approx(1.644854, abs=1e-6)
+    assert bar("either", 5) == bar("below", 10) == pytest.approx(2.575829, abs=1e-6)
+    for numbers, level in ((0, 0.05), (3, 1.0)):
+        with pytest.raises(ValueError, match="numbers, level"):
+            bar("above", numbers, level)

@@ -207,6 +207,29 @@ def test_a_leak_of_what_was_never_used_is_only_a_likeness():
     assert plain.warnings == []
 
 
+def blurred(x):
+    return torch.nn.functional.avg_pool2d(torch.nn.functional.pad(x, (2, 2, 2, 2), "replicate"), 5, 1)
+
+
+def with_garbage(x):
+    return torch.cat([x[60:], torch.from_numpy(np.random.default_rng(1).uniform(-1, 1, (60, *x.shape[1:]))).to(x)])
+
+
+@pytest.mark.parametrize("spoilt", [blurred, with_garbage])
+def test_samples_that_are_poor_in_another_way_are_no_leak(spoilt):
+    found = outcome(**REALS, fake=spoilt(glyphs(600, "fake")))
+    table = tables(found)["Leaks by operation"]
+    odd = [name for name, word in column(table, "verdict").items() if word == "not identifiable: another defect"]
+    assert odd, "an operation that they look changed by"
+    assert "No leak of them is found. Looks changed by" in found.details[0].text
+    for name in odd:
+        one = by_key(found)[f"leak-{name}"]
+        assert one.value is None
+        assert "differ from the data in another way; 600 generated samples" in one.reason
+        assert column(table, "p that a mixture explains the scores")[name] < 0.01
+    assert not any(OPERATIONS[name].law in shown.title for name in odd for shown in found.exhibits)
+
+
 def test_distances_and_traces_tell_of_a_crossing_and_of_filled_borders():
     found = outcome(**REALS, fake=planted(600, "fake", "hflip", 0.5))
     assert (

@@ -121,3 +121,43 @@ def test_a_mixture_fits_and_a_stranger_does_not():
     mixed = torch.from_numpy(np.where(rng.random(800) < 0.3, 4, 0) + rng.normal(size=800))
     assert misfit(mixed, known, torch.tensor([0.7, 0.3]))[1] > 1e-3
     assert misfit(torch.from_numpy(rng.normal(size=800) + 2), known, torch.tensor([0.5, 0.5]))[1] < 1e-6
+
+
+def test_misfit_above_a_bound_is_the_distance_of_what_lies_above():
+    rng = np.random.default_rng(3)
+    known, scores = torch.from_numpy(rng.normal([-2, 1], 1, (50, 2))), torch.from_numpy(rng.normal(0, 2, 70))
+    weights = [0.8, 0.2]
+    distance, p = misfit(scores, known, torch.tensor(weights), above=0.0)
+    ours = [one for one in scores.tolist() if one > 0]
+    theirs = [(one, w) for row in known.tolist() for one, w in zip(row, weights, strict=True) if one > 0]
+    total = sum(w for _, w in theirs)
+    gaps = [
+        abs(sum(one <= t for one in ours) / len(ours) - sum(w for one, w in theirs if one <= t) / total)
+        for t in [*ours, *(one for one, _ in theirs)]
+    ]
+    assert distance == pytest.approx(max(gaps), abs=1e-12)
+    m = min(50, total**2 / sum(w * w for _, w in theirs))
+    assert p == pytest.approx(stats.kstwobign.sf(max(gaps) * math.sqrt(len(ours) * m / (len(ours) + m))), rel=1e-9)
+    assert misfit(scores, known, torch.tensor(weights), above=99.0) == (0.0, 1.0)
+
+
+def test_few_strangers_hide_among_all_and_stand_out_among_those_taken_for_changed():
+    rng = np.random.default_rng(4)
+    known = torch.from_numpy(rng.normal([-3, 3], 1, (500, 2)))
+    # One in twenty scores just above 0, as what is like neither does; changed ones score about 3.
+    fake = torch.from_numpy(np.concatenate([rng.normal(-3, 1, 475), rng.uniform(0, 0.5, 25)]))
+    mixed = torch.tensor([0.95, 0.05])
+    assert misfit(fake, known, mixed)[1] > 0.05
+    assert misfit(fake, known, mixed, above=0.0)[1] < 1e-6
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5])
+def test_a_mixture_is_seldom_taken_for_none_above_a_bound(share):
+    rng, runs, low = np.random.default_rng(5), 400, 0
+    for _ in range(runs):
+        known = torch.from_numpy(rng.normal([-1.5, 1.5], 1, (200, 2)))
+        fake = torch.from_numpy(np.where(rng.random(500) < share, 1.5, -1.5) + rng.normal(size=500))
+        found = misfit(fake, known, torch.tensor([1 - share, share]), above=0.0)[1]
+        low += found < 0.05
+    # 20 of 400 expected at most; 33 are passed with a probability of 0.003.
+    assert low <= 33
