@@ -19,8 +19,7 @@ class Gate(_Strict):
 
     id: str
     measure: str
-    """``<evaluator>/<key>``; a family such as ``augmentation-bias/leak-{operation}`` (or ``leak-*``) asks it of each of
-    its numbers, the slices."""
+    """``<evaluator>/<key>``, or a family such as ``augmentation-bias/leak-{operation}``: each slice is judged."""
     limit: FiniteFloat | None = None
     baseline: bool = False
     """Hold the number against the same number of a baseline instead of a limit."""
@@ -31,7 +30,7 @@ class Gate(_Strict):
     ratio: FiniteFloat = Field(default=1.0, ge=1.0)
     """With ``null``: by which factor the number may be worse than its null, before the margin."""
     anchor_margin: FiniteFloat | None = Field(default=None, ge=0.0)
-    """With ``baseline``: the loss that is allowed since the anchor, summed over all baselines accepted after it."""
+    """With ``baseline``: the loss that is allowed since the anchor, summed over all that was accepted after it."""
     confidence: float | None = Field(default=None, gt=0.0, lt=1.0)
     """The confidence the interval must have; a number without an interval is then inconclusive."""
     min_n: int = Field(default=0, ge=0)
