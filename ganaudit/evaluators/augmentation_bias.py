@@ -29,6 +29,7 @@ __all__ = ["AugmentationBias"]
 _LEAK, _INVARIANCE = "leak-{operation}", "invariance-{operation}"
 _NOISE = 4.0  # standard deviations of the resolution of a classifier that sees nothing
 _SHOWN = 16
+_FEWEST = 20  # calibration reals
 _COVERS = "the drawing of generated samples and of the calibration reals that error rates are taken from"
 _GAP_COVERS = "the drawing of the test reals that are changed; the spread of scores held fixed"
 
@@ -52,9 +53,9 @@ class AugmentationBias:
         id="augmentation-bias",
         title="Augmentation bias",
         question="Does the generator make samples that only augmentation could have shown it?",
-        needs=("values/calibration", "values/fake"),
-        wants=("values/test", "scores/test"),
-        minimum={"values/calibration": 20, "values/fake": 2},
+        needs=("values/fake",),
+        wants=("values/calibration", "values/test", "values/train", "scores/test"),
+        minimum={"values/fake": 2},
         measurements=(
             MeasurementSpec(
                 key=_LEAK,
@@ -109,46 +110,67 @@ class AugmentationBias:
         shape = view.subject.sample.shape
         if len(shape) != 3:
             raise NotAssessable(f"the {len(OPERATIONS)} operations change images; found samples of shape {shape}")
-        told = None if view.missing("values/test") is not None else "test"
-        rows = {
-            "fake": chosen(view, "fake", view.count("values/fake"), self.samples, rng),
-            "calibration": chosen(view, "calibration", view.count("values/calibration"), self.reals, rng),
-            "test": [] if told is None else chosen(view, "test", view.count("values/test"), self.samples, rng),
-        }
-        if len(rows["calibration"]) < 2 * self.folds:
-            needs = 2 * self.folds
-            raise NotAssessable(
-                f"needs {needs} calibration reals, 2 for each fold; there are {len(rows['calibration'])}"
-            )
+        lacking, side = self._lacking(view), _plain_side(view)
+        if side is None and lacking is not None:
+            raise NotAssessable(f"{lacking}; and there are 0 test and train reals to hold samples against")
+        # Train reals get chances of their own: they are looked at where there are no test reals, and move no leak.
+        own = rng if side == "test" else rng.spawn(1)[0]
+        rows = self._rows(view, side, lacking, rng, own)
         fake = looked(view, "fake", rows["fake"])
-        real = None if len(rows["test"]) < 2 else looked(view, "test", rows["test"])
-        asked = self._asked(view, rows, fake, real, rng)
-        measurements = [self._leak(one, len(fake.described), real, view) for one in asked]
+        plain = None if side is None else looked(view, side, rows["plain"])
+        asked = self._asked(view, rows, fake, plain, (rng, own), lacking)
+        test = plain if side == "test" else None
+        measurements = [self._leak(one, len(fake.described), test, view) for one in asked]
         measurements += [self._gap(one, view, rng) for one in asked]
-        details: list[Detail] = [
-            Note(text=verdict(asked, measurements, _LEAK)),
-            leak_table(asked, self.least),
-            *([] if real is None else [trace_table(asked, fake, real)]),
-            *self._distances(asked, fake, real, rng),
+        shown = [
+            *([] if plain is None else [trace_table(asked, fake, plain, str(side))]),
+            *self._distances(asked, fake, str(side), rng),
             *risk_table(asked),
-            Note(text=_FORMULA.format(self.folds, len(rows["calibration"]))),
         ]
+        details: list[Detail] = [Note(text=_UNJUDGED.format(lacking, side)), *shown]
+        if lacking is None:
+            formula = Note(text=_FORMULA.format(self.folds, len(rows["calibration"])))
+            details = [Note(text=verdict(asked, measurements, _LEAK)), leak_table(asked, self.least), *shown, formula]
         return Findings(measurements, details, _warnings(asked), {"alpha": ALPHA}, _exhibits(asked, rows["fake"]))
 
+    def _rows(
+        self, view: View, side: str | None, lacking: str | None, rng: np.random.Generator, own: np.random.Generator
+    ) -> dict[str, list[int]]:
+        fake = chosen(view, "fake", view.count("values/fake"), self.samples, rng)
+        known, plain = [], []
+        if lacking is None:
+            known = chosen(view, "calibration", view.count("values/calibration"), self.reals, rng)
+        if side is not None:
+            plain = chosen(view, side, view.count(f"values/{side}"), self.samples, own)
+        return {"fake": fake, "calibration": known, "plain": plain}
+
+    def _lacking(self, view: View) -> str | None:
+        """Return why there are no classifiers, and so no leaks, or None."""
+        missing = view.missing("values/calibration")
+        if missing is not None:
+            return f"leaks need calibration reals, which the generator has not seen, to fit classifiers to: {missing}"
+        there, needed = min(view.count("values/calibration"), self.reals), max(_FEWEST, 2 * self.folds)
+        if there < needed:
+            return f"leaks need {needed} calibration reals to fit classifiers to; there are {there}"
+        return None
+
     def _asked(
-        self, view: View, rows: Mapping[str, list[int]], fake: Looked, real: Looked | None, rng: np.random.Generator
-    ) -> list[Asked]:
+        self, view: View, rows: Mapping[str, list[int]], fake: Looked, plain: Looked | None,
+        chance: tuple[np.random.Generator, np.random.Generator], lacking: str | None,
+    ) -> list[Asked]:  # fmt: skip
         training, sample = view.subject.training, view.subject.sample
         problems = {name: operation.problem(sample.shape) for name, operation in OPERATIONS.items()}
         usable = [operation for name, operation in OPERATIONS.items() if problems[name] is None]
         fills = {one.name: fill_of(training, one, sample.low, sample.high) for one in usable}
-        known, _ = copies(view, "calibration", rows["calibration"], usable, fills, rng)
-        some = rows["test"][:: max(1, -(-len(rows["test"]) // self.reals))]
-        changed, scores = copies(view, "test", some, usable, fills, rng, asked=True) if real is not None else ({}, None)
+        rng, own = chance
+        known = {} if lacking else copies(view, "calibration", rows["calibration"], usable, fills, rng)[0]
+        side = _plain_side(view)
+        some = rows["plain"][:: max(1, -(-len(rows["plain"]) // self.reals))]
+        changed, scores = copies(view, side, some, usable, fills, own, asked=True) if side is not None else ({}, None)
         visible = {name: made.described for name, made in known.items() if made.changed}
-        others = None if real is None else real.described
+        others = plain.described if plain is not None and side == "test" else None
         panel = Panel(visible, fake.described, others, self.folds, self.least, rng)
-        leaks = panel.leaks()
+        leaks = panel.leaks() if visible else {}
         claimed = [name for name, one in leaks.items() if one is not None and one.corrected <= ALPHA]
         found = []
         for name, operation in OPERATIONS.items():
@@ -156,11 +178,14 @@ class AugmentationBias:
             if problems[name] is not None:
                 found.append(Asked(operation, seen, problems[name], gap_reason=problems[name] or ""))
                 continue
+            gap, why = _invariance(view, scores, changed.get(name))
+            if lacking is not None:
+                found.append(Asked(operation, seen, lacking, None, None, None, changed.get(name), gap, why))
+                continue
             apart = panel.apart(name) if name in visible else 0.0
             leak = leaks.get(name)
             reason = strange(leak, operation) if leak else _unseen(known[name], operation, apart, panel.bar, claimed)
             likeliest = panel.likeliest(name) if name in claimed else None
-            gap, why = _invariance(view, scores, changed.get(name))
             found.append(Asked(operation, seen, reason, leak, apart, likeliest, changed.get(name), gap, why))
         return found
 
@@ -193,9 +218,7 @@ class AugmentationBias:
         around = interval_of(one.gap.bounds, "Student", _GAP_COVERS)
         return Reading(one.gap.gap, {"real": n}, around, null).measured(self.spec, key)
 
-    def _distances(
-        self, asked: Sequence[Asked], fake: Looked, real: Looked | None, rng: np.random.Generator
-    ) -> list[Detail]:
+    def _distances(self, asked: Sequence[Asked], fake: Looked, side: str, rng: np.random.Generator) -> list[Detail]:
         cells: list[list[str | int | float | None]] = []
         for one in asked:
             if one.copies is None or min(len(one.copies.described), len(fake.described)) < 2:
@@ -205,16 +228,28 @@ class AugmentationBias:
             cells.append([one.operation.name, found.n, found.plain, found.augmented, found.difference,
                           found.bounds.low, found.bounds.high])  # fmt: skip
         columns = ["operation", "n", "to reals", "to reals, half changed", "difference", "low", "high"]
-        title = "Fréchet distance of generated samples (coarse places, 16 directions); above 0: nearer to changed data"
+        told = "" if side == "test" else f" and {side} reals"
+        title = f"Fréchet distance of generated samples{told} (coarse places, 16 directions)"
+        title += "; above 0: nearer to changed data"
         return [Table(title=title, columns=columns, rows=cells)] if cells else []
 
 
+_UNJUDGED = (
+    "No leak is looked for: {}. What {} reals alone can tell goes on: what single images show, distances to reals and "
+    "to changed reals, and what the discriminator sees of a change where test reals are there to ask it about."
+)
 _FORMULA = (
     "Classifiers see at most 16 x 16 places of each channel, of samples as a file holds them. Each of {} is fitted to "
     "a part of {} calibration reals and their changed copies; error rates are those on the reals left out. A leak is "
     "claimed where generated samples are moved more often than calibration reals and than test reals, at 5 % over all "
     "operations together (Holm)."
 )
+
+
+def _plain_side(view: View) -> str | None:
+    """Return the reals that samples are held against as they are: test, else train ones, of which it takes two."""
+    sides = ("test", "train")
+    return next((s for s in sides if view.missing(f"values/{s}") is None and view.count(f"values/{s}") > 1), None)
 
 
 def _spread(scores: Tensor) -> float:

@@ -92,7 +92,7 @@ class Panel:
     @property
     def bar(self) -> float:
         """The resolution from which an operation counts as seen."""
-        return max(self.least, *(_NOISE * math.sqrt(0.5 / len(known)) for known in self.known.values()))
+        return max([self.least, *(_NOISE * math.sqrt(0.5 / len(known)) for known in self.known.values())])
 
     def apart(self, name: str) -> float:
         """Return how plainly held-out reals are told from their copies: Youden's J where there is one changed state."""

@@ -74,8 +74,11 @@ def _word(one: Asked) -> str:
     return "looks like it" if one.doubt else "leak"
 
 
-def trace_table(asked: Sequence[Asked], fake: Looked, real: Looked) -> Table:
-    """Return what single images show on both sides, and on test reals changed by the operation that would show so."""
+def trace_table(asked: Sequence[Asked], fake: Looked, real: Looked, side: str) -> Table:
+    """Return what single images show on both sides, and on reals changed by the operation that would show so.
+
+    The reals are those of the split ``side``.
+    """
     from scipy.stats import ks_2samp  # half a second to import
 
     found = {one.operation.name: one.copies for one in asked}
@@ -88,8 +91,9 @@ def trace_table(asked: Sequence[Asked], fake: Looked, real: Looked) -> Table:
         changed = None if of is None else float(of.traces[trace.name].mean())
         cells.append([trace.name, float(ours.mean()), float(theirs.mean()), trace.operation, changed,
                       float(test.statistic), corrected[place]])  # fmt: skip
-    columns = ["trace", "generated", "test reals", "operation", "of changed reals", "Kolmogorov distance", "p (Holm)"]
-    return Table(title="What single images show: means, generated against test reals", columns=columns, rows=cells)
+    reals = f"{side} reals"
+    columns = ["trace", "generated", reals, "operation", "of changed reals", "Kolmogorov distance", "p (Holm)"]
+    return Table(title=f"What single images show: means, generated against {reals}", columns=columns, rows=cells)
 
 
 def risk_table(asked: Sequence[Asked]) -> list[Detail]:
@@ -100,7 +104,7 @@ def risk_table(asked: Sequence[Asked]) -> list[Detail]:
             continue
         seen = one.apart
         used = one.expected.used
-        risk = one.gap.blindness * seen * (0.0 if used is False else 1.0)
+        risk = None if seen is None else one.gap.blindness * seen * (0.0 if used is False else 1.0)
         word = "not recorded" if used is None else "yes" if used else "no"
         cells.append([one.operation.name, one.gap.gap, one.gap.signed, one.gap.auc.value, one.gap.blindness, word,
                       seen, risk])  # fmt: skip

@@ -111,12 +111,12 @@ class Asked:
     expected: Expected
     reason: str | None = None
     leak: Leak | None = None
-    apart: float = 0.0
-    """How plainly its judge tells reals from their changed copies."""
+    apart: float | None = 0.0
+    """How plainly its judge tells reals from their changed copies; None where there is no judge."""
     likeliest: Tensor | None = None
     """(N,) score of each generated sample for being changed, where a leak is claimed."""
     copies: Copies | None = None
-    """Changed test reals."""
+    """Changed test reals, else train ones."""
     gap: Invariance | None = None
     gap_reason: str = ""
 

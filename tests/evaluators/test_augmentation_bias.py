@@ -248,7 +248,7 @@ def test_sound_and_too_few_reals_are_not_assessable():
     with pytest.raises(NotAssessable, match=r"7 operations change images; found samples of shape \(1, 100\)"):
         outcome(calibration=wave, fake=wave)
     few = torch.zeros(9, 1, 8, 8)
-    with pytest.raises(NotAssessable, match=r"needs 10 calibration reals.* there are 9"):
+    with pytest.raises(NotAssessable, match=r"leaks need 20 calibration reals.* there are 9.* 0 test and train"):
         outcome(calibration=few, fake=few)
     with pytest.raises(ValueError, match="reals must be at least twice folds"):
         registry.find("evaluators", ID)(reals=20, folds=11)
@@ -261,7 +261,68 @@ def test_a_whole_audit_needs_no_discriminator_and_no_held_out_reals_are_named():
     assert all(m.value is None for m in found.measurements if m.key.startswith("invariance-"))
     # Even greys: no mirror, turn or window changes them.
     assert "changes none of 30" in by_key(found)["leak-crop"].reason
-    bare = row(ID, subject(None), reference(train=even(levels[:30]), test=even(levels[30:])), extractor="pixels")
-    assert bare.status == "not_assessable"
-    assert "no calibration split" in bare.reason
     assert dataclasses.asdict(registry.find("evaluators", ID)())["reals"] == 500
+
+
+def parts_of(found):
+    leaks = [m for m in found.measurements if m.key.startswith("leak-")]
+    return leaks, next(d.text for d in found.details if d.kind == "note")
+
+
+def test_without_calibration_reals_what_test_reals_tell_goes_on():
+    """A crossing of filled borders shows in them by a plain two-sample test, whatever no classifier was fitted to."""
+    moved = planted(600, "fake", "shift", 1.0)
+    whole = outcome(**REALS, fake=moved, critic=True)
+    bare = outcome(test=REALS["test"], fake=moved, critic=True)
+    leaks, told = parts_of(bare)
+    assert all(m.value is None and "calibration" in m.reason for m in leaks)
+    assert told.startswith("No leak is looked for: leaks need calibration reals")
+    traces = next(d for d in bare.details if d.kind == "table" and d.title.startswith("What single images"))
+    # Means and Kolmogorov distances of the same samples: they know nothing of calibration reals.
+    known = next(d for d in whole.details if d.kind == "table" and d.title.startswith("What single images"))
+    assert column(traces, "generated") == column(known, "generated")
+    assert column(traces, "Kolmogorov distance") == column(known, "Kolmogorov distance")
+    assert column(traces, "Kolmogorov distance")["energy of the border against the inside"] > 0.5
+    # The critic reads the left half: a mirror moves its score by the difference of the halves.
+    levels = REALS["test"].double()
+    half = levels.shape[-1] // 2
+    gap = (levels[..., half:].flatten(1).mean(1) - levels[..., :half].flatten(1).mean(1)).abs()
+    score = levels[..., :half].flatten(1).mean(1)
+    expected_gap = gap.mean() / (score.quantile(0.75) - score.quantile(0.25))
+    one = by_key(bare)["invariance-hflip"]
+    assert one.value == pytest.approx(float(expected_gap), rel=0.25)  # of a part of the test reals
+    risks = next(d for d in bare.details if d.kind == "table" and d.title.startswith("Risk"))
+    assert set(column(risks, "risk").values()) == {None}
+    distances = tables(bare)["Fréchet distance of generated samples (coarse places, 16 directions)"]
+    assert column(distances, "difference")["shift"] > 0
+
+
+def test_train_reals_serve_single_images_and_distances_and_move_no_leak():
+    fake = planted(300, "fake", "hflip", 0.5)
+    bare = outcome(train=REALS["test"], fake=fake)
+    assert any(d.kind == "table" and d.title.endswith("against train reals") for d in bare.details)
+    assert any(d.kind == "table" and "and train reals" in d.title for d in bare.details)
+    gaps = [m for m in bare.measurements if m.key.startswith("invariance-")]
+    assert all(m.value is None and "no test split" in m.reason for m in gaps)
+    known = {"calibration": REALS["calibration"], "fake": fake}
+    with_train = by_key(outcome(**known, train=REALS["test"]))
+    without = by_key(outcome(**known))
+    assert [with_train[key].value for key in with_train if key.startswith("leak-")] == [
+        without[key].value for key in without if key.startswith("leak-")
+    ]
+
+
+def test_where_every_operation_is_the_identity_nothing_is_identifiable(monkeypatch):
+    same = {name: dataclasses.replace(one, apply=lambda x, u, fill: [x]) for name, one in OPERATIONS.items()}
+    monkeypatch.setattr("ganaudit.evaluators.augmentation_bias.OPERATIONS", same)
+    leaks, told = parts_of(outcome(**REALS, fake=REALS["test"][:100]))
+    assert all("changes none of 200 calibration reals" in m.reason for m in leaks)
+    assert told.startswith("0 of 7 operations can be seen")
+
+
+def test_a_whole_audit_without_calibration_reals_is_measured():
+    levels = np.random.default_rng(0).integers(0, 256, 60)
+    bare = row(ID, subject(None), reference(train=even(levels[:30]), test=even(levels[30:])), extractor="pixels")
+    assert bare.status == "measured"
+    assert "no calibration split" in by_key(bare)["leak-hflip"].reason
+    assert all(m.value is None for m in bare.measurements)
