@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import shlex
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -25,6 +24,7 @@ from ganaudit.document.model import (
     SplitRecord,
     SubjectRecord,
 )
+from ganaudit.document.redaction import private_of_this_machine, shell_line
 from ganaudit.evidence.store import digest_of
 
 __all__ = [
@@ -202,6 +202,7 @@ def environment(setting: Setting, command: list[str] | None, selftest: SelfTest 
     """Return where and with what the numbers were made; no host name, user name or home directory."""
     device = setting.plan.device
     tf32 = "" if device == "cpu" else ", TF32 off"
+    typed = shell_line(command, private_of_this_machine()) if command else None
     return Environment(
         ganaudit=ganaudit.__version__,
         python=platform.python_version(),
@@ -211,7 +212,7 @@ def environment(setting: Setting, command: list[str] | None, selftest: SelfTest 
         threads=torch.get_num_threads(),
         precision=f"{setting.plan.precision} extractor{tf32}, float64 reductions",
         packages={name: _version(name) for name in _PACKAGES},
-        command=shlex.join(command) if command else f"{sys.implementation.name}: ganaudit.audit(...)",
+        command=typed or f"{sys.implementation.name}: ganaudit.audit(...)",
         selftest=selftest,
     )
 

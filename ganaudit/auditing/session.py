@@ -30,6 +30,7 @@ from ganaudit.data.reference import Reference
 from ganaudit.document.errors import GanauditError, NotFiniteError, PluginError
 from ganaudit.document.files import check_writable, sealed, write_atomically, write_document
 from ganaudit.document.model import AuditDocument, EvaluatorResult, Measurement, PrecisionShift
+from ganaudit.document.redaction import private_of_this_machine, redacted
 from ganaudit.document.spec import EvaluatorSpec, Findings, NotAssessable
 from ganaudit.evidence.ranks import SINGLE, Ranks
 from ganaudit.evidence.view import Evaluator, View
@@ -156,6 +157,7 @@ def run(
         results=results,
     )
     problem = setting.store.problem
+    document = redacted(document, private_of_this_machine())
     return Audited(document, files, (f"evidence was not kept: {problem}",) if problem else ())
 
 

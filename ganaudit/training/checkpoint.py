@@ -21,6 +21,7 @@ from torch import Tensor
 
 from ganaudit.document.errors import ConfigError
 from ganaudit.document.files import write_atomically
+from ganaudit.document.redaction import private_of_this_machine
 from ganaudit.subjects.digests import json_digest, weights_digest
 from ganaudit.training.config import TrainConfig
 from ganaudit.training.health import Look
@@ -55,7 +56,7 @@ def save_checkpoint(folder: Path, config: TrainConfig, state: State, counters: C
     """
     tensors = {name: t.detach().cpu().contiguous() for name, t in _tensors(state).items()}
     metadata = {
-        "config": config.model_dump_json(),
+        "config": private_of_this_machine().redact(config.model_dump_json()),
         "counters": json.dumps(
             {
                 "steps": counters.steps,
@@ -160,7 +161,9 @@ def _below(tensors: dict[str, Tensor], role: str) -> dict[str, Tensor]:
 
 
 def _check_config(path: Path, written: dict[str, Any], config: TrainConfig, allow_change: bool) -> None:
-    ours, written = config.model_dump(mode="json"), _completed(written)
+    # Paths are kept without the home directory: a checkpoint that is passed on tells of nobody.
+    ours = json.loads(private_of_this_machine().redact(config.model_dump_json()))
+    written = json.loads(private_of_this_machine().redact(json.dumps(_completed(written))))
     changed = [key for key in sorted({*ours, *written}) if ours.get(key) != written.get(key)]
     harmful = [key for key in changed if key not in HARMLESS]
     if not changed or (allow_change and not harmful):

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 import ganaudit
 from ganaudit.document.errors import OutputError
 from ganaudit.document.files import write_atomically
+from ganaudit.document.redaction import private_of_this_machine
 from ganaudit.numerics.quantise import to_uint8
 from ganaudit.subjects.digests import json_digest
 from ganaudit.subjects.directory import write_directory
@@ -65,7 +66,7 @@ def write_subject(
         SampleSpec(data.shape, -1.0, 1.0),
         networks,
         training={
-            "data": config.data,
+            "data": private_of_this_machine().redact(config.data),
             "split": split,
             "split_digest": data.reference.splits[split].digest,
             "images": images,
