@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from benchmarks.detection_matrix import table
 from benchmarks.measuring import machine, versions
 
 FOLDER = Path(__file__).parent
@@ -27,8 +28,9 @@ WORKS = {
     "profile-full": ("benchmarks.profiles", "full"),
     "detection-coverage": ("benchmarks.detection_coverage", "detection_coverage"),
     "detection-matrix": ("benchmarks.detection_matrix", "detection_matrix"),
+    "leak-coverage": ("benchmarks.coverage_leaks", "leak_coverage"),
 }
-WHEN_NAMED = {"profile-full", "detection-matrix"}
+WHEN_NAMED = {"profile-full", "detection-matrix", "leak-coverage"}
 """Works that take long and run by ``--only`` alone."""
 
 
@@ -53,6 +55,12 @@ def main() -> None:
     print(_page(rows))
 
 
+_ALARMS = (
+    "Which numbers raise an alarm on which control, and in how many of the audits by all evaluators; 5 % over all "
+    "watched numbers together."
+)
+
+
 def _page(rows: list[dict[str, Any]]) -> str:
     lines = [
         "# Side by side",
@@ -74,6 +82,8 @@ def _page(rows: list[dict[str, Any]]) -> str:
             "| --- | --- | --- | --- | --- |",
             *promises,
         ]
+    if any(row.get("whole") for row in rows):
+        lines += ["", _ALARMS, "", *table(rows)]
     for key, title in (("machine", "Machine"), ("versions", "Versions")):
         told = {row["group"]: _words(row[key]) for row in rows}
         for words in dict.fromkeys(told.values()):

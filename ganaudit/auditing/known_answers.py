@@ -30,7 +30,7 @@ from ganaudit.numerics.randomness import normals, uniforms
 from ganaudit.progress import Progress
 from ganaudit.subjects.control import ControlFile, subject_of_control
 
-__all__ = ["WATCHED", "Check", "checks", "selftest"]
+__all__ = ["WATCHED", "Check", "checks", "selftest", "short_reference"]
 
 WATCHED: dict[str, Side] = {
     "augmentation-bias/leak-hflip": "above",
@@ -61,7 +61,7 @@ def checks() -> Iterator[Check]:
     """Yield the known answers, one after the other; those of controls take some seconds each."""
     for check in (_frechet, _auc, _robust_accuracy):
         yield check()
-    reference = _reference()
+    reference = short_reference()
     for defect, severity, evaluators, wanted in _CONTROLS:
         yield _control(defect, severity, evaluators, wanted, reference)
 
@@ -148,8 +148,8 @@ def _control(
     return Check(name, words, "; ".join(broken) or ", ".join(raised.values()) or "no alarm", passed)
 
 
-def _reference() -> Reference:
-    """Return the first samples of each split of the set ``glyphs``."""
+def short_reference() -> Reference:
+    """Return the first samples of each split of the set ``glyphs``: an audit against them takes seconds."""
     splits = {}
     for split, count in _SPLITS.items():
         drawn = draw_glyphs(f"glyphs/{split}", 0, count)

@@ -14,6 +14,7 @@ from ganaudit.numerics.copying import (
     members_caught,
     toward,
 )
+from ganaudit.numerics.detection import auc
 from ganaudit.numerics.nearest import nearest
 from ganaudit.numerics.neighbours import radii
 
@@ -155,15 +156,30 @@ def test_unseen_reals_reach_the_threshold_as_often_as_promised():
 # --- membership
 
 
-@pytest.mark.parametrize(("delta", "rate"), [(0.5, 0.004796), (1.0, 0.018298)])
-def test_k26_members_above_the_thousandth_of_non_members(delta, rate):
-    rng, n = np.random.default_rng(4), 200_000
+@pytest.mark.parametrize("delta", [-0.5, 0.0, 0.1, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0])
+def test_k26_members_ranked_and_above_the_thousandth_of_non_members(delta):
+    rng, n, share = np.random.default_rng(4), 200_000, 0.001
     members, others = (torch.from_numpy(rng.normal(m, 1, n)) for m in (delta, 0))
-    found = members_caught(members, others, 0.001)
-    # The threshold scatters by 1/sqrt(200) of the rate itself, times the ratio of densities there: below 20 %.
-    assert found.value == pytest.approx(rate, rel=0.2)
+    at = stats.norm.isf(share)
+    rate = stats.norm.sf(at - delta)
+    found = members_caught(members, others, share)
+    # Two scatters: that of n members, and that of the threshold, times the density of members over that of others.
+    slope = stats.norm.pdf(at - delta) / stats.norm.pdf(at)
+    scatter = math.sqrt(rate * (1 - rate) / n + slope**2 * share / n)
+    assert found.value == pytest.approx(rate, abs=4 * scatter)
     assert found.value == float((members > others.sort().values[-200]).double().mean())
     assert found.bounds.low < found.value < found.bounds.high
+    area = auc(members, others)
+    # P(a member scores above another) is that of a normal difference; never more than 0.289/n^(1/2) of scatter a side.
+    assert area.value == pytest.approx(stats.norm.cdf(delta / math.sqrt(2)), abs=4 * 0.289 * math.sqrt(2 / n))
+
+
+@pytest.mark.parametrize(
+    ("delta", "area", "rate"), [(0.1, 0.528186, 0.001394), (0.5, 0.638163, 0.004796), (1.0, 0.760250, 0.018298)]
+)
+def test_k26_closed_forms_are_those_of_the_anchors(delta, area, rate):
+    assert stats.norm.cdf(delta / math.sqrt(2)) == pytest.approx(area, abs=1e-6)
+    assert stats.norm.sf(stats.norm.isf(0.001) - delta) == pytest.approx(rate, abs=1e-6)
 
 
 def test_few_non_members_set_no_low_rate():
