@@ -13,7 +13,7 @@ import json
 import re
 import sys
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -26,6 +26,9 @@ from ganaudit.document import errors
 from ganaudit.document.gates import Policy
 from ganaudit.document.model import AuditDocument
 from ganaudit.document.spec import EvaluatorSpec, MeasurementSpec
+from ganaudit.linting import catalogue as linting
+from ganaudit.linting.fields import FIELDS
+from ganaudit.linting.metrics import ALIASES, METRICS
 from ganaudit.training.config import TrainConfig
 
 __all__ = ["EXIT_CODES", "pages", "stale"]
@@ -119,6 +122,7 @@ def pages() -> dict[str, str]:
         "inputs.md": _inputs(),
         "networks.md": _networks(),
         "attacks.md": _attacks(),
+        "lint-rules.md": _lint_rules(),
         "audit-toml.md": _model_page(
             AuditPlan,
             "audit.toml",
@@ -167,6 +171,7 @@ def _index() -> str:
         "- [Exit codes](exit-codes.md)",
         "- [audit.toml](audit-toml.md), [policy](policy.md), [train.toml](train-toml.md)",
         "- [document.json](document.md)",
+        "- [Lint rules](lint-rules.md)",
         "- [Extractors](extractors.md), [networks](networks.md), [attacks](attacks.md), [subjects and data "
         "sets](inputs.md)",
     ]
@@ -279,6 +284,37 @@ def _attacks() -> str:
     return _page("Attacks", "What changes samples so that a discriminator is fooled. Every result is clipped to budget "
                  "and range, tested again, and tested once more after rounding to the levels of a file.",
                  *parts)  # fmt: skip
+
+
+def _lint_rules() -> str:
+    parts = []
+    for family, title in linting.FAMILIES.items():
+        parts.append(f"## {title}")
+        for rule in linting.RULES:
+            if rule.id.startswith(family):
+                told = [_prose(rule.misleads), f"**Do.** {_prose(rule.advice)}", f"**Source.** {_prose(rule.source)}."]
+                parts += [f"### {rule.id} {rule.name}", f"Severity: {rule.severity}.", *told]
+    metrics = [[_prose(METRICS[m].title), f"`{'`, `'.join(n)}`"] for m, n in _names_by(ALIASES.items())]
+    fields = [
+        [f"`{'`, `'.join(aliases)}`", asked]
+        for (_, asked), aliases in _names_by((alias, (field.name, field.asked)) for alias, field in FIELDS.items())
+    ]
+    return _page("Lint rules", "What `ganaudit lint` asks of claimed numbers, of audit documents and of policies. "
+                 "**error**: what is written is wrong or cannot mean what it says. **warning**: it misleads, or what "
+                 "one needs to read it is missing. **note**: a habit to know of. How to use it: "
+                 "[lint numbers](../how-to/lint-numbers.md).", *parts,
+                 "## Names of metrics", "Capitals, spaces and hyphens do not matter. `best`, `min`, `train`, `test`, "
+                 "`50k`, `x1000` and StyleGAN's names such as `fid50k_full` say more of the number and are read so.",
+                 _table(["metric", "names"], metrics),
+                 "## Names of fields", "Columns, or keys beside or above a number.",
+                 _table(["names", "holds"], fields))  # fmt: skip
+
+
+def _names_by(pairs: Iterable[tuple[str, Any]]) -> list[tuple[Any, list[str]]]:
+    found: dict[Any, list[str]] = {}
+    for name, meant in pairs:
+        found.setdefault(meant, []).append(name)
+    return list(found.items())
 
 
 def _inputs() -> str:

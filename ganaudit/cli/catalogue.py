@@ -11,6 +11,7 @@ from ganaudit.cli.console import Console
 from ganaudit.document.errors import ConfigError, nearest
 
 if TYPE_CHECKING:
+    from ganaudit.linting.rule import Rule
     from ganaudit.protocol import Protocol
 
 __all__ = ["explain", "list_", "schema"]
@@ -19,15 +20,17 @@ __all__ = ["explain", "list_", "schema"]
 def list_(
     console: Console,
     kind: Annotated[
-        str | None, typer.Argument(help="evaluators, extractors, datasets, subjects, networks, protocols, models.")
+        str | None,
+        typer.Argument(help="evaluators, extractors, datasets, subjects, networks, protocols, models, rules."),
     ] = None,
 ) -> int:
     """List what is registered; nothing is imported for it."""
     from ganaudit import registry
+    from ganaudit.linting.catalogue import RULES
     from ganaudit.locations import controls, reference_models
     from ganaudit.protocol import protocols
 
-    kinds = [*registry.KINDS, "protocols", "models"]
+    kinds = [*registry.KINDS, "protocols", "models", "rules"]
     if kind is not None and kind not in kinds:
         raise ConfigError(f"list {kind!r}: no such kind; {nearest(kind, kinds)}")
     found: dict[str, list[dict[str, str]]] = {}
@@ -35,6 +38,8 @@ def list_(
         if name == "models":
             summaries = dict.fromkeys(reference_models(), "reference model") | dict.fromkeys(controls(), "control")
             rows = [{"name": n, "origin": "ganaudit", "summary": summary} for n, summary in summaries.items()]
+        elif name == "rules":
+            rows = [{"name": r.id, "origin": "ganaudit", "summary": f"{r.severity}: {r.name}"} for r in RULES]
         elif name == "protocols":
             rows = [{"name": n, "origin": "ganaudit", "summary": p.title} for n, p in protocols().items()]
         else:
@@ -49,10 +54,11 @@ def list_(
 
 def explain(
     console: Console,
-    id: Annotated[str, typer.Argument(help="An evaluator, a measure (<evaluator>/<key>), an extractor, a network.")],
+    id: Annotated[str, typer.Argument(help="An evaluator, a measure (<evaluator>/<key>), an extractor, a lint rule.")],
 ) -> int:
     """Explain an evaluator, one of its numbers, or anything else that is listed."""
     from ganaudit import registry
+    from ganaudit.linting.catalogue import RULES, rule
     from ganaudit.protocol import protocols
 
     name, _, key = id.partition("/")
@@ -63,7 +69,10 @@ def explain(
             return _explained(console, _evaluator_facts(found.spec, key) if is_evaluator else _facts(name, kind, found))
     if name in protocols():
         return _explained(console, _protocol_facts(protocols()[name]))
-    known = [*(n for kind in registry.KINDS for n in registry.names(kind)), *protocols()]
+    found_rule = rule(name)
+    if found_rule is not None:
+        return _explained(console, _rule_facts(found_rule))
+    known = [*(n for kind in registry.KINDS for n in registry.names(kind)), *protocols(), *(r.id for r in RULES)]
     raise ConfigError(f"explain {id!r}: nothing has this name; {nearest(name, known)}")
 
 
@@ -82,6 +91,18 @@ def _protocol_facts(found: Protocol) -> dict[str, Any]:
     options = [f"{name}: {key} = {value}" for name, of in found.evaluators.items() for key, value in of.items()]
     facts = {key: str(value) for key, value in said.items() if value not in (None, "")}
     return {"id": found.id, "kind": "protocol", **facts, "fingerprint": found.fingerprint, "options": options}
+
+
+def _rule_facts(found: Rule) -> dict[str, Any]:
+    return {
+        "id": found.id,
+        "kind": "lint rule",
+        "name": found.name,
+        "severity": found.severity,
+        "misleads": found.misleads,
+        "advice": found.advice,
+        "source": found.source,
+    }
 
 
 def _facts(name: str, kind: str, found: Any) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from ganaudit.cli.console import Console
 from ganaudit.cli.doctor import doctor
 from ganaudit.cli.gate import gate
 from ganaudit.cli.init import init
+from ganaudit.cli.lint import lint
 from ganaudit.cli.policy import policy
 from ganaudit.cli.report import report
 from ganaudit.cli.sample import sample
@@ -44,6 +45,7 @@ _VERBS: dict[str, Callable[..., int]] = {
     "audit": audit,
     "gate": gate,
     "report": report,
+    "lint": lint,
     "init": init,
     "train": train,
     "sample": sample,

@@ -38,6 +38,7 @@ LIGHT = [
     ["schema", "document"],
     ["schema", "policy"],
     ["schema", "config"],
+    ["explain", "GA401"],
 ]
 _PROBE = """
 import sys
@@ -67,6 +68,7 @@ def test_gate_and_report_never_import_torch(small_audit: Path, tmp_path: Path) -
         "gate", str(small_audit), "--policy", str(policy), "--markdown", str(markdown), "--junit", str(junit)
     ) == (0, [])
     assert probe("report", str(small_audit), "--out", str(tmp_path / "r.html")) == (0, [])
+    assert probe("lint", str(small_audit), str(policy)) == (0, [])
     assert markdown.stat().st_size > 0
     assert junit.stat().st_size > 0
     assert (tmp_path / "r.html").stat().st_size > 0

@@ -350,7 +350,7 @@ def test_list_names_everything_registered(ganaudit: Run) -> None:
 
 
 def test_help_of_every_verb(ganaudit: Run) -> None:
-    for verb in ("audit", "gate", "report", "train", "sample", "list", "explain", "schema", "doctor"):
+    for verb in ("audit", "gate", "report", "lint", "train", "sample", "list", "explain", "schema", "doctor"):
         called = ganaudit(verb, "--help")
         assert called.code == 0
         assert "--json" in called.out

@@ -19,6 +19,7 @@ from ganaudit.cli.main import app
 from ganaudit.config import make_plan
 from ganaudit.document.policy import parse_policy
 from ganaudit.features.declaration import Declaration
+from ganaudit.linting.catalogue import RULES
 from ganaudit.protocol import protocols
 from ganaudit.subjects.control import ControlFile
 from ganaudit.training.config import TrainConfig
@@ -185,6 +186,7 @@ def test_command_parses(page: str, line: str) -> None:
         assert given["extractor"] in registry.names("extractors")
     if verb == "explain" and "write-an-evaluator" not in page:
         known = [*protocols(), *(name for kind in registry.KINDS for name in registry.names(kind))]
+        known += [rule.id for rule in RULES]
         assert given["id"].partition("/")[0] in known
 
 
