@@ -40,6 +40,8 @@ TRAPS: list[tuple[str, Any]] = [
     ("GA011", spoilt("fid", low=11.0, high=12.0)),
     ("GA012", spoilt("fid", value="12.31234", low=12.0, high=12.6)),
     ("GA013", spoilt("auc", low=None, high=None, std=0.02, covers=None)),
+    ("GA013", spoilt("kid", low=None, high=None, std=0.002, covers=None)),
+    ("GA013", spoilt("is", low=None, high=None, std=0.1, covers=None)),
     ("GA101", spoilt("fid", n_real=1000, n_fake=1000)),
     ("GA101", spoilt("fid", n_fake=2048)),
     ("GA101", spoilt("fid", n_fake=64, dims=64)),
@@ -125,6 +127,13 @@ def test_a_trap_trips_its_rule_alone(tmp_path: Path, id: str, content: Any) -> N
     # What has no spread lacks it whatever else is wrong: a note that a trap about spreads cannot be without.
     beside = {"GA503": ["GA004"]}.get(id, [])
     assert found == sorted([id, *beside])
+
+
+def test_a_spread_over_trainings_is_none_over_subsets(tmp_path: Path) -> None:
+    for over in ({"covers": "three trainings"}, {"repeats": 3}):
+        trained = spoilt("kid", low=None, high=None, std=0.001, subsets=100, **over)
+        assert tripped(tmp_path / "c.json", trained) == []
+        assert tripped(tmp_path / "c.json", spoilt("is", low=None, high=None, std=0.1, splits=10, **over)) == []
 
 
 @pytest.mark.parametrize("base", CLEAN)

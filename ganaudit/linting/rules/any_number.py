@@ -99,8 +99,8 @@ def _more_digits(claim: Claim) -> str | None:
 def _unsaid_spread(claim: Claim) -> str | None:
     if claim.std is None or claim.covers or claim.repeats or claim.metric in _EXACT:
         return None
-    if claim.metric in ("kid", "is"):
-        return None  # its own rule says what that spread is over
+    if claim.subsets is not None or claim.splits is not None:
+        return None  # the rules of KID and IS say what that spread is over
     return f"± {claim.std:g} with no word on what it is over"
 
 

@@ -69,16 +69,21 @@ def _lossy(claim: Claim) -> str | None:
 
 
 def _of_subsets(claim: Claim) -> str | None:
-    if claim.std is None or claim.subsets is None or claim.repeats is not None:
+    if claim.std is None or claim.subsets is None or _over_others(claim):
         return None
     return f"± {claim.std:g} is over {claim.subsets} subsets of the same samples"
 
 
 def _of_splits(claim: Claim) -> str | None:
-    if claim.std is None or claim.repeats is not None or claim.splits == 1:
+    if claim.std is None or claim.splits in (None, 1) or _over_others(claim):
         return None
-    splits = "the splits" if claim.splits is None else f"{claim.splits} splits"
-    return f"± {claim.std:g} is over {splits} of the same samples"
+    return f"± {claim.std:g} is over {claim.splits} splits of the same samples"
+
+
+def _over_others(claim: Claim) -> bool:
+    """Return whether a spread is said to be over repetitions, such as trainings, and not over the samples of one."""
+    of_samples = claim.covers is None or re.search(r"sample|subset|split|image", claim.covers.lower())
+    return claim.repeats is not None or not of_samples
 
 
 def _no_classes(claim: Claim) -> str | None:
