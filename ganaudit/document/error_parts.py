@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 from pydantic import Field, FiniteFloat, field_validator
 
 from ganaudit.document.details import Record
 
-__all__ = ["ErrorParts", "correlation"]
+__all__ = ["ErrorParts", "Pairing", "pairing"]
 
 _MOST = 200
 _DIGITS = 6
@@ -42,20 +43,33 @@ class ErrorParts(Record):
         return cls(scheme=scheme, parts={k: [float(f"{x:.{_DIGITS}g}") for x in xs] for k, xs in parts.items()})
 
 
-def correlation(one: ErrorParts, other: ErrorParts, shared: Collection[str]) -> float | None:
-    """Return the correlation of two numbers' errors, in [-1, 1], given which parts both audits drew alike.
+@dataclass(frozen=True, slots=True)
+class Pairing:
+    """How the errors of two numbers go together."""
 
-    sum over shared parts of <x, y> / (|x| |y|), the norms over all parts: what is not shared counts as independent.
-    None where the parts cannot be set against each other: unlike schemes or lengths, or an error of 0.
+    correlation: float
+    """In [-1, 1]."""
+    variance: float
+    """Of the difference of the two numbers, in their squared unit."""
+
+
+def pairing(one: ErrorParts, other: ErrorParts, shared: Collection[str]) -> Pairing | None:
+    """Return how two numbers' errors go together, given which parts both audits drew alike.
+
+    With x, y the parts of both: correlation sum over shared parts of <x, y> / (|x| |y|), the norms over all parts;
+    variance |x - y|^2 over shared parts plus |x|^2 + |y|^2 over the others, which count as independent. None where
+    nothing is shared, an error is 0, or the parts cannot be set against each other: unlike schemes or lengths.
     """
     if one.scheme != other.scheme or set(one.parts) != set(other.parts):
         return None
     pairs = [(one.parts[name], other.parts[name]) for name in sorted(shared) if name in one.parts]
-    if any(len(x) != len(y) for x, y in pairs):
+    if not pairs or any(len(x) != len(y) for x, y in pairs):
         return None
-    norms = [math.sqrt(math.fsum(x * x for part in held.parts.values() for x in part)) for held in (one, other)]
+    norms = [math.hypot(*(x for part in held.parts.values() for x in part)) for held in (one, other)]
     if not all(norms):
         return None
     # Divided first: tiny errors of tiny units must not underflow together.
     found = math.fsum(x / norms[0] * (y / norms[1]) for xs, ys in pairs for x, y in zip(xs, ys, strict=True))
-    return max(-1.0, min(1.0, found))
+    differences = [x - y for xs, ys in pairs for x, y in zip(xs, ys, strict=True)]
+    apart = [x for held in (one, other) for name, part in held.parts.items() if name not in shared for x in part]
+    return Pairing(max(-1.0, min(1.0, found)), math.fsum(d * d for d in [*differences, *apart]))

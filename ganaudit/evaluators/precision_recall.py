@@ -158,7 +158,7 @@ class PrecisionRecall:
         why_not = {key: points.get(key) or self._no_interval(bool(intervals), sizes) for key in values}
         measurements = [
             self._measurement(key, values, sizes, intervals.get(key, why_not[key]), nulls.get(key), view).model_copy(
-                update={"error_parts": _error_parts(key, scatter, sizes) if key in intervals else None}
+                update={"error_parts": _error_parts(key, values[key], scatter, sizes) if key in intervals else None}
             )
             for key in values
         ]
@@ -288,8 +288,8 @@ def _intervals(found: Neighbourhood, scatter: HalfScatter | None, sizes: dict[st
     return intervals
 
 
-def _error_parts(key: str, scatter: HalfScatter | None, sizes: dict[str, int]) -> ErrorParts | None:
-    errors = None if scatter is None else scatter.errors(_named(key), sizes)
+def _error_parts(key: str, value: float, scatter: HalfScatter | None, sizes: dict[str, int]) -> ErrorParts | None:
+    errors = None if scatter is None else scatter.errors(_named(key), value, sizes)
     return None if errors is None else ErrorParts.of(_SCHEME, {"both": errors})
 
 

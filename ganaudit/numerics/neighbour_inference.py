@@ -39,19 +39,23 @@ class HalfScatter:
     differences: Tensor
     """(draws, S) float64: each statistic of the first half less that of the second, in each halving."""
 
-    def errors(self, statistic: str, sizes: dict[str, int]) -> list[float] | None:
+    def errors(self, statistic: str, value: float, sizes: dict[str, int]) -> list[float] | None:
         """Return what each of H halvings says of the error of ``statistic`` at ``sizes`` samples, (H,), in its unit.
 
-        d_h (b/n)^(1/2)/(2 H)^(1/2) with d_h the difference of two halves of b samples: the sum of squares estimates the
-        variance at n, without the correction that ``interval`` makes for a share of another size. Equal draws of equal
-        sizes halve two audits alike, so the sum of products estimates the covariance. None where a difference is not
-        finite. Raises ValueError when ``statistic`` is unknown.
+        d_h/(2 H)^(1/2) with d_h the difference of two halves, scaled from halves to all as in ``interval``: the sum of
+        squares is the variance there. Equal draws of equal sizes halve two audits alike, so the sum of products of
+        their errors estimates the covariance. None where a difference is not finite, or nothing scales it: a share of
+        0 or 1 in all halves, density or realism of 0. Raises ValueError when ``statistic`` is unknown.
         """
         if statistic not in STATISTICS:
             raise ValueError(f"statistic: found {statistic!r}; allowed: {', '.join(STATISTICS)}")
-        side = _COUNTED.get(statistic, "fake")
-        scale = math.sqrt(self.halves[side] / sizes[side] / (2 * self.draws))
-        scaled = self.differences[:, STATISTICS.index(statistic)] * scale
+        position, side = STATISTICS.index(statistic), _COUNTED.get(statistic, "fake")
+        mean = float(self.means[position])
+        of_half, of_all = (p * (1 - p) if statistic in _COUNTED else p * p for p in (mean, value))
+        if not (0 < of_half < math.inf and 0 <= of_all < math.inf):
+            return None
+        scale = math.sqrt(of_all / of_half * self.halves[side] / sizes[side] / (2 * self.draws))
+        scaled = self.differences[:, position] * scale
         return scaled.tolist() if bool(scaled.isfinite().all()) else None
 
     def interval(self, statistic: str, value: float, sizes: dict[str, int], level: float) -> Bounds | None:
