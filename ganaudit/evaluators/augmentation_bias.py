@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -114,7 +115,7 @@ class AugmentationBias:
         if side is None and lacking is not None:
             raise NotAssessable(f"{lacking}; and there are 0 test and train reals to hold samples against")
         # Train reals get chances of their own: they are looked at where there are no test reals, and move no leak.
-        own = rng if side == "test" else rng.spawn(1)[0]
+        own = rng if side == "test" else np.random.default_rng(deepcopy(rng).integers(2**63))
         rows = self._rows(view, side, lacking, rng, own)
         fake = looked(view, "fake", rows["fake"])
         plain = None if side is None else looked(view, side, rows["plain"])

@@ -14,11 +14,13 @@ from ganaudit.evidence.making import block_of_subject
 from ganaudit.evidence.view import View
 from ganaudit.numerics.interpolation import evenness, lerp, slerp
 from ganaudit.numerics.path_length import is_quantised, squared_distances
+from ganaudit.subjects.mapping import Mapped, mapped
 from ganaudit.subjects.subject import Subject
 
-__all__ = ["PATHS", "LatentPaths", "Walks", "even_steps", "latent_paths"]
+__all__ = ["IN_W", "PATHS", "LatentPaths", "Walks", "even_steps", "generated", "latent_paths"]
 
 PATHS: dict[str, Callable[[Tensor, Tensor, Tensor | float], Tensor]] = {"slerp": slerp, "lerp": lerp}
+IN_W = "lerp in w"
 _PORTION = 64  # paths in memory at once
 
 
@@ -46,6 +48,10 @@ class LatentPaths:
     """Numbers of the paths left out because the generator fails at an end of them."""
     quantised: bool
     """Whether every value of the samples at the starts lies on a level of an 8-bit file."""
+    space: Mapped | str = "w was not asked for"
+    """The generator in two parts, or why it has no w."""
+    w: tuple[Tensor, Tensor] | None = None
+    """Both ends in w, where there is one."""
 
     def __len__(self) -> int:
         return len(self.a)
@@ -53,8 +59,12 @@ class LatentPaths:
     def samples(self, path: str, t: Tensor | float, some: slice | Tensor) -> tuple[Tensor, Tensor]:
         """Return the samples at ``t`` of some paths, and whether the generator made each, (B,) bool."""
         share = t[some] if isinstance(t, Tensor) and t.ndim else t
+        if path == IN_W:
+            assert isinstance(self.space, Mapped)
+            assert self.w is not None
+            return generated(self.space.subject, lerp(self.w[0][some], self.w[1][some], share), None)
         z = PATHS[path](self.a[some], self.b[some], share)
-        return _generated(self.view.subject, z, None if self.labels is None else self.labels[some])
+        return generated(self.view.subject, z, None if self.labels is None else self.labels[some])
 
     def distances(self, path: str, t: Tensor, eps: Sequence[float], measure: str) -> tuple[Tensor, Tensor]:
         """Return squared distances of the samples at ``t`` (N,) and at t + eps, (len(eps), N), and who has them all.
@@ -118,14 +128,16 @@ def latent_paths(view: View, seed: int, count: int) -> LatentPaths | str:
         return "the subject is a set of samples, 8 bits or not: there is no generator to walk through, at 0 latents"
     a, b = subject.latents(seed, 0, count), subject.latents(seed, count, count)
     labels = subject.labels(seed, 0, count)
-    starts, fine = _generated(subject, a, labels)
-    fine = fine & _generated(subject, b, labels)[1]
+    starts, fine = generated(subject, a, labels)
+    fine = fine & generated(subject, b, labels)[1]
     if not bool(fine.any()):
         return f"the generator fails at an end of every one of {count} new paths (latents of seed {seed})"
     failed = tuple(torch.nonzero(~fine)[:, 0].tolist())
     levels = is_quantised(starts[fine], subject.sample.low, subject.sample.high)
     kept = None if labels is None else labels[fine]
-    return LatentPaths(view, seed, a[fine], b[fine], kept, failed, levels)
+    space = mapped(subject)
+    w = None if isinstance(space, str) else (space.w(a[fine], kept), space.w(b[fine], kept))
+    return LatentPaths(view, seed, a[fine], b[fine], kept, failed, levels, space, w)
 
 
 def even_steps(walks: Walks) -> Tensor:
@@ -138,7 +150,7 @@ def _slices(n: int) -> list[slice]:
     return [slice(start, min(start + _PORTION, n)) for start in range(0, n, _PORTION)]
 
 
-def _generated(subject: Subject, z: Tensor, labels: Tensor | None) -> tuple[Tensor, Tensor]:
+def generated(subject: Subject, z: Tensor, labels: Tensor | None) -> tuple[Tensor, Tensor]:
     """Return the samples of ``z`` and whether the generator made each; those it fails at are zeros.
 
     In blocks of the size that evidence is made in. A failing block is made again one by one, as only some may fail.

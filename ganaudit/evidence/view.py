@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import ClassVar, Protocol
 
 import numpy as np
@@ -75,6 +75,20 @@ class View:
     def logits_of(self, x: Tensor) -> Tensor:
         """Return the logits (B, K) of such samples; the extractor is a classifier, as for a node ``logits/``."""
         return self._extracted(x, None)["logits"]
+
+    @property
+    def differentiable(self) -> Callable[[Tensor], Tensor] | None:
+        """Returns features (B, D) of samples in the subject's range, with gradients; None if the extractor has none.
+
+        Some ``values/`` is declared. Values beyond the range count as its ends; nothing is rounded.
+        """
+        self._calls_networks()
+        extract = getattr(self._evidence.extractor, "differentiable", None)
+        low, high = self._evidence.subject.sample.low, self._evidence.subject.sample.high
+        images = len(self._evidence.subject.sample.shape) == 3
+        if extract is None or not images:
+            return None
+        return lambda x: extract(((x - low) / (high - low)).clamp(0, 1) * 255)
 
     def _extracted(self, x: Tensor, quantiser: Quantiser | None) -> dict[str, Tensor]:
         self._calls_networks()

@@ -12,7 +12,7 @@ from ganaudit.document.model import Axis, Curve, Detail, Note, Null, Series, Tab
 from ganaudit.document.spec import Exhibit
 from ganaudit.evidence.blends import FRAMES, Blend, middle
 from ganaudit.evidence.holes import hole_reading, hole_table, judge_of
-from ganaudit.evidence.latent_paths import LatentPaths, Walks, even_steps, latent_paths
+from ganaudit.evidence.latent_paths import IN_W, LatentPaths, Walks, even_steps, latent_paths
 from ganaudit.evidence.score_sides import Reading, interval_of
 from ganaudit.evidence.view import View
 from ganaudit.numerics.interpolation import fractions
@@ -21,6 +21,7 @@ from ganaudit.numerics.path_length import PathLength, path_length, plateau, squa
 __all__ = ["Walked", "walked"]
 
 _TOLERANCE = 0.1
+_LENGTHS = ("path-length", "path-length-w")
 _HOLES = ("holes", "holes-lerp")
 _SHOWN, _LOWEST = 4, 2
 _SWEEP = (100.0, 10.0, 1.0, 0.1)
@@ -43,7 +44,7 @@ def walked(view: View, blend: Blend, *, paths: int, distance: str, eps: float, r
     """Return path-length, smoothness and both holes over ``paths`` paths, or in each the reason why there is none."""
     made = latent_paths(view, int(rng.integers(2**31)), paths)
     if isinstance(made, str):
-        lacks = dict.fromkeys(("path-length", "smoothness", *_HOLES), Reading(None, {"fake": paths}, reason=made))
+        lacks = dict.fromkeys((*_LENGTHS, "smoothness", *_HOLES), Reading(None, {"fake": paths}, reason=made))
         return Walked(lacks, [], [], None)
     latent = view.subject.latent
     assert latent is not None
@@ -53,7 +54,7 @@ def walked(view: View, blend: Blend, *, paths: int, distance: str, eps: float, r
     walks, fine = made.walked(path, blend.t, judge=blend.unjudged is None)
     judge = judge_of(view, blend.unjudged, len(blend.t) - 2)
     scores = _scores(made, path, walks, blend)
-    readings = {"path-length": length, "smoothness": _smoothness(walks, blend)}
+    readings = length | {"smoothness": _smoothness(walks, blend)}
     readings |= {
         key: hole_reading(scores.get(way), judge, len(walks.steps))
         for key, way in zip(_HOLES, (path, "lerp"), strict=True)
@@ -71,27 +72,29 @@ def walked(view: View, blend: Blend, *, paths: int, distance: str, eps: float, r
 
 def _lengths(
     paths: LatentPaths, path: str, t: Tensor, distance: str, eps: float, blend: Blend
-) -> tuple[Reading, list[Detail], list[str]]:
+) -> tuple[dict[str, Reading], list[Detail], list[str]]:
     sizes = {"fake": len(paths)}
     if paths.quantised:
         reason = (
             f"every value of {len(paths)} generated samples lies on one of 256 levels: a step of {eps:g} moves a value "
             "by 0 or by a whole level, and the quotient depends on the step; give the generator without its rounding"
         )
-        return Reading(None, sizes, reason=reason), [], [f"no path length: {reason}"]
+        lacks = Reading(None, sizes, reason=reason)
+        return dict.fromkeys(_LENGTHS, lacks), [], [f"no path length: {reason}"]
     steps = [eps * factor for factor in _SWEEP]
     found, fine = paths.distances(path, t, steps, distance)
     if int(fine.sum()) < 2:
         reason = f"the generator fails on {int((~fine).sum())} of {len(paths)} paths; 2 are needed"
-        return Reading(None, sizes, reason=reason), [], []
+        return dict.fromkeys(_LENGTHS, Reading(None, sizes, reason=reason)), [], []
     sweep = {step: path_length(distances[fine], step) for step, distances in zip(steps, found, strict=True)}
     own = sweep[eps]
     assert own.bounds is not None
     flat = plateau({step: one.value for step, one in sweep.items()}, eps, _TOLERANCE)
+    known = {f"{path}, t even on 0..1": own}
     details: list[Detail] = [
         _sweep_curve(sweep, distance),
-        _length_table(paths, {f"{path}, t even on 0..1": own}, t, distance, eps, blend, path),
-        Note(text=_told(sweep, flat, eps)),
+        _length_table(paths, known, t, distance, eps, blend, path),
+        Note(text=_told(sweep, flat, eps, paths)),
     ]
     covers = _DRAWN.format(" and of the point on the path")
     reading = Reading(own.value, {"fake": own.n}, interval_of(own.bounds, "Student", covers), _NO_LATENT)
@@ -99,7 +102,20 @@ def _lengths(
         f"the path length has no plateau: steps ten times as long and as short as {eps:g} both change it by more than "
         f"{_TOLERANCE:.0%}; too short a step shows rounding, too long a one cuts corners"
     ]  # fmt: skip
-    return reading, details, warnings
+    return (
+        {"path-length": reading, "path-length-w": _in_w(paths, known.get(f"{IN_W}, t even on 0..1"))},
+        details,
+        warnings,
+    )
+
+
+def _in_w(paths: LatentPaths, own: PathLength | None) -> Reading:
+    sizes = {"fake": len(paths)}
+    if own is None or own.bounds is None:
+        why = paths.space if isinstance(paths.space, str) else "fewer than 2 paths are made whole"
+        return Reading(None, sizes, reason=f"{why} ({len(paths)} paths)")
+    covers = _DRAWN.format(" and of the point on the path")
+    return Reading(own.value, {"fake": own.n}, interval_of(own.bounds, "Student", covers), _NO_LATENT)
 
 
 def _scores(made: LatentPaths, path: str, walks: Walks, blend: Blend) -> dict[str, Tensor]:
@@ -134,8 +150,9 @@ def _length_table(
 ) -> Table:
     """Return every convention of the path length beside the one measured, in its unit and in that of reals."""
     starts = torch.zeros_like(t)
+    in_w = () if isinstance(paths.space, str) else ((IN_W, t, "t even on 0..1"), (IN_W, starts, "t = 0"))
     for name, at, where in (("slerp", t, "t even on 0..1"), ("slerp", starts, "t = 0"), ("lerp", t, "t even on 0..1"),
-                            ("lerp", starts, "t = 0")):  # fmt: skip
+                            ("lerp", starts, "t = 0"), *in_w):  # fmt: skip
         told = f"{name}, {where}"
         if told not in known:
             found, fine = paths.distances(name, at, [eps], distance)
@@ -190,15 +207,18 @@ def _strips(paths: LatentPaths, path: str, numbers: Tensor, scores: Tensor | Non
     )
 
 
-def _told(sweep: dict[float, PathLength], flat: list[float], eps: float) -> str:
+def _told(sweep: dict[float, PathLength], flat: list[float], eps: float, paths: LatentPaths) -> str:
     own = sweep[eps]
+    told_of_w = (
+        f"There is {paths.space}." if isinstance(paths.space, str) else
+        "In w, which the mapping network makes of z, paths are chords; lengths there and in z do not compare."
+    )  # fmt: skip
     over = f"from {flat[0]:g} to {flat[-1]:g}" if len(flat) > 1 else f"at {eps:g} alone"
     return (
         f"The path length keeps within {_TOLERANCE:.0%} of its value over steps {over}. It is the mean of all {own.n} "
         f"paths; peers leave out what lies beyond the percentiles 1 and 99, which gives {own.trimmed:.4g}. Other paths "
         "and ends give other numbers, in the table; the last column is in units of the mean squared distance of two "
-        "reals. Samples are taken as float, never as 8-bit levels. There is no second latent space (w) in the audit: "
-        "a generator is asked as a whole."
+        f"reals. Samples are taken as float, never as 8-bit levels. {told_of_w}"
     )
 
 

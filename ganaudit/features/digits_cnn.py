@@ -78,11 +78,15 @@ class DigitsCnn:
     @torch.no_grad()
     def extract(self, images: Tensor) -> Activations:
         """Return features (B, 64) and logits (B, 10)."""
+        features = self.differentiable(images)
+        return Activations(features.cpu(), self._network.last(features).cpu())
+
+    def differentiable(self, images: Tensor) -> Tensor:
+        """Return the features (B, 64), differentiable in the levels, on the device."""
         x = images.to(self.device, torch.float32)
         if x.shape[2:] != (_SIZE, _SIZE):
             x = functional.interpolate(x, (_SIZE, _SIZE), mode="bicubic", antialias=True).clamp(0, 255)
-        features = self._network.features(x / 127.5 - 1.0)
-        return Activations(features.cpu(), self._network.last(features).cpu())
+        return self._network.features(x / 127.5 - 1.0)
 
 
 def _shipped() -> Path:

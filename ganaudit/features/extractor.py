@@ -54,7 +54,9 @@ class Extractor(Protocol):
 
     - ``takes: "images" | "audio"``, on the class; ``images`` where it does not say;
     - ``block: int``: how many images it wants at once, always; 16 on a CPU and 128 on a GPU where it does not say;
-    - ``precision: str``: what it runs in; ``fp32`` where it does not say.
+    - ``precision: str``: what it runs in; ``fp32`` where it does not say;
+    - ``differentiable(images)``: the features of levels or waveforms, float32 (B, D) on its device, with gradients in
+      them. Reals are looked for in the latent by values alone where there is none.
     """
 
     id: ClassVar[str]

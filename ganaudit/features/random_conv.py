@@ -55,6 +55,10 @@ class RandomConv:
     @torch.no_grad()
     def extract(self, images: Tensor) -> Activations:
         """Return (B, 288) float32: per level the channel means, then the channel standard deviations."""
+        return Activations(self.differentiable(images).cpu())
+
+    def differentiable(self, images: Tensor) -> Tensor:
+        """Return the same, differentiable in the levels, on the device."""
         x = images.to(self.device, torch.float32) / 127.5 - 1.0
         if max(x.shape[2:]) > _LARGEST:
             # Untrained filters see no more in more pixels, and their cost grows with every one.
@@ -69,4 +73,4 @@ class RandomConv:
             pooled += [x.mean((2, 3)), x.std((2, 3), correction=0)]
             if min(x.shape[2:]) >= 2:
                 x = functional.avg_pool2d(x, 2)
-        return Activations(torch.cat(pooled, 1).cpu())
+        return torch.cat(pooled, 1)

@@ -326,3 +326,6 @@ def test_a_whole_audit_without_calibration_reals_is_measured():
     assert bare.status == "measured"
     assert "no calibration split" in by_key(bare)["leak-hflip"].reason
     assert all(m.value is None for m in bare.measurements)
+    seen = row(ID, subject(None), reference(train=even(levels)), extractor="pixels", against="train")
+    assert seen.status == "measured"
+    assert any(getattr(d, "title", "").endswith("against train reals") for d in seen.details)

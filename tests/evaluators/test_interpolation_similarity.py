@@ -352,7 +352,7 @@ def test_strips_are_written_beside_the_document(tmp_path):
                   extractor="pixels", out=tmp_path)  # fmt: skip
     row = next(r for r in found.results if r.evaluator == NAME)
     shown = [d for d in row.details if d.kind == "gallery"]
-    assert [g.side for g in shown] == ["real", "fake"]
+    assert [g.side for g in shown] == ["real", "fake", "real"]
     assert all(len(g.items) % 8 == 0 for g in shown)
     names = [item.file for g in shown for item in g.items]
     assert len(set(names)) == len(names)
@@ -370,3 +370,105 @@ def test_options_are_checked():
     for name in ("pairing", "distance"):
         with pytest.raises(ValueError, match=f"{name}: found 'x'; allowed: "):
             InterpolationSimilarity(**{name: "x"})
+
+
+class Cubed(nn.Module):
+    def forward(self, z):
+        return z**3
+
+
+class Weighed(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.whole = Linear(latent=LATENT, spread=0.1)
+
+    def forward(self, w):
+        return self.whole(w)
+
+
+class Mapping(nn.Module):
+    """In two parts: w is the cube of z, coordinate by coordinate."""
+
+    def __init__(self):
+        super().__init__()
+        self.mapping, self.synthesis = Cubed(), Weighed()
+
+    def forward(self, z):
+        return self.synthesis(self.mapping(z))
+
+
+def test_the_path_length_in_w_is_its_formula():
+    row, found = measured(subject(Mapping(), latent=LATENT), paths=2000, distance="pixels")
+    # E|A(w' - w)|^2 = 2 Var(z^3) |A|^2, with E z^6 = 15; as shares of a range 2 wide.
+    known = 2 * 15 * float(Weighed().whole.mix.double().square().sum()) / 4
+    one = found["path-length-w"]
+    # z^6 has a heavy tail: one path is off by 3.4 times the mean over the root of the number of latents.
+    assert one.value == pytest.approx(known, rel=4 * 3.4 / math.sqrt(2000 * LATENT))
+    assert one.interval.low < known < one.interval.high
+    table = {line[0]: line[2] for line in detail(row, "Path length by convention").rows}
+    assert table["lerp in w, t even on 0..1"] == one.value
+    # A chord has one speed: where on it does not matter.
+    assert table["lerp in w, t = 0"] == pytest.approx(one.value, rel=1e-3)
+    assert any("which the mapping network makes" in d.text for d in row.details if d.kind == "note")
+
+
+def test_without_a_mapping_there_is_no_w_in_words(perfect):
+    row, found = perfect
+    assert found["path-length-w"].value is None
+    assert "no w space" in found["path-length-w"].reason
+    assert any("There is no w space" in d.text for d in row.details if d.kind == "note")
+
+
+def test_reals_are_found_in_the_latent_of_a_linear_generator_but_for_what_it_lacks():
+    """Descent against a projection: of P values of one variance the share (P - L)/P is out of reach of L latents."""
+    whole = measured(subject(discriminator=Weighs(W)), inversion=12)
+    lacking = measured(subject(Linear(latent=LATENT), latent=LATENT), inversion=12)
+    found, less = whole[1]["inversion-error"], lacking[1]["inversion-error"]
+    assert found.n == less.n == 12
+    # 80 steps end within a hundredth of the distance of two reals.
+    assert found.value < 0.01
+    assert found.null.value < 0.01
+    # |x - Px|^2 over E|x - y|^2 = 2P Var: a half of (P - L)/P, here for both terms, which are of values.
+    share = (P - LATENT) / P / 2
+    spread = math.sqrt(2 / (P - LATENT)) * share
+    assert less.value == pytest.approx(share, abs=4 * spread / math.sqrt(12) + 0.02)
+    assert less.null.value < 0.01
+    way = detail(whole[0], "Along the latent to samples found in it")
+    assert {one.name for one in way.series} == {"to reals", "to generated"}
+    assert all(one.y[-1] < 0.02 < one.y[0] for one in way.series)
+    assert len(detail(whole[0], "Scores along the latent to samples found").series) == 2
+    assert not any(getattr(d, "title", "").startswith("Scores along the latent") for d in lacking[0].details)
+
+
+def test_looking_in_the_latent_is_off_in_quick_and_moves_no_other_number(perfect):
+    _, quick = measured(subject(discriminator=Weighs(W)), profile="quick")
+    assert quick["inversion-error"].value is None
+    assert "0 reals are looked for" in quick["inversion-error"].reason
+    assert {k: m.value for k, m in quick.items() if k != "inversion-error"} == {
+        k: m.value for k, m in perfect[1].items() if k != "inversion-error"
+    }
+    with pytest.raises(ValueError, match="inversion"):
+        InterpolationSimilarity(inversion=-1)
+    with pytest.raises(ValueError, match="profile"):
+        InterpolationSimilarity(profile="slow")
+
+
+class Stepped(Linear):
+    """No gradient passes, as in a program of another runtime."""
+
+    def forward(self, z, labels=None):
+        return super().forward(z.detach(), labels)
+
+
+def test_a_generator_without_gradients_has_all_else(perfect):
+    _, found = measured(subject(Stepped(), discriminator=Weighs(W)))
+    assert found["inversion-error"].value is None
+    assert "gives no gradients on 2 latents tried" in found["inversion-error"].reason
+    assert found["path-length"].value == perfect[1]["path-length"].value
+
+
+def test_a_generator_that_is_told_the_class_looks_for_a_real_of_its_class():
+    _, found = measured(subject(classes=3), reference(labels=3), inversion=6)
+    assert found["inversion-error"].value < 0.01
+    _, unlabelled = measured(subject(classes=3), reference(), inversion=6)
+    assert "is told one of 3 classes, and that of the reals is not known" in unlabelled["inversion-error"].reason
