@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-__all__ = ["DUALS", "NORMS", "Norm", "norms", "projected", "steepest"]
+__all__ = ["DUALS", "NORMS", "Norm", "norms", "projected", "steepest", "walked"]
 
 Norm = Literal["linf", "l2", "l1"]
 
@@ -18,6 +18,8 @@ DUALS: dict[Norm, float] = {"linf": 1.0, "l2": 2.0, "l1": math.inf}
 """Order of the dual norm: what a linear critic's weights are measured in."""
 
 _ROUNDS = 64
+_BLOCKED = 1e-6  # of the gradient: so little of it may be free, and a step is no longer than that allows
+_SHORT = 1e-6  # of the radius: rounding in float32 alone leaves so much
 
 
 def norms(delta: Tensor, norm: Norm) -> Tensor:
@@ -77,6 +79,39 @@ def steepest(gradient: Tensor, norm: Norm, radius: float | Tensor, low: Tensor |
     else:
         step = _filled(flat, size, room)
     return step.view_as(gradient)
+
+
+def walked(x: Tensor, now: Tensor, gradient: Tensor, length: Tensor, radius: Tensor, low: float, high: float) -> Tensor:
+    """Return ``now`` moved by ``length`` along ``gradient`` in l2, and the point of ball and range nearest to that.
+
+    (B, ...); ``length`` and ``radius`` float64, one or (B,). What ``steepest`` and ``projected`` give with the box of a
+    range that is the same for every value, in fewer passes over memory: only samples whose way back into the ball
+    meets a wall go through the general projection.
+    """
+    along, at, origin = gradient.flatten(1), now.flatten(1), x.flatten(1)
+    middle, half = (high + low) / 2, (high - low) / 2
+    # Which values can move at all along the gradient.
+    free = along * ((at - middle).mul_(along.sign()) < half)
+    slope = torch.maximum(_lengths(free), _BLOCKED * _lengths(along))
+    pace = (length.reshape(-1, 1) / slope).masked_fill_(slope == 0, 0).clamp_(max=torch.finfo(x.dtype).max)
+    way = torch.addcmul(at, along, pace.to(x.dtype)).sub_(origin)
+    size = radius.reshape(-1, 1)
+    reach = (origin + way).clamp_(low, high).sub_(origin)
+    share = torch.where(_lengths(reach) > size, size / _lengths(way), 1.0)
+    placed = torch.addcmul(origin, way, share.to(x.dtype)).clamp_(low, high)
+    short = (share < 1) & (_lengths(placed - origin) < size * (1 - _SHORT))
+    rows = torch.nonzero(short[:, 0])[:, 0]
+    if len(rows):
+        back, start = way[rows], origin[rows]
+        room = (half - (start - middle).mul_(back.sign())).clamp_(min=0)
+        least = _nearest_l2(back.abs(), size.expand(len(x), 1)[rows].to(x.dtype), room)
+        placed[rows] = torch.copysign(least, back).add_(start).clamp_(low, high)
+    return placed.view_as(x)
+
+
+def _lengths(flat: Tensor) -> Tensor:
+    found: Tensor = torch.linalg.vector_norm(flat, dim=1, keepdim=True, dtype=torch.float64)
+    return found
 
 
 def _sizes(radius: float | Tensor, flat: Tensor) -> Tensor:

@@ -39,7 +39,7 @@ class MinimalNorm:
     The crossing between the sample and the best change is then closed in on (``Bracket``), to 2^-``rounds`` of the
     norm.
 
-    Passes: ``steps`` backward, the same and at most ``rounds`` + 5 more forward, mostly 5 to 7. ValueError for
+    Passes: ``steps`` backward, the same and at most ``rounds`` + 5 more forward, mostly 4 or 5. ValueError for
     fewer than 1 step or 0 rounds.
     """
 

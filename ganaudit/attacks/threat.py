@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ganaudit.attacks.balls import NORMS, Norm, norms, projected, steepest
+from ganaudit.attacks.balls import NORMS, Norm, norms, projected, steepest, walked
 from ganaudit.attacks.chance import Draws
 from ganaudit.attacks.critic import SIDES, Critic, Side
 
@@ -125,7 +125,8 @@ class Threat:
             if box is not None:
                 return torch.clamp(moved.add_(now), *box)
         else:
-            moved = steepest(gradient, self.budget.norm, length, self.low - now, self.high - now)
+            pace, reach = (torch.as_tensor(value, dtype=torch.float64, device=x.device) for value in (length, size))
+            return walked(x, now, gradient, pace, reach, self.low, self.high)
         return self.within(x, now + moved, radius)
 
     def anywhere(self, x: Tensor, draws: Draws) -> Tensor:

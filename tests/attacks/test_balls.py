@@ -3,7 +3,7 @@ import pytest
 import torch
 from scipy import optimize
 
-from ganaudit.attacks.balls import NORMS, Norm, norms, projected, steepest
+from ganaudit.attacks.balls import NORMS, Norm, norms, projected, steepest, walked
 from ganaudit.attacks.chance import Draws
 from ganaudit.attacks.threat import Budget, Threat
 
@@ -136,3 +136,26 @@ def test_a_budget_says_what_it_found() -> None:
         Threat(Budget("l2", 1.0), 1.0, 1.0, "fake")
     with pytest.raises(ValueError, match="side: found 'both'"):
         Threat(Budget("l2", 1.0), 0.0, 1.0, "both")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.0, 1.0), (-1.0, 1.0), (0.0, 255.0)])
+def test_an_l2_step_in_a_range_is_the_steepest_step_projected(low: float, high: float) -> None:
+    rng = np.random.default_rng(5)
+    n, p, span = 300, 60, high - low
+    x = low + span * torch.from_numpy(rng.random((n, p))).float()
+    x[torch.from_numpy(rng.random((n, p)) < 0.3)], x[torch.from_numpy(rng.random((n, p)) < 0.1)] = low, high
+    gradient = torch.from_numpy(rng.standard_normal((n, p)) * np.exp(3 * rng.standard_normal((n, 1)))).float()
+    gradient[::7] = 0
+    gradient[torch.from_numpy(rng.random((n, p)) < 0.2)] = 0
+    radius = torch.from_numpy(0.6 * span * p**0.5 * rng.random(n))
+    length = radius * torch.from_numpy(3 * rng.random(n))
+    made = walked(x, x, gradient, length, radius, low, high)
+    # The general way, through tensors of walls, in float64.
+    start = x.double()
+    step = steepest(gradient.double(), "l2", length, low - start, high - start)
+    wanted = start + projected(step, "l2", radius, low - start, high - start)
+    torch.testing.assert_close(made.double(), wanted, rtol=0, atol=1e-5 * span)
+    assert float(made.min()) >= low
+    assert float(made.max()) <= high
+    assert (norms(made - x, "l2") <= radius * (1 + 1e-6) + 1e-6 * span).all()
+    assert torch.equal(made[::7], x[::7])

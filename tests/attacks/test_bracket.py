@@ -51,6 +51,24 @@ def test_smooth_margins_take_fewer_rounds_than_bisection_and_their_unit_does_not
         assert torch.equal(crossing, closed_in(SHAPES[name], 16, 2.0**-40)[0])
 
 
+def test_an_end_that_is_nearly_there_is_closed_in_four_places() -> None:
+    """As minimal norms leave it: the upper end lies a thousandth beyond the crossing."""
+    roots = torch.linspace(0.9985, 0.9999, 41, dtype=torch.float64)
+
+    def bent(t: Tensor) -> Tensor:
+        return torch.exp(-2 * t) - torch.exp(-2 * roots)
+
+    ones = torch.ones_like(roots)
+    bracket, count = Bracket(bent(0 * ones), bent(ones), ones.bool(), 16), 0
+    crossing = ones
+    while bracket.open:
+        place = bracket.next()
+        bracket.shrink(place, bent(place), bent(place) <= 0)
+        crossing, count = torch.where(bent(place) <= 0, torch.minimum(crossing, place), crossing), count + 1
+    assert count <= 4
+    assert ((crossing >= roots) & (crossing - roots <= 2**-16)).all()
+
+
 def test_lines_that_do_not_cross_are_closed() -> None:
     ones = torch.ones(3, dtype=torch.float64)
     assert not Bracket(ones, -ones, torch.zeros(3, dtype=torch.bool), 16).open
