@@ -14,6 +14,7 @@ import ganaudit
 from ganaudit.cli.audit import audit
 from ganaudit.cli.baseline import baseline
 from ganaudit.cli.catalogue import explain, list_, schema
+from ganaudit.cli.compare import compare
 from ganaudit.cli.console import Console
 from ganaudit.cli.doctor import doctor
 from ganaudit.cli.gate import gate
@@ -45,6 +46,7 @@ _VERBS: dict[str, Callable[..., int]] = {
     "audit": audit,
     "gate": gate,
     "report": report,
+    "compare": compare,
     "lint": lint,
     "init": init,
     "train": train,
