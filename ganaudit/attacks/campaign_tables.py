@@ -117,7 +117,7 @@ def detection_table(fakes: Campaign, reals: Campaign, calibration: Tensor) -> Ta
                 None if at is None else at.value, true_positive_rate(other, threshold),
                 true_positive_rate(one, threshold),
             ])  # fmt: skip
-    return Table(title=f"Detection under attack, {fakes.norm}", columns=columns, rows=rows)
+    return Table(title=f"Detection under attack, {fakes.norm}, {_rests_on(fakes, reals)}", columns=columns, rows=rows)
 
 
 def detection_curve(fakes: Campaign, reals: Campaign) -> Curve:
@@ -137,13 +137,18 @@ def detection_curve(fakes: Campaign, reals: Campaign) -> Curve:
         errors = [equal_error_rate(one, other).value for one, other in zip(real, fake, strict=True)]
         series.append(Series(name=f"EER, {name}", x=shares, y=errors))
     return Curve(
-        title=f"Detection over the budget, {fakes.norm}",
+        title=f"Detection over the budget, {fakes.norm}, {_rests_on(fakes, reals)}",
         x=Axis(title=f"{fakes.norm} norm of the change over the width of the range"),
         y=Axis(title="AUC, EER"),
         series=series,
         rules=[Rule(at=fakes.headline, label="headline")],
         points=True,
     )
+
+
+def _rests_on(fakes: Campaign, reals: Campaign) -> str:
+    """Return in words that these numbers are of the samples attacked: at budget 0 others have them of all samples."""
+    return f"of the {len(reals.scores)} reals and {len(fakes.scores)} generated samples attacked alone"
 
 
 def panel_table(campaigns: Sequence[Campaign]) -> Table:

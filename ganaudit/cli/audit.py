@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ganaudit.config import AuditPlan
     from ganaudit.document.baselines import Baseline
     from ganaudit.document.gates import Policy
-    from ganaudit.document.model import AuditDocument
+    from ganaudit.document.model import AuditDocument, Measurement
     from ganaudit.evidence.others import Other
 
 __all__ = ["audit", "size_of"]
@@ -192,11 +192,8 @@ def summary_table(console: Console, document: AuditDocument) -> None:
     for result in document.results:
         for m in result.measurements:
             interval = f"[{cell(m.interval.low)}, {cell(m.interval.high)}]" if m.interval else "-"
-            null = cell(m.null.value) if m.null else "-"
-            if m.null and m.null.n != m.n:
-                null += f" (n = {m.null.n})"  # on another footing than the value: never silent
             better = m.better if m.better != "none" else "-"
-            rows.append([f"{result.evaluator}/{m.key}", cell(m.value), interval, null, str(m.n), better])
+            rows.append([f"{result.evaluator}/{m.key}", cell(m.value), interval, _null(m), str(m.n), better])
         if result.status in ("not_assessable", "failed"):
             words = f"{result.status.replace('_', ' ')}: {result.reason}"
             rows.append([result.evaluator, words, "", "", "", ""])
@@ -214,6 +211,15 @@ def summary_table(console: Console, document: AuditDocument) -> None:
         for reason in without:
             keys = [m.key for m in result.measurements if m.value is None and m.reason == reason]
             console.text(f"no value: {result.evaluator}: {', '.join(keys)}: {reason}")
+
+
+def _null(m: Measurement) -> str:
+    """Return the null of a number with what makes it another than reals against reals at the same n: never silent."""
+    if m.null is None:
+        return "-"
+    other = [f"n = {m.null.n}"] if m.null.n != m.n else []
+    other += [m.null.otherwise] if m.null.otherwise else []
+    return f"{cell(m.null.value)} ({', '.join(other)})" if other else cell(m.null.value)
 
 
 def _dry_run(console: Console, plan: AuditPlan, folder: Path) -> int:

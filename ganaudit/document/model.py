@@ -89,16 +89,26 @@ class Interval(Record):
         return self
 
 
+_OF_REALS = "real against real"
+
+
 class Null(Record):
-    """The same statistic, real samples against real samples."""
+    """What the statistic comes to where there is nothing to find: as a rule the same, real samples against real."""
 
     value: FiniteFloat
     low: FiniteFloat | None = None
     high: FiniteFloat | None = None
     n: int
     """Samples on the side that stood in for the generated ones."""
+    of: str = _OF_REALS
+    """What it was taken from in a few words, where it is something else than reals against reals: random noise."""
     rule: str
-    """Which real samples were compared with which."""
+    """How it was made: which real samples were compared with which."""
+
+    @property
+    def otherwise(self) -> str:
+        """What it was taken from where that is not reals against reals; else empty."""
+        return "" if self.of == _OF_REALS else self.of
 
 
 class Measurement(Record):

@@ -136,7 +136,8 @@ class AdversarialRobustness:
                 unit="probability",
                 better="higher",
                 bounds=_UNIT,
-                estimator="Mann-Whitney; generated samples pushed up within the headline budget, reals as they are",
+                estimator="Mann-Whitney; the generated samples chosen for attack pushed up within the headline budget, all "
+                "test reals as they are",
             ),
             MeasurementSpec(
                 key="masking",
@@ -261,7 +262,8 @@ class AdversarialRobustness:
             Note(text=(
                 "Budgets are shares of the width of the range of values. An attack may leave neither its ball nor the "
                 "range, and is tested again afterwards. What works within a small ball counts for every larger one. "
-                "In the table of detection every sample is attacked, called rightly or not."
+                "In the table of detection every sample is attacked, called rightly or not; at budget 0 it repeats the "
+                "numbers of discriminator-detection on these few samples, not on all."
             )),
         ]  # fmt: skip
 
@@ -311,7 +313,7 @@ def _accuracy(found: Campaign, share: float, *, queries: bool = False, stored: b
         value,
         sizes,
         around,
-        Null(value=chance, low=ends.low, high=ends.high, n=len(found.clean),
+        Null(value=chance, low=ends.low, high=ends.high, n=len(found.clean), of="random noise",
              rule="random noise of the same budget in place of an attack, the best of 10 draws for each sample"),
     )  # fmt: skip
 
@@ -373,7 +375,7 @@ def _area(found: Campaign, reals: Tensor) -> Reading:
         area.value,
         sizes,
         interval_of(area.interval(0.95), "DeLong, logit scale", BOTH),
-        Null(value=chance.value, low=ends.low, high=ends.high, n=len(found.noised),
+        Null(value=chance.value, low=ends.low, high=ends.high, n=len(found.noised), of="random noise",
              rule="generated samples under random noise of the same budget, against the same reals"),
     )  # fmt: skip
 

@@ -235,7 +235,7 @@ class AttackTransfer:
             worst.value,
             {side: sizes[worst.at]},
             interval_of(worst.bounds, f"Clopper-Pearson{joined}", covers),
-            Null(value=noise.value, low=noise.bounds.low, high=noise.bounds.high, n=sizes[noise.at],
+            Null(value=noise.value, low=noise.bounds.low, high=noise.bounds.high, n=sizes[noise.at], of="random noise",
                  rule=f"every value moved by the whole budget, up or down by chance, in place of the attack{several}"),
         )  # fmt: skip
 

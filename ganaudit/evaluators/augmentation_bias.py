@@ -215,7 +215,7 @@ class AugmentationBias:
         others = (scores[order] - scores[order.roll(1)]).abs() / _spread(scores)
         ends = student(others, 0.95)
         null = Null(value=float(others.mean()), low=max(0.0, ends.low), high=ends.high, n=len(others),
-                    rule="another test real in place of the changed copy")  # fmt: skip
+                    of="another real", rule="another test real in place of the changed copy")  # fmt: skip
         around = interval_of(one.gap.bounds, "Student", _GAP_COVERS)
         return Reading(one.gap.gap, {"real": n}, around, null).measured(self.spec, key)
 

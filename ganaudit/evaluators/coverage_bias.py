@@ -337,7 +337,9 @@ class CoverageBias:
         if right is not None and no_null is None:
             usual = wilson(*right, 0.95)
             rule = f"{right[1]} held-out reals: the class read against their label"
-            null = Null(value=right[0] / right[1], low=usual.low, high=usual.high, n=right[1], rule=rule)
+            null = Null(
+                value=right[0] / right[1], low=usual.low, high=usual.high, n=right[1], of="own labels", rule=rule
+            )
         covers = "the drawing of generated samples, the classifier held fixed"
         return self.spec.measurement(
             key, hits / n, {"fake": n}, interval=_interval(reach, "Wilson score", covers), null=null,
@@ -385,7 +387,8 @@ def _null(chance: Chance, by: Standing, told: str) -> Null:
         f"{by.shares.n} samples with the shares of {by.reading.target_name}, read with the same errors, 999 times; "
         f"as large or larger in a share of {chance.p_value:.4g} (p-value); {told}"
     )
-    return Null(value=chance.mean, low=chance.usual.low, high=chance.usual.high, n=by.shares.n, rule=rule)
+    of = "shares of the target"
+    return Null(value=chance.mean, low=chance.usual.low, high=chance.usual.high, n=by.shares.n, of=of, rule=rule)
 
 
 def _interval(bounds: Bounds, method: str, covers: str) -> Interval:

@@ -11,13 +11,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ganaudit.document.model import Axis, Curve, Detail, Interval, Measurement, Note, Null, Series, Table
+from ganaudit.document.model import Axis, Curve, Detail, Interval, Measurement, Note, Null, Series
 from ganaudit.document.spec import EvaluatorSpec, Findings, MeasurementSpec
+from ganaudit.evidence.score_calibration import brier_table, recalibration_table, tests_table
 from ganaudit.evidence.score_cautions import look_like_probabilities, score_cautions
-from ganaudit.evidence.score_quality import calibration_error
+from ganaudit.evidence.score_quality import BINS, DRAWS, calibration_error, calibration_error_spec
+from ganaudit.evidence.score_resampling import resampling_details
 from ganaudit.evidence.score_sides import BOTH, Reading, ScoreSides, interval_of
 from ganaudit.evidence.view import View
-from ganaudit.numerics.calibration import Brier, Calibration, Reliability, brier, calibration, log_loss
+from ganaudit.numerics.calibration import Calibration, Reliability, brier, calibration, log_loss
 from ganaudit.numerics.detection_costs import LikelihoodRatioCost, likelihood_ratio_cost
 from ganaudit.numerics.detection_intervals import resampled_bounds, resamples_for
 from ganaudit.numerics.intervals import Bounds, clopper_pearson, normal
@@ -41,27 +43,20 @@ _NONE = (
 class DiscriminatorCalibration:
     """Calibration of sigmoid(score) on unseen reals and generated samples, and what recalibration would give."""
 
-    bins: int = 15
+    bins: int = BINS
     """Bins of equal mass that the calibration error and the Brier split are taken over."""
-    draws: int = 200
+    draws: int = DRAWS
     """Sets of labels drawn from the probabilities said, to see what chance alone does to the error."""
 
     spec: ClassVar[EvaluatorSpec] = EvaluatorSpec(
         id="discriminator-calibration",
         title="Calibration of the discriminator",
         question="Does the discriminator's score, read as a log-likelihood ratio, say how sure it may be?",
-        needs=("scores/test", "scores/fake", "scores/calibration"),
-        minimum={"scores/test": 2, "scores/fake": 2, "scores/calibration": 2},
+        needs=("scores/test", "scores/fake"),
+        wants=("scores/calibration",),
+        minimum={"scores/test": 2, "scores/fake": 2},
         measurements=(
-            MeasurementSpec(
-                key="ece",
-                title="Expected calibration error",
-                meaning="Mean distance between the probability said and the share of reals found; chance lifts it.",
-                unit="probability",
-                better="lower",
-                bounds=_UNIT,
-                estimator="L1 over bins of equal mass, p = sigmoid(score + log(N/M)); biased upwards at finite n",
-            ),
+            calibration_error_spec("ece"),
             MeasurementSpec(
                 key="ece-p-value",
                 title="p-value of the calibration error",
@@ -170,42 +165,22 @@ class DiscriminatorCalibration:
 
     def evaluate(self, view: View, rng: np.random.Generator) -> Findings:
         """Return errors of calibration with what chance makes of them, and the same after two recalibrations."""
-        sides = ScoreSides(view["scores/test"], view["scores/fake"], view["scores/calibration"], rng)
-        found = calibration(sides.real, sides.fake, rng, self.bins, self.draws)
+        sides = ScoreSides.of(view, rng)
+        found, error = calibration_error(sides, view, self.bins, self.draws)
         maps = _recalibrated(sides, rng, self.bins, self.draws)
-        readings = {**self._errors(found, sides), **self._losses(found, sides), **_after(maps, sides)}
+        readings = {"ece": error, **_tests(found, sides), **self._losses(sides), **_after(maps, sides)}
         measurements = [readings[m.key].measured(self.spec, m.key) for m in self.spec.measurements]
         details: list[Detail] = [
             self._curve(found, maps),
-            _table(found, likelihood_ratio_cost(sides.real, sides.fake), maps, self._as_logits(sides)),
-            _split(found.equal_mass.curve, found.brier),
+            tests_table(found.test, len(sides.real), len(sides.fake)),
+            recalibration_table(found, likelihood_ratio_cost(sides.real, sides.fake), maps, self._as_logits(sides)),
+            brier_table(found.equal_mass.curve, found.brier),
             Note(text=_in_words(found, measurements)),
+            *_bought(found, sides, maps, rng),
         ]
         return Findings(measurements, details, score_cautions(sides.real, sides.fake, sides.calibration))
 
-    def _errors(self, found: Calibration, sides: ScoreSides) -> Mapping[str, Reading]:
-        law = Null(value=0.0, low=-_NORMAL, high=_NORMAL, n=min(sides.sizes.values()),
-                   rule="N(0, 1), the law of a calibrated critic")  # fmt: skip
-        z = found.test.z if found.test.z_sides is None else found.test.z_sides
-        finite = math.isfinite(z)
-        return {
-            "ece": calibration_error(found, sides, self.bins, self.draws),
-            "ece-p-value": Reading(
-                found.equal_mass.p_value,
-                sides.sizes,
-                "a p-value is itself a statement on chance: calibrated critics have one below a in a share a of draws",
-                "uniform from 0 to 1 for a calibrated critic, by construction",
-            ),
-            "z": Reading(
-                z if finite else None,
-                sides.sizes,
-                "a test statistic: it scatters by 1 by construction",
-                law,
-                None if finite else f"all probabilities are 0 or 1 in float64 and some of {sides.sizes} are wrong",
-            ),
-        }
-
-    def _losses(self, found: Calibration, sides: ScoreSides) -> Mapping[str, Reading]:
+    def _losses(self, sides: ScoreSides) -> Mapping[str, Reading]:
         def over(which: str) -> Reading:
             return sides.resampled(
                 lambda r, f: getattr(brier(r, f, self.bins), which), "centred", _UNIT
@@ -230,7 +205,8 @@ class DiscriminatorCalibration:
 
     def _as_logits(self, sides: ScoreSides) -> tuple[Calibration, LikelihoodRatioCost] | None:
         """Return what the scores say as probabilities, where they look like it."""
-        if not look_like_probabilities(sides.real, sides.fake, sides.calibration):
+        held = [] if sides.calibration is None else [sides.calibration]
+        if not look_like_probabilities(sides.real, sides.fake, *held):
             return None
         tiny = float(torch.finfo(torch.float32).eps)  # a sigmoid in float32 ends so far from 0 and 1
         real, fake = (torch.logit(side, tiny) for side in (sides.real, sides.fake))
@@ -250,6 +226,35 @@ class DiscriminatorCalibration:
             series=series,
             points=True,
         )
+
+
+def _tests(found: Calibration, sides: ScoreSides) -> Mapping[str, Reading]:
+    law = Null(value=0.0, low=-_NORMAL, high=_NORMAL, n=min(sides.sizes.values()), of="a calibrated critic",
+               rule="N(0, 1), the law of a calibrated critic; the table of tests has p-values")  # fmt: skip
+    z = found.test.z if found.test.z_sides is None else found.test.z_sides
+    finite = math.isfinite(z)
+    return {
+        "ece-p-value": Reading(
+            found.equal_mass.p_value,
+            sides.sizes,
+            "a p-value is itself a statement on chance: calibrated critics have one below a in a share a of draws",
+            "uniform from 0 to 1 for a calibrated critic, by construction",
+        ),
+        "z": Reading(
+            z if finite else None,
+            sides.sizes,
+            "a test statistic: it scatters by 1 by construction",
+            law,
+            None if finite else f"all probabilities are 0 or 1 in float64 and some of {sides.sizes} are wrong",
+        ),
+    }
+
+
+def _bought(
+    found: Calibration, sides: ScoreSides, maps: Mapping[str, Recalibrated | None], rng: np.random.Generator
+) -> list[Detail]:
+    said = {"raw": sides.fake, **{name: m.fake for name, m in maps.items() if m is not None}}
+    return resampling_details(sides.real, sides.fake, said, found.equal_mass.p_value, rng)
 
 
 def _recalibrated(sides: ScoreSides, rng: np.random.Generator, bins: int, draws: int) -> dict[str, Recalibrated | None]:
@@ -313,44 +318,6 @@ def _series(name: str, curve: Reliability, *, with_bounds: bool = False) -> Seri
         return Series(name=name, x=said, y=found)
     ends = [clopper_pearson(round(f * n), int(n), 0.95) for f, n in zip(found, counts, strict=True)]
     return Series(name=name, x=said, y=found, low=[e.low for e in ends], high=[e.high for e in ends])
-
-
-def _table(
-    found: Calibration,
-    cost: LikelihoodRatioCost,
-    maps: Mapping[str, Recalibrated | None],
-    logits: tuple[Calibration, LikelihoodRatioCost] | None,
-) -> Table:
-    columns = ["scores", "calibration error", "by chance alone", "p-value", "Z", "Brier score", "log-loss", "Cllr"]
-    rows = [_row("raw", found, cost)]
-    if logits is not None:
-        rows.append(_row("logits of the scores, read as probabilities", *logits))
-    for name, m in maps.items():
-        if m is None:
-            rows.append([f"after {name}", *[None] * (len(columns) - 1)])
-            continue
-        known = f" ({m.temperature:.4g})" if m.temperature is not None else ""
-        rows.append(_row(f"after {name}{known}", m.calibration, m.cost))
-    return Table(title="What recalibration would give (no other number here uses it)", columns=columns, rows=rows)
-
-
-def _row(name: str, found: Calibration, cost: LikelihoodRatioCost) -> list[str | int | float | None]:
-    z = found.test.z if found.test.z_sides is None else found.test.z_sides
-    error = found.equal_mass
-    values = [error.value, error.expected, error.p_value, z if math.isfinite(z) else None]
-    return [name, *values, found.brier.value, found.log_loss.value, cost.value]
-
-
-def _split(curve: Reliability, score: Brier) -> Table:
-    rows: list[list[str | int | float | None]] = [
-        ["reliability (adds)", score.reliability],
-        ["resolution (takes off)", score.resolution],
-        ["uncertainty of the labels (adds)", score.uncertainty],
-        ["variance of probabilities within bins (adds)", score.within_variance],
-        ["covariance with the labels within bins (takes off)", score.within_covariance],
-        ["Brier score", score.value],
-    ]
-    return Table(title=f"The Brier score in {len(curve.count)} bins", columns=["part", "value"], rows=rows)
 
 
 def _in_words(found: Calibration, measurements: list[Measurement]) -> str:

@@ -2,33 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from ganaudit.document.model import Detail, Measurement, Note, Rule, Table
-from ganaudit.document.spec import EvaluatorSpec, Exhibit, Findings, MeasurementSpec
-from ganaudit.evidence.score_cautions import are_constant, score_cautions
+from ganaudit.document.spec import EvaluatorSpec, Findings, MeasurementSpec
+from ganaudit.evidence.score_cautions import score_cautions
 from ganaudit.evidence.score_charts import det_curve, roc_curve, score_laws
+from ganaudit.evidence.score_extremes import extremes
 from ganaudit.evidence.score_pairs import paired_areas
-from ganaudit.evidence.score_quality import quality
+from ganaudit.evidence.score_quality import calibration_error_spec, overfit_spec, quality
 from ganaudit.evidence.score_sides import Reading, ScoreSides
-from ganaudit.evidence.score_thresholds import at_threshold, caught_at_rate, operating_points, threshold_table
+from ganaudit.evidence.score_thresholds import (
+    at_threshold,
+    caught_at_rate,
+    no_thresholds,
+    operating_points,
+    threshold_table,
+)
 from ganaudit.evidence.view import View
-from ganaudit.numerics.detection import equal_error_rate
+from ganaudit.numerics.detection import calibration_size_needed, equal_error_rate
 from ganaudit.numerics.detection_costs import detection_cost, likelihood_ratio_cost
 from ganaudit.numerics.detection_curves import average_precision, hull_equal_error_rate, partial_auc
 from ganaudit.numerics.detection_intervals import actual_cost_bounds, likelihood_ratio_cost_bounds
-from ganaudit.numerics.thresholds import Threshold, achieved, thresholds
+from ganaudit.numerics.thresholds import Threshold, achieved, pac_size_needed, thresholds
 
 __all__ = ["DiscriminatorDetection"]
 
 _RATES = (0.1, 0.05, 0.01, 0.001)
 _PARTIAL = 0.1
-_SHOWN = 16
 _ALARM = 0.005
 _SHARE = "share of samples"
 _BELOW = "scores strictly below the threshold"
@@ -54,9 +60,9 @@ class DiscriminatorDetection:
         id="discriminator-detection",
         title="Discriminator threshold detection",
         question="Can the discriminator's own score tell generated samples from real ones it has never seen?",
-        needs=("scores/test", "scores/fake", "scores/calibration"),
-        wants=("scores/train", "others/test", "others/fake"),
-        minimum={"scores/test": 2, "scores/fake": 2, "scores/calibration": 2},
+        needs=("scores/test", "scores/fake"),
+        wants=("scores/calibration", "scores/train", "others/test", "others/fake"),
+        minimum={"scores/test": 2, "scores/fake": 2},
         measurements=(
             MeasurementSpec(
                 key="auc",
@@ -145,7 +151,7 @@ class DiscriminatorDetection:
                 unit=_SHARE,
                 better="higher",
                 bounds=_UNIT,
-                estimator="below the conformal threshold for 1 %; from 1,000 calibration reals on",
+                estimator="below the conformal threshold for 1 % of calibration (or test) reals; from 1,000 of them on",
             ),
             MeasurementSpec(
                 key="tpr-at-fpr-0.1pct",
@@ -154,7 +160,7 @@ class DiscriminatorDetection:
                 unit=_SHARE,
                 better="higher",
                 bounds=_UNIT,
-                estimator="below the conformal threshold for 0.1 %; from 10,000 calibration reals on",
+                estimator="below the conformal threshold for 0.1 % of calibration (or test) reals; from 10,000 on",
             ),
             MeasurementSpec(
                 key="average-precision",
@@ -210,23 +216,8 @@ class DiscriminatorDetection:
                 bounds=_UNIT,
                 estimator="scores pooled to a rising share of reals, fitted on the same samples: biased downwards",
             ),
-            MeasurementSpec(
-                key="calibration-error",
-                title="Calibration error",
-                meaning="How far the probability of being real that a score says is from the share of reals found.",
-                unit="probability",
-                better="lower",
-                bounds=_UNIT,
-                estimator="L1 over 15 bins of equal mass, p = sigmoid(score + log(N/M)); biased upwards at finite n",
-            ),
-            MeasurementSpec(
-                key="overfit",
-                title="Overfit of the discriminator (r_v)",
-                meaning="0 where train and unseen reals score alike, 1 where unseen reals score like generated ones.",
-                unit="ratio",
-                better="lower",
-                estimator="(mean train - mean test) / (mean train - mean generated), biased by O(1/n)",
-            ),
+            calibration_error_spec("calibration-error"),
+            overfit_spec("overfit"),
         ),
         misleads=(
             "A discriminator at the end of good training sees no difference, and one that has learnt its training "
@@ -255,11 +246,12 @@ class DiscriminatorDetection:
 
     def evaluate(self, view: View, rng: np.random.Generator) -> Findings:
         """Return what the ranking is worth, thresholds and what they do to unseen samples, costs, and the extremes."""
-        sides = ScoreSides(view["scores/test"], view["scores/fake"], view["scores/calibration"], rng)
+        sides = ScoreSides.of(view, rng)
         train = view["scores/train"] if view.missing("scores/train") is None else None
-        conformal, pac = thresholds(sides.calibration, [self.fpr], self.confidence)
+        held = sides.calibration
+        found = [] if held is None else thresholds(held, [self.fpr], self.confidence)
         keys = [m.key for m in self.spec.measurements]
-        readings = [*self._readings(sides), *self._thresholds(conformal, pac, sides), *quality(sides, train, view)]
+        readings = [*self._readings(sides), *self._thresholds(found, sides), *quality(sides, train, view)]
         by_key = {m.key: m for m in (reading.measured(self.spec, key) for key, reading in readings)}
         measurements = [by_key[key] for key in keys]
         warnings = score_cautions(sides.real, sides.fake, sides.calibration, train)
@@ -270,16 +262,16 @@ class DiscriminatorDetection:
                 "test reals are not of one kind, and the promised rate does not hold for the test reals"
             )
         details: list[Detail] = [
-            _laws(sides, train, conformal, pac),
+            _laws(sides, train, found),
             roc_curve(sides.real, sides.fake),
             det_curve(sides.real, sides.fake),
-            threshold_table(sides, sorted({*_RATES, self.fpr}), self.confidence),
-            operating_points(sides, (conformal, pac)),
+            *([] if held is None else [threshold_table(sides, held, sorted({*_RATES, self.fpr}), self.confidence)]),
+            operating_points(sides, found),
             self._conventions(sides, measurements),
             *_pairs(view, sides),
             Note(text="Scores of generated samples are read as generated, before quantisation to 8 bits."),
         ]
-        return Findings(measurements, details, warnings, exhibits=_extremes(sides, view.against == "test"))
+        return Findings(measurements, details, warnings, exhibits=extremes(sides, view.against == "test"))
 
     def _readings(self, sides: ScoreSides) -> list[tuple[str, Reading]]:
         costs = self.prior_fake, self.cost_real, self.cost_fake
@@ -305,21 +297,28 @@ class DiscriminatorDetection:
             ("cllr-min", resampled(lambda r, f: likelihood_ratio_cost(r, f).minimum, "reflected", _UNIT)),
         ]  # fmt: skip
 
-    def _thresholds(self, conformal: Threshold, pac: Threshold, sides: ScoreSides) -> list[tuple[str, Reading]]:
+    def _thresholds(self, found: Sequence[Threshold], sides: ScoreSides) -> list[tuple[str, Reading]]:
+        """Return what ``found``, the conformal and the PAC threshold, do; without them why there are none."""
+        promise = f"a false positive rate of {self.fpr:g}"
+        if found:
+            conformal, pac = (at_threshold(one, sides) for one in found)
+        else:
+            conformal = no_thresholds(sides, calibration_size_needed(self.fpr), promise)
+            sure = f"{promise} with confidence {self.confidence:g}"
+            pac = no_thresholds(sides, pac_size_needed(self.fpr, self.confidence), sure)
         keys = ("threshold", "fpr-at-threshold", "tpr-at-threshold")
-        found = list(zip(keys, at_threshold(conformal, sides), strict=True))
         guaranteed = ("pac-threshold", "fpr-at-pac-threshold", "tpr-at-pac-threshold")
-        found += zip(guaranteed, at_threshold(pac, sides), strict=True)
-        sizes = {"calibration": len(sides.calibration), "real": len(sides.real)}
-        p_value = Reading(None, sizes, reason=found[0][1].reason)
-        if conformal.value is not None:
+        readings = [*zip(keys, conformal, strict=True), *zip(guaranteed, pac, strict=True)]
+        sizes = {**conformal[0].sizes, **conformal[1].sizes}
+        p_value = Reading(None, sizes, reason=conformal[0].reason)
+        if found and found[0].value is not None:
             p_value = Reading(
-                achieved(sides.real, conformal).p_value,
+                achieved(sides.real, found[0]).p_value,
                 sizes,
                 "a p-value is itself a statement on chance: of reals of one kind it is below a in a share a of draws",
                 "by construction: it compares reals with reals",
             )
-        return [*found, ("exchangeability-p-value", p_value)]
+        return [*readings, ("exchangeability-p-value", p_value)]
 
     def _conventions(self, sides: ScoreSides, measurements: list[Measurement]) -> Table:
         costs = detection_cost(sides.real, sides.fake, self.prior_fake, self.cost_real, self.cost_fake)
@@ -345,43 +344,9 @@ def _pairs(view: View, sides: ScoreSides) -> list[Detail]:
     return paired_areas(sides.real, sides.fake, view.others("test"), view.others("fake"))
 
 
-def _laws(sides: ScoreSides, train: Tensor | None, conformal: Threshold, pac: Threshold) -> Detail:
+def _laws(sides: ScoreSides, train: Tensor | None, found: Sequence[Threshold]) -> Detail:
     laws = {"test reals": sides.real, "generated": sides.fake}
     if train is not None:
         laws = {"train reals": train, **laws}
-    named = (("threshold", conformal.value), ("threshold with a guarantee", pac.value))
-    return score_laws(laws, [Rule(at=at, label=label) for label, at in named if at is not None])
-
-
-def _extremes(sides: ScoreSides, are_reals_shown: bool) -> list[Exhibit]:
-    """Return the samples that the discriminator is most wrong about; none where it has no opinion."""
-    if are_constant(sides.real, sides.fake):
-        return []
-    found = []
-    top = torch.argsort(sides.fake, descending=True, stable=True)[:_SHOWN].tolist()
-    found.append(
-        Exhibit(
-            title="Generated samples that look most real to the discriminator",
-            rule=f"the {len(top)} highest scores of {len(sides.fake)} generated samples, highest first",
-            side="fake",
-            indices=top,
-            captions=[_caption(i, sides.fake, sides.calibration, "calibration reals") for i in top],
-        )
-    )
-    if are_reals_shown:  # galleries of reals show the split that is compared with
-        low = torch.argsort(sides.real, stable=True)[:_SHOWN].tolist()
-        found.append(
-            Exhibit(
-                title="Real samples that the discriminator is surest are generated",
-                rule=f"the {len(low)} lowest scores of {len(sides.real)} test reals, lowest first",
-                side="real",
-                indices=low,
-                captions=[_caption(i, sides.real, sides.fake, "generated samples") for i in low],
-            )
-        )
-    return found
-
-
-def _caption(index: int, scores: Tensor, others: Tensor, named: str) -> str:
-    below = float((others < scores[index]).double().mean())
-    return f"sample {index}: score {float(scores[index]):.4g}, above {below:.1%} of {named}"
+    labels = {"conformal": "threshold", "pac": "threshold with a guarantee"}
+    return score_laws(laws, [Rule(at=t.value, label=labels[t.promise]) for t in found if t.value is not None])

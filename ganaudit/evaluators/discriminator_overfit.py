@@ -13,7 +13,7 @@ from ganaudit.document.model import Detail, Measurement, Note, Null, Rule, Table
 from ganaudit.document.spec import EvaluatorSpec, Findings, MeasurementSpec
 from ganaudit.evidence.score_cautions import score_cautions
 from ganaudit.evidence.score_charts import score_laws
-from ganaudit.evidence.score_quality import overfit_ratio
+from ganaudit.evidence.score_quality import overfit_ratio, overfit_spec
 from ganaudit.evidence.score_sides import interval_of
 from ganaudit.evidence.view import View
 from ganaudit.numerics.detection import conformal_threshold, false_positive_rate
@@ -37,15 +37,7 @@ class DiscriminatorOverfit:
         wants=("scores/calibration",),
         minimum={"scores/train": 2, "scores/test": 2, "scores/fake": 2},
         measurements=(
-            MeasurementSpec(
-                key="r-v",
-                title="Overfit ratio r_v",
-                meaning="0: unseen reals score as train reals do; 1: they score as generated samples do.",
-                unit="ratio of score gaps",
-                better="target",
-                target=0.0,
-                estimator="(mean train - mean test) / (mean train - mean generated), biased by O(1/n)",
-            ),
+            overfit_spec("r-v"),
             MeasurementSpec(
                 key="r-t",
                 title="Mean sign of train scores r_t",
@@ -92,7 +84,7 @@ class DiscriminatorOverfit:
         laws = {"train reals": train, "test reals": test, "generated": fake}
         rules = [Rule(at=mean, label=f"mean: {name}") for name, mean in zip(laws, found.means, strict=True)]
         details: list[Detail] = [score_laws(laws, rules), _laws(laws), *_train_threshold(train, test)]
-        warnings = score_cautions(test, fake, test if stand_in is None else stand_in, train)
+        warnings = score_cautions(test, fake, stand_in, train)
         by_heart = found.seen_over_unseen.interval(0.95).low
         if by_heart > (0.5 if null is None else null.seen_over_unseen.interval(0.95).high):
             warnings.append(

@@ -193,13 +193,15 @@ class ThresholdTransfer:
             f"the same {n} test reals untouched, one condition and not the worst of {len(damaged[0])}; "
             f"{expected:.3g} is expected of reals exchangeable with calibration"
         )
+        of = "untouched reals"
         paired = "Clopper-Pearson of samples lost and won, Bonferroni over damages"
         both = {"real": n, "fake": len(found.fake[0])}
         return [
             self._worst("worst-fpr-shift", shift, sizes, "test real",
-                        Null(value=abs(counts[0] / n - self.fpr), low=apart.low, high=apart.high, n=n, rule=rule)),
+                        Null(value=abs(counts[0] / n - self.fpr), low=apart.low, high=apart.high, n=n, of=of, rule=rule)),
             self._worst("worst-fpr", rate, sizes, "test real",
-                        Null(value=counts[0] / n, low=untouched.low, high=untouched.high, n=n, rule=rule)),
+                        Null(value=counts[0] / n, low=untouched.low, high=untouched.high, n=n, of=of,
+                             rule=rule)),
             self._worst("worst-tpr-loss", loss, {"fake": both["fake"]}, "generated",
                         "the loss is counted from the untouched condition, which loses nothing", paired),
             self._worst("worst-auc", area, both, "test real and generated", self._null_area(found),

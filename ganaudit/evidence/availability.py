@@ -75,7 +75,10 @@ class Availability:
         if self.reference.statistics is not None and side != "fake":
             return f"the reference is a mean and a covariance of features: it has no {side} reals"
         if side in ("calibration", "test") and side not in self.reference.splits:
-            return f"the reference has no {side} split of reals; train reals are never substituted"
+            return (
+                f"the reference has no {side} split of reals; train reals are never substituted "
+                f"(--reference {side}=PATH names reals that training has not seen)"
+            )
         if side == "train" and side not in self.reference.splits:
             return "the reference has no train split"
         return None

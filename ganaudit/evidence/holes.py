@@ -62,7 +62,8 @@ def hole_reading(scores: Tensor | None, judge: Judge, paths: int) -> Reading:
         f"{judge.cut.rank} from below of {judge.cut.n} calibration reals; low and high: over {n} paths and the drawing "
         "of these reals"
     )
-    null = Null(value=judge.cut.chance, low=usual.low, high=usual.high, n=judge.cut.n, rule=rule)
+    of = "unrelated reals"
+    null = Null(value=judge.cut.chance, low=usual.low, high=usual.high, n=judge.cut.n, of=of, rule=rule)
     return Reading(
         count / n, {"fake": n}, interval_of(clopper_pearson(count, n, 0.95), "Clopper-Pearson", _COVERS), null
     )

@@ -15,19 +15,21 @@ _TIED = 0.05
 _REVERSED = "the sign may be reversed, with smaller meaning real (--score-sign turns it)"
 
 
-def score_cautions(real: Tensor, fake: Tensor, calibration: Tensor, train: Tensor | None = None) -> list[str]:
-    """Return warnings on scores of test reals, generated samples, calibration reals and, where known, train reals.
+def score_cautions(real: Tensor, fake: Tensor, calibration: Tensor | None, train: Tensor | None = None) -> list[str]:
+    """Return warnings on scores of test reals, generated samples and, where known, calibration and train reals.
 
     A critic without opinion, scores that are probabilities, many scores of one value, and scores that point the wrong
-    way. The last is looked for on calibration reals, so that the test reals choose nothing.
+    way. The last is looked for on calibration reals, where there are any, so that the test reals choose nothing.
     """
-    if are_constant(real, fake, calibration):
+    sides = [side for side in (real, fake, calibration) if side is not None]
+    if are_constant(*sides):
         return [
             f"the discriminator gives every sample the same score ({float(fake[0]):.6g}): it tells nothing apart, and "
             "no number made of its scores means anything"
         ]
-    found = [_probabilities(real, fake, calibration), _ties(real, fake, calibration)]
-    found.append(_reversed(fake, calibration, train))
+    found = [_probabilities(*sides), _ties(*sides)]
+    named = "test" if calibration is None else "calibration"
+    found.append(_reversed(fake, real if calibration is None else calibration, named, train))
     return [text for text in found if text is not None]
 
 
@@ -67,12 +69,12 @@ def _ties(*sides: Tensor) -> str | None:
     )
 
 
-def _reversed(fake: Tensor, calibration: Tensor, train: Tensor | None) -> str | None:
-    area = auc(calibration, fake)
+def _reversed(fake: Tensor, unseen: Tensor, named: str, train: Tensor | None) -> str | None:
+    area = auc(unseen, fake)
     if area.interval(0.95).high >= 0.5:
         return None
     told = f"generated samples score above reals that were not seen in training (area {area.value:.3f}, with the sign "
-    told += f"turned {1 - area.value:.3f}, on calibration reals): "
+    told += f"turned {1 - area.value:.3f}, on {named} reals): "
     seen = None if train is None else auc(train, fake).interval(0.95)
     if seen is not None and seen.high < 0.5:
         return told + "so do they above train reals, so " + _REVERSED

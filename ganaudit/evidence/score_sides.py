@@ -1,4 +1,4 @@
-"""Numbers made of three sets of scores, each with its interval and with reals in place of generated samples."""
+"""Numbers made of scores of two sides, each with its interval and with reals in place of generated samples."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ganaudit.document.model import Interval, Measurement, Null
 from ganaudit.document.spec import EvaluatorSpec
+from ganaudit.evidence.view import View
 from ganaudit.numerics.detection import auc
 from ganaudit.numerics.detection_intervals import Ends, resampled_bounds, resamples_for
 from ganaudit.numerics.intervals import Bounds
@@ -63,12 +64,34 @@ class Reading:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ScoreSides:
-    """Scores of test reals (N,), of generated samples (M,) and of calibration reals (n,), which are the null."""
+    """Scores of test reals (N,), of generated samples (M,) and, where there are any, of calibration reals (n,).
+
+    The last are the null and set thresholds.
+    """
 
     real: Tensor
     fake: Tensor
-    calibration: Tensor
+    calibration: Tensor | None
     rng: np.random.Generator = field(repr=False)
+    lacks: str = "there are 0"
+    """Why there are no calibration reals."""
+
+    @classmethod
+    def of(cls, view: View, rng: np.random.Generator) -> ScoreSides:
+        """Return the sides of a view that declares ``scores/test``, ``scores/fake`` and ``scores/calibration``.
+
+        Calibration reals may miss; one alone, which has no law, counts as none.
+        """
+        lacks = view.missing("scores/calibration")
+        calibration = view["scores/calibration"] if lacks is None else None
+        if calibration is not None and len(calibration) < 2:
+            lacks, calibration = f"there are {len(calibration)}", None
+        return cls(view["scores/test"], view["scores/fake"], calibration, rng, lacks or "")
+
+    @property
+    def no_null(self) -> str:
+        """Why no reals can stand in for generated samples."""
+        return f"needs 2 calibration reals in place of generated samples: {self.lacks}"
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -78,16 +101,18 @@ class ScoreSides:
     @property
     def null_rule(self) -> str:
         """Which reals are compared with which in the null."""
-        return (
-            f"{len(self.calibration)} calibration reals in place of generated samples, against {len(self.real)} test "
-            "reals"
-        )
+        n = 0 if self.calibration is None else len(self.calibration)
+        return f"{n} calibration reals in place of generated samples, against {len(self.real)} test reals"
 
     def area(self) -> Reading:
         """Return the area under the ROC curve with DeLong's interval, and the same for the null."""
-        found, null = auc(self.real, self.fake), auc(self.real, self.calibration)
+        found = auc(self.real, self.fake)
         own = interval_of(found.interval(0.95), "DeLong, logit scale", BOTH)
-        return Reading(found.value, self.sizes, own, self.as_null(null.value, null.interval(0.95)))
+        null: Null | str = self.no_null
+        if self.calibration is not None:
+            other = auc(self.real, self.calibration)
+            null = self._null(other.value, other.interval(0.95), len(self.calibration))
+        return Reading(found.value, self.sizes, own, null)
 
     def resampled(
         self, statistic: Callable[[Tensor, Tensor], float], ends: Ends, within: tuple[float, float]
@@ -98,29 +123,34 @@ class ScoreSides:
             return resampled_bounds(statistic, self.real, stand_in, self.rng, 0.95, ends, within, resamples)
 
         resamples = resamples_for(len(self.real) + len(self.fake))
-        own, null = bounds(self.fake, resamples), statistic(self.real, self.calibration)
-        # The spread of the null is there to be looked at: of so many reals none can be seen.
-        seen = len(self.real) + len(self.calibration) <= _SEEN
+        own, held = bounds(self.fake, resamples), self.calibration
+        null: Null | str = self.no_null
+        if held is not None:
+            # The spread of the null is there to be looked at: of so many reals none can be seen.
+            seen = len(self.real) + len(held) <= _SEEN
+            null = self._null(statistic(self.real, held), bounds(held, _FOR_NULL) if seen else None, len(held))
         return Reading(
             statistic(self.real, self.fake),
             self.sizes,
             _UNMOVED if own is None else interval_of(own, f"{_MEANS[ends]}, {resamples} resamples", BOTH),
-            self.as_null(null, bounds(self.calibration, _FOR_NULL) if seen else None),
+            null,
         )
 
     def bounded(
         self, statistic: Callable[[Tensor, Tensor], float], bounds: Callable[[Tensor, Tensor], Bounds], method: str
     ) -> Reading:
         """Return ``statistic(real, fake)`` with the interval that ``bounds`` gives, and the same for the null."""
-        own = bounds(self.real, self.fake)
+        own, held = bounds(self.real, self.fake), self.calibration
+        null: Null | str = self.no_null
+        if held is not None:
+            null = self._null(statistic(self.real, held), bounds(self.real, held), len(held))
         return Reading(
             statistic(self.real, self.fake),
             self.sizes,
             _UNMOVED if own.low == own.high else interval_of(own, method, BOTH),
-            self.as_null(statistic(self.real, self.calibration), bounds(self.real, self.calibration)),
+            null,
         )
 
-    def as_null(self, value: float, bounds: Bounds | None = None) -> Null:
-        """Return what reals show against reals."""
+    def _null(self, value: float, bounds: Bounds | None, n: int) -> Null:
         low, high = (None, None) if bounds is None else (bounds.low, bounds.high)
-        return Null(value=value, low=low, high=high, n=len(self.calibration), rule=self.null_rule)
+        return Null(value=value, low=low, high=high, n=n, rule=self.null_rule)

@@ -15,18 +15,20 @@ from ganaudit.numerics.detection_curves import reals_needed, tpr_at_fpr
 from ganaudit.numerics.intervals import clopper_pearson, quantile_bounds
 from ganaudit.numerics.thresholds import Threshold, achieved, rate_bounds, thresholds
 
-__all__ = ["at_threshold", "caught_at_rate", "operating_points", "threshold_table"]
+__all__ = ["at_threshold", "caught_at_rate", "no_thresholds", "operating_points", "threshold_table"]
 
 _COLUMNS = [
-    "rate allowed",
-    "promise",
+    "FPR promised, at most",
+    "FPR achieved on test reals",
+    "low",
+    "high",
+    "the promise holds",
+    "law of the FPR over calibration draws",
+    "its mean",
+    "its 95 % range",
+    "p-value of the FPR achieved",
     "threshold",
     "rank among calibration reals",
-    "rate expected",
-    "range of the rate (95 % of calibration draws)",
-    "achieved on test reals",
-    "interval",
-    "p-value",
     "generated samples caught",
 ]
 _STEPS = 40
@@ -43,11 +45,9 @@ _HELD = "the drawing of {} samples, the threshold held fixed"
 
 def at_threshold(threshold: Threshold, sides: ScoreSides) -> tuple[Reading, Reading, Reading]:
     """Return the threshold, the share of test reals that it calls generated, and that of generated samples."""
-    sizes = {"calibration": len(sides.calibration)}, {"real": len(sides.real)}, {"fake": len(sides.fake)}
-    if threshold.value is None:
-        reason = _too_few(threshold)
-        one, other, last = (Reading(None, size, reason=reason) for size in sizes)
-        return one, other, last
+    sizes = _sizes(sides)
+    if threshold.value is None or sides.calibration is None:
+        return _without(_too_few(threshold), sides)
     kept = achieved(sides.real, threshold)
     own = interval_of(kept.bounds, "Clopper-Pearson", _HELD.format("test real"))
     null = Null(value=kept.rate, low=own.low, high=own.high, n=kept.n, rule=f"{kept.n} test reals in place of "
@@ -64,35 +64,57 @@ def at_threshold(threshold: Threshold, sides: ScoreSides) -> tuple[Reading, Read
     )
 
 
+def no_thresholds(sides: ScoreSides, needed: int, promise: str) -> tuple[Reading, Reading, Reading]:
+    """Return the same three without calibration reals, of which a threshold for ``promise`` takes ``needed``."""
+    return _without(f"{promise} needs {needed} calibration reals: {sides.lacks}", sides)
+
+
 def caught_at_rate(sides: ScoreSides, alpha: float) -> Reading:
-    """Return the share of generated samples called generated where a share ``alpha`` of reals is, if reals suffice."""
-    sizes = {"calibration": len(sides.calibration), "fake": len(sides.fake)}
-    found = tpr_at_fpr(sides.calibration, sides.fake, alpha)
+    """Return the share of generated samples called generated where a share ``alpha`` of reals is, if reals suffice.
+
+    The threshold is set on calibration reals or, where they are too few for it, on test reals: either has not seen the
+    generated samples that are counted. The other stands in for these in the null.
+    """
+    held, n, needed = sides.calibration, len(sides.real), reals_needed(alpha)
+    known = 0 if held is None else len(held)
+    setting, name, others, other = sides.real, "test", held, "calibration"
+    if held is not None and not known < needed <= n:
+        setting, name, others, other = held, "calibration", sides.real, "test"
+    sizes = {"real" if name == "test" else name: len(setting), "fake": len(sides.fake)}
+    found = tpr_at_fpr(setting, sides.fake, alpha)
     if found is None:
         reason = (
-            f"a rate of {100 * alpha:g} % needs {reals_needed(alpha)} calibration reals, for 10 of them below the "
-            f"threshold; there are {len(sides.calibration)}, and the rate would be luck"
+            f"a rate of {100 * alpha:g} % needs {needed} reals of one split, for 10 of them below the threshold; there "
+            f"are {known} for calibration and {n} for test, and the rate would be luck"
         )
         return Reading(None, sizes, reason=reason)
-    below = int((sides.real < found.threshold).sum())
-    share = clopper_pearson(below, len(sides.real), 0.95)
+    null: Null | str = sides.no_null
+    if others is not None:
+        below = int((others < found.threshold).sum())
+        share = clopper_pearson(below, len(others), 0.95)
+        null = Null(value=below / len(others), low=share.low, high=share.high, n=len(others),
+                    rule=f"{len(others)} {other} reals in place of generated samples")  # fmt: skip
     return Reading(
         found.value,
         sizes,
         interval_of(
             found.at_rate,
             "Clopper-Pearson for generated samples, order statistics for reals, joined",
-            "the drawing of calibration reals and of generated samples; not the training of the discriminator",
+            f"the drawing of {name} reals, which set the threshold, and of generated samples; not the training of the "
+            "discriminator",
         ),
-        Null(value=below / len(sides.real), low=share.low, high=share.high, n=len(sides.real),
-             rule=f"{len(sides.real)} test reals in place of generated samples"),
-    )  # fmt: skip
+        null,
+    )
 
 
-def threshold_table(sides: ScoreSides, rates: Sequence[float], confidence: float) -> Table:
+def threshold_table(sides: ScoreSides, calibration: Tensor, rates: Sequence[float], confidence: float) -> Table:
     """Return each rate's conformal and PAC threshold with its promise, and what it does to test reals and fakes."""
-    rows = [_row(t, sides) for t in thresholds(sides.calibration, sorted(rates, reverse=True), confidence)]
-    return Table(title="Thresholds: what they promise and what they do", columns=_COLUMNS, rows=rows)
+    rows = [_row(t, sides) for t in thresholds(calibration, sorted(rates, reverse=True), confidence)]
+    title = (
+        f"Thresholds from {len(calibration)} calibration reals: the false positive rate (FPR) they promise beside what "
+        f"they do to {len(sides.real)} test reals (low and high: Clopper-Pearson, 95 %, the drawing of test reals)"
+    )
+    return Table(title=title, columns=_COLUMNS, rows=rows)
 
 
 def operating_points(sides: ScoreSides, marked: Sequence[Threshold]) -> Table:
@@ -141,27 +163,34 @@ def _promise(threshold: Threshold) -> str:
 def _row(threshold: Threshold, sides: ScoreSides) -> list[str | int | float | None]:
     promise = _promise(threshold)
     if threshold.value is None:
-        return [threshold.alpha, promise, f"needs {threshold.needed} reals", *[None] * (len(_COLUMNS) - 3)]
+        return [threshold.alpha, None, None, None, promise, f"needs {threshold.needed} calibration reals",
+                *[None] * (len(_COLUMNS) - 6)]  # fmt: skip
     law, kept = rate_bounds(threshold.n, threshold.rank, 0.95), achieved(sides.real, threshold)
     tied = f", {threshold.tied} tied" if threshold.tied > 1 else ""
     return [
         threshold.alpha,
+        kept.rate,
+        kept.bounds.low,
+        kept.bounds.high,
         promise,
-        threshold.value,
-        f"{threshold.rank} of {threshold.n}{tied}",
+        _beta(threshold),
         threshold.expected_rate,
         f"{law.low:.4g} to {law.high:.4g}",
-        kept.rate,
-        f"{kept.bounds.low:.4g} to {kept.bounds.high:.4g}",
         kept.p_value,
+        threshold.value,
+        f"{threshold.rank} of {threshold.n}{tied}",
         true_positive_rate(sides.fake, threshold.value),
     ]
+
+
+def _beta(threshold: Threshold) -> str:
+    return f"Beta({threshold.rank}, {threshold.n + 1 - threshold.rank})"
 
 
 def _law(threshold: Threshold) -> Null:
     expected, law = threshold.expected_rate, rate_bounds(threshold.n, threshold.rank, 0.95)
     assert expected is not None  # there is a threshold
-    k, promise = threshold.rank, "on average"
+    promise = "on average"
     if threshold.confidence is not None:
         promise = f"with confidence {threshold.confidence:g} over the drawing of calibration reals"
     return Null(
@@ -169,9 +198,9 @@ def _law(threshold: Threshold) -> Null:
         low=law.low,
         high=law.high,
         n=threshold.n,
+        of=f"promised, {_beta(threshold)}",
         rule=f"promised: at most {threshold.alpha:g} {promise}. The rate expected of reals exchangeable with "
-        "calibration; the range is over the drawing of calibration reals, by the law "
-        f"Beta({k}, {threshold.n + 1 - k})",
+        f"calibration; the range is over the drawing of calibration reals, by the law {_beta(threshold)}",
     )
 
 
@@ -190,6 +219,16 @@ def _quantile_interval(calibration: Tensor, k: int) -> Interval | str:
         "order statistics (binomial)",
         "the drawing of calibration reals, for the score quantile the threshold estimates",
     )
+
+
+def _sizes(sides: ScoreSides) -> tuple[dict[str, int], dict[str, int], dict[str, int]]:
+    n = 0 if sides.calibration is None else len(sides.calibration)
+    return {"calibration": n}, {"real": len(sides.real)}, {"fake": len(sides.fake)}
+
+
+def _without(reason: str, sides: ScoreSides) -> tuple[Reading, Reading, Reading]:
+    first, second, third = (Reading(None, size, reason=reason) for size in _sizes(sides))
+    return first, second, third
 
 
 def _too_few(threshold: Threshold) -> str:

@@ -17,6 +17,7 @@ from ganaudit.features.engine import extracted
 from ganaudit.features.extractor import block_of
 from ganaudit.numerics.moments import GroupedMoments
 from ganaudit.numerics.quantise import Quantiser
+from ganaudit.numerics.randomness import generator
 from ganaudit.numerics.world import World
 from ganaudit.subjects.subject import Subject
 
@@ -131,6 +132,10 @@ class View:
     def world(self) -> World:
         """The processes that share the work; pass it on to every sweep that takes one."""
         return self._evidence.ranks
+
+    def chance(self, name: str) -> np.random.Generator:
+        """Return chance of (plan seed, ``name``): for a number that several evaluators show, so that they show one."""
+        return generator(self._evidence.plan.seed, name)
 
     @property
     def null_rule(self) -> str:

@@ -142,7 +142,7 @@ def _smoothness(walks: Walks, blend: Blend) -> Reading:
     assert kept.value is not None
     low, high = (None, None) if ends is None else (ends.low, ends.high)
     rule = f"{len(null)} pairs of reals faded into each other, value by value, at the same fractions"
-    return replace(own, null=Null(value=kept.value, low=low, high=high, n=len(null), rule=rule))
+    return replace(own, null=Null(value=kept.value, low=low, high=high, n=len(null), of="reals faded", rule=rule))
 
 
 def _length_table(

@@ -106,6 +106,12 @@ class CalibrationTest:
     """The same difference over its error for fixed N and M, N(0, 1); None where all probabilities of a side agree."""
     p_value: float
     """Two-sided, of ``z_sides``, or of ``z`` where there is none (conservative: fixing N and M takes chance away)."""
+    z_p_value: float
+    """Two-sided p-value of ``z``."""
+    spiegelhalter: float
+    """sum (y - p)(1 - 2p)/sqrt(sum (1 - 2p)² p (1 - p)), law as of ``z``: below 0 too timid, above 0 too bold."""
+    spiegelhalter_p_value: float
+    """Two-sided."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -216,9 +222,10 @@ def calibration_test(real: Tensor, fake: Tensor) -> CalibrationTest:
 
     With N and M fixed by design, sum (y - p) scatters by sqrt(N var(p | real) + M var(p | fake)), which is less than
     Dawid's sqrt(sum p (1 - p)); both are given. One number cannot see errors that cancel, such as too bold on both
-    sides; see ``calibration_error``.
+    sides; Spiegelhalter's, which compares the Brier score with the one that p promises, sees just these. Each is blind
+    to what the other sees; see ``calibration_error`` for all at once.
     Raises ValueError when a side is not a vector of 2 or more finite scores.
-    Source: Dawid 1997; Turner et al. 2019, arXiv:1811.11357.
+    Source: Dawid 1997; Turner et al. 2019, arXiv:1811.11357; Spiegelhalter 1986.
     """
     logits, p, _ = _said(real, fake)
     n, m = len(real), len(fake)
@@ -229,7 +236,12 @@ def calibration_test(real: Tensor, fake: Tensor) -> CalibrationTest:
     sides = None
     if not constant:
         sides = surplus / math.sqrt(n * float(p[:n].var(correction=1)) + m * float(p[n:].var(correction=1)))
-    return CalibrationTest(z, sides, float(2 * special.ndtr(-abs(z if sides is None else sides))))
+    lean = -torch.tanh(logits / 2)  # 1 - 2p
+    wrong = torch.cat([torch.sigmoid(-logits[:n]), -p[n:]])  # y - p
+    squares = _over(float((wrong * lean).sum()), math.sqrt(float((lean.square() * p * torch.sigmoid(-logits)).sum())))
+    return CalibrationTest(
+        z, sides, _two_sided(z if sides is None else sides), _two_sided(z), squares, _two_sided(squares)
+    )
 
 
 def _said(real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -271,6 +283,10 @@ def _error(p: Tensor, labels: Tensor, which: Tensor) -> float:
 def _standard_error(costs: Tensor, n: int) -> float:
     m = len(costs) - n
     return math.sqrt(n * float(costs[:n].var(correction=1)) + m * float(costs[n:].var(correction=1))) / (n + m)
+
+
+def _two_sided(z: float) -> float:
+    return float(2 * special.ndtr(-abs(z)))
 
 
 def _over(surplus: float, spread: float) -> float:

@@ -12,7 +12,15 @@ from torch import Tensor
 
 from ganaudit.numerics.arguments import vector, whole
 
-__all__ = ["metropolis_acceptance", "metropolis_chain", "rejection_acceptance"]
+__all__ = [
+    "area_left",
+    "effective_share",
+    "metropolis_acceptance",
+    "metropolis_chain",
+    "metropolis_rate",
+    "rejection_acceptance",
+    "shares_by_score",
+]
 
 
 def rejection_acceptance(scores: Tensor, gamma: float = 0.0, epsilon: float = 0.0) -> Tensor:
@@ -65,3 +73,54 @@ def metropolis_chain(scores: Tensor, length: int, rng: np.random.Generator) -> T
         at = proposal if draw < values[proposal] - values[at] else at
         visited[step] = at
     return torch.from_numpy(visited)
+
+
+def shares_by_score(scores: Tensor) -> Tensor:
+    """Return the share of each sample of scores (N,) among those chosen, (N,) float64, sum 1: exp(score) over its sum.
+
+    It is the law that rejection sampling with ``gamma`` and ``epsilon`` 0 and the Metropolis-Hastings chain both draw
+    from; that of the reals where scores are log p_real/p_fake.
+    Raises ValueError when ``scores`` is not a vector of 1 or more finite scores.
+    """
+    shares: Tensor = torch.softmax(vector(scores, "scores", least=1), 0)
+    return shares
+
+
+def effective_share(scores: Tensor) -> float:
+    """Return how many equally chosen samples those chosen are worth, over N; 1/N to 1, from scores (N,).
+
+    1/(N sum w²), w the shares of ``shares_by_score``: 1 where all scores are equal. Biased upwards where the greatest
+    ratio is rare.
+    Raises ValueError when ``scores`` is not a vector of 1 or more finite scores.
+    Source: Kong 1992 (effective sample size).
+    """
+    shares = shares_by_score(scores)
+    return 1 / (len(shares) * float(shares.square().sum()))
+
+
+def metropolis_rate(scores: Tensor) -> float:
+    """Return the share of proposals that a Metropolis-Hastings chain over scores (N,) accepts in the long run, 0 to 1.
+
+    sum over i and j of min(w_i, w_j)/N, w the shares of ``shares_by_score``: exact for these samples, proposals drawn
+    evenly (a sample may be proposed to itself). One sort.
+    Raises ValueError when ``scores`` is not a vector of 1 or more finite scores.
+    Source: Turner et al. 2019, arXiv:1811.11357.
+    """
+    shares = shares_by_score(scores).sort().values
+    n = len(shares)
+    # The k-th smallest share is the smaller one in 2(n - k) + 1 of the pairs that no smaller share is in.
+    pairs = 2 * torch.arange(n - 1, -1, -1, dtype=shares.dtype, device=shares.device) + 1
+    return float((shares * pairs).sum()) / n
+
+
+def area_left(real: Tensor, fake: Tensor) -> float:
+    """Return P(real score > chosen fake score) + P(equal)/2 from scores (N,) and (M,), fakes chosen by their score.
+
+    Fake j has the weight of ``shares_by_score``. 1/2 where the score no longer tells chosen fakes from reals, as when
+    it is log p_real/p_fake; below where choosing overdoes it, above where it falls short.
+    Raises ValueError when a side is not a vector of 1 or more finite scores.
+    """
+    reals, fakes = vector(real, "real", least=1), vector(fake, "fake", least=1).sort().values
+    below = torch.cat([fakes.new_zeros(1), shares_by_score(fakes).cumsum(0)])
+    under, up_to = (below[torch.searchsorted(fakes, reals.contiguous(), right=right)] for right in (False, True))
+    return float((under + up_to).mean()) / 2

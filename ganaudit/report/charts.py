@@ -106,7 +106,7 @@ def measurements(rows: Sequence[Measurement], prefix: str = "chart") -> str:
     panels = [_panel([(titles[i], drawn[i]) for i in group], room, top=group is groups[0]) for group in groups]
     chart = alt.vconcat(*panels, spacing=18).resolve_scale(x="independent", y="independent")
     told = [_tell_measurement(m) for m in drawn]
-    return _finish(chart, "Numbers with their intervals, and real against real", [*told, *notes], [], prefix)
+    return _finish(chart, "Numbers with their intervals and nulls", [*told, *notes], [], prefix)
 
 
 # --- curves ----------------------------------------------------------------------------------------------------------
@@ -259,7 +259,7 @@ def _tell_bars(name: str, labels: list[str], heights: list[float]) -> str:
 
 # --- numbers with intervals ------------------------------------------------------------------------------------------
 
-_SIDES = ["this generator", "null: real against real"]
+_SIDES = ["this generator", "null"]
 
 
 def _alike(rows: Sequence[Measurement]) -> list[list[int]]:
@@ -321,14 +321,15 @@ def _marks(title: str, m: Measurement) -> list[_Row]:
         rows.append({"side": _SIDES[1], "value": m.null.value, **ends})
     for row in rows:
         row["row"] = title
-        row["say"] = f"{title}, {row['side']}: {number(row['value'])} {row.pop('ends')}".rstrip()
+        side = row["side"] if row["side"] == _SIDES[0] or m.null is None else f"null, {plain(m.null.of)}"
+        row["say"] = f"{title}, {side}: {number(row['value'])} {row.pop('ends')}".rstrip()
     return rows
 
 
 def _tell_measurement(m: Measurement) -> str:
     assert m.value is not None
     told = " ".join(filter(None, [f"{plain(m.title)}: {number(m.value)}", plain(m.unit), span(m.interval)]))
-    return told if m.null is None else f"{told}, real against real {number(m.null.value)} {span(m.null)}".rstrip()
+    return told if m.null is None else f"{told}, {plain(m.null.of)} {number(m.null.value)} {span(m.null)}".rstrip()
 
 
 def _finish(chart: Any, title: str, told: list[str], rules: list[Rule], prefix: str) -> str:

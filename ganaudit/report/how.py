@@ -41,5 +41,5 @@ def _words_of(m: Measurement) -> list[tuple[str, str]]:
         found.append((level, f"{m.interval.method}. It covers: {m.interval.covers}"))
     if m.volatile:
         found.append(("Not repeatable", "each run measures it anew, as the machine and its load then are"))
-    found.append(("No null", m.null_reason) if m.null is None else ("Null", m.null.rule))
+    found.append(("No null", m.null_reason) if m.null is None else ("Null", f"{m.null.of}: {m.null.rule}"))
     return [(heading, text) for heading, text in found if text]

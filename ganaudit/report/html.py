@@ -272,7 +272,7 @@ def _draw(result: EvaluatorResult, anchor: str, drawings: Drawings) -> list[_Fig
             figures.append(_figure(detail.title, partial(drawings.detail, detail, f"{anchor}-chart-{i}")))
     if not figures and any(m.value is not None and (m.interval or m.null) for m in result.measurements):
         draw = partial(drawings.measurements, result.measurements, f"{anchor}-chart")
-        figures.append(_figure("The numbers with their intervals, and real against real", draw))
+        figures.append(_figure("The numbers with their intervals and nulls", draw))
     return figures
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ganaudit.document.model import AuditDocument, Measurement, Triplets
+from ganaudit.document.model import AuditDocument, Measurement, Null, Triplets
 from ganaudit.report.summary import gaps, summarise
 from ganaudit.report.words import count, direction, number, plain, short, span
 
@@ -64,7 +64,7 @@ def _numbers(document: AuditDocument) -> list[str]:
             _escape(f"{r.evaluator}/{m.key}"),
             _value(m),
             span(m.interval) or "none",
-            "none" if m.null is None else f"{number(m.null.value)} {span(m.null)}".rstrip(),
+            "none" if m.null is None else _null(m.null),
             count(m.n),
             direction(m)[1],
         ]
@@ -72,8 +72,14 @@ def _numbers(document: AuditDocument) -> list[str]:
         if r.status == "measured"
         for m in r.measurements
     ]
-    head = ["Number", "Value", "Interval", "Null (real against real)", "n", "Direction"]
+    head = ["Number", "Value", "Interval", "Null", "n", "Direction"]
     return _table("Numbers", head, rows) if rows else []
+
+
+def _null(null: Null) -> str:
+    """Return value and range, and of what where it is not of reals against reals."""
+    of = f"({_escape(null.otherwise)})" if null.otherwise else ""
+    return " ".join(filter(None, [number(null.value), span(null), of]))
 
 
 def _value(m: Measurement) -> str:

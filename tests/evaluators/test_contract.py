@@ -15,6 +15,7 @@ from ganaudit.evidence.nodes import node_names
 from ganaudit.evidence.view import Evaluator
 from ganaudit.numerics.memory import Room
 from ganaudit.numerics.moments import GroupedMoments
+from ganaudit.numerics.randomness import generator
 from ganaudit.numerics.world import ALONE
 from ganaudit.subjects.subject import LatentSpec, SampleSpec
 
@@ -106,6 +107,9 @@ class FakeView:
 
     def values(self, side: str, rows: Sequence[int], judge: FakeSubject | None = None) -> tuple[Tensor, Tensor | None]:
         return self[f"values/{side}"][list(rows)], None
+
+    def chance(self, name: str) -> np.random.Generator:
+        return generator(self.seed, name)
 
     def features_of(self, x: Tensor, quantiser: str | None = None) -> Tensor:
         return x.flatten(1)[:, :: x[0].numel() // D][:, :D]

@@ -5,11 +5,17 @@ import math
 import numpy as np
 import pytest
 import torch
+from scipy import stats
+from torch import nn
 
 from ganaudit import registry
+from ganaudit.auditing import audit
+from ganaudit.data.reference import Reference
 from ganaudit.document.model import Curve, Table
-from tests.evaluators.critics import audited
+from ganaudit.subjects.subject import Subject
+from tests.evaluators.critics import RANGE, Reader, audited, images
 from tests.evaluators.test_contract import FakeView
+from tests.evaluators.test_discriminator_detection import evaluated, normals
 
 CALIBRATION = "discriminator-calibration"
 APART, N = 2.0, 4000
@@ -104,3 +110,104 @@ def test_too_few_samples_to_cross_fit_say_how_many_it_takes():
 def test_options_out_of_range_are_refused(wrong):
     with pytest.raises(ValueError, match="at least 1"):
         registry.find("evaluators", CALIBRATION)(**wrong)
+
+
+# --- tests of calibration
+
+
+def test_all_three_tests_stand_in_a_table_with_their_p_values(right):
+    result, found = right
+    told = rows(result, "Tests of calibration")
+    fixed, dawid, brier = (next(row for name, row in told.items() if word in name) for word in ("(z)", "Dawid", "Spie"))
+    assert fixed[1] == found["z"].value
+    # The optimal critic of both laws: the scatter of each is that of its own law, so 4 is beyond chance.
+    for row in (fixed, dawid, brier):
+        assert abs(row[1]) < 4
+        assert row[2] == pytest.approx(2 * stats.norm.sf(abs(row[1])), rel=1e-9)
+    # With N = M fixed the same sum scatters less than with free labels.
+    assert abs(dawid[1]) <= abs(fixed[1])
+
+
+def test_too_bold_on_both_sides_is_seen_by_the_test_of_squares_alone():
+    result, _ = judged(2.0)
+    told = rows(result, "Tests of calibration")
+    assert abs(next(row[1] for name, row in told.items() if "Dawid" in name)) < 4
+    assert next(row[1] for name, row in told.items() if "Spie" in name) > 10
+
+
+def test_the_interval_of_the_error_names_its_bins():
+    _, found = audited(CALIBRATION, APART, 200, options={"bins": 7})
+    assert "in 7 bins of equal mass" in found["ece"].interval.covers
+    assert found["ece"].null.of == "a calibrated critic"
+
+
+# --- without calibration reals
+
+
+def test_without_calibration_reals_every_number_stays_and_the_nulls_say_why():
+    real, fake = normals(300, 1.0, 1), normals(200, -1.0, 2)
+    _, whole = evaluated(real, fake, normals(100, 1.0, 3), of=CALIBRATION)
+    _, bare = evaluated(real, fake, None, of=CALIBRATION)
+    assert {key: m.value for key, m in bare.items()} == {key: m.value for key, m in whole.items()}
+    assert bare["ece"] == whole["ece"]
+    for key in ("brier", "log-loss", "brier-resolution"):
+        assert bare[key].null is None
+        assert bare[key].null_reason == "needs 2 calibration reals in place of generated samples: not there"
+
+
+# --- what choosing by score would give
+
+
+class Coin(nn.Module):
+    """Images of value 0 in a share 0.8, else 1."""
+
+    def forward(self, z):
+        return (z[:, :1, None, None] > stats.norm.ppf(0.8)).float().expand(-1, 1, 2, 2)
+
+
+def test_two_points_are_chosen_as_the_known_answer_says():
+    """p_g = (.8, .2), p_d = (.5, .5): two fifths are kept, and both come out even."""
+    n = 2000
+    subject = Subject.from_modules(
+        Coin(), Reader(lambda x: torch.where(x > 0.5, math.log(2.5), math.log(0.625))), latent=2, value_range=RANGE
+    )
+    real = Reference.of(
+        "made", "built-in", {"test": images(np.arange(n) % 2, "test")}, seen={"test": "unknown"}, rule="made here"
+    )
+    document = audit(subject, real, evaluators={CALIBRATION: {}}, samples=n, extractor="pixels")
+    result = document.result(CALIBRATION)
+    (gains,) = [d for d in result.details if isinstance(d, Table) and d.title.startswith("What choosing")]
+    found = {(row[0], row[1].split()[0], row[1].split()[-1]): row[2:] for row in gains.rows}
+    ones = float((subject.generate(subject.latents(0, 0, n))[:, 0, 0, 0] > 0.5).double().mean())
+    kept = found["raw", "kept", "sampling"]
+    assert kept[0] == pytest.approx(0.25 * (1 - ones) + ones, abs=1e-6)  # scores are float32
+    assert abs(kept[0] - 0.4) < 5 * 0.75 * math.sqrt(0.16 / n)
+    moves, low, high = found["raw", "proposals", "accepts"]
+    # The chain stays at either point half of the time; it leaves the likely one freely.
+    assert abs(moves - 0.7) < 5 * math.sqrt(0.16 / n)
+    assert low < 0.7 < high
+    _, low, high = found["raw", "AUC", "chosen"]
+    assert low < 0.5 < high
+    (shares,) = [d for d in result.details if isinstance(d, Table) and d.title.startswith("Where scores lie")]
+    (zero, one) = shares.rows
+    assert (zero[1], one[1]) == (0.5, 0.5)
+    assert one[2] == pytest.approx(ones, abs=1e-6)
+    assert len(zero) == 6
+    for column in (3, 4, 5):  # raw, temperature and isotonic: the raw scores are right as they are
+        assert zero[column] + one[column] == pytest.approx(1.0, abs=1e-6)
+        assert abs(one[column] - 0.5) < 5 * 0.5 / math.sqrt(0.2 * n)
+    assert any("Nothing was chosen for any other number" in d.text for d in result.details if d.kind == "note")
+
+
+def test_a_bold_critic_chooses_too_much_and_a_temperature_puts_it_right():
+    apart = 1.0
+    result, _ = audited(CALIBRATION, apart, N, lambda x: 2 * apart * x)
+    (shares,) = [d for d in result.details if isinstance(d, Table) and d.title.startswith("Where scores lie")]
+    assert shares.columns[3:] == ["chosen by raw scores", "chosen by temperature scores", "chosen by isotonic scores"]
+    table = np.array([row[1:] for row in shares.rows])
+    assert table.shape == (5, 5)
+    np.testing.assert_allclose(table.sum(0), 1.0, atol=1e-9)
+    real, made, raw, right, _ = table.T
+    # The weights of this law have a second moment of e: a share scatters as that of N/e samples.
+    assert abs(right - real).max() < 5 * 0.5 * math.sqrt((math.e + 1) / N)
+    assert min(abs(made - real).max(), abs(raw - real).max()) > 3 * abs(right - real).max()

@@ -28,6 +28,7 @@ RANKS = ("auc", "eer", "tpr-at-fpr-1pct", "average-precision", "partial-auc", "m
 def evaluated(real, fake, calibration, train=None, of=DETECTION, **options):
     """Evaluate given scores, without an audit around them."""
     nodes = {"scores/test": real, "scores/fake": fake, "scores/calibration": calibration, "scores/train": train}
+    nodes |= {"others/test": None, "others/fake": None}
 
     class Given(FakeView):
         def missing(self, node):
@@ -142,22 +143,83 @@ def test_thresholds_are_order_statistics_of_calibration_and_quote_their_law():
     assert by_key["fpr-at-threshold"].value == below / 400
     expected = stats.betabinom(400, 50, 951).sf(below - 1)
     assert by_key["exchangeability-p-value"].value == pytest.approx(float(expected))
-    rows = table(found.details, "Thresholds").rows
-    assert [row[0] for row in rows] == [0.1, 0.1, 0.05, 0.05, 0.01, 0.01, 0.001, 0.001]
+    told = table(found.details, "Thresholds from 1000 calibration reals")
+    assert told.columns[:2] == ["FPR promised, at most", "FPR achieved on test reals"]
+    rows = [dict(zip(told.columns, row, strict=True)) for row in told.rows]
+    assert [row["FPR promised, at most"] for row in rows] == [0.1, 0.1, 0.05, 0.05, 0.01, 0.01, 0.001, 0.001]
     for row in rows[:7]:
-        assert row[6] == float((real < row[2]).double().mean())
-        assert row[9] == float((fake < row[2]).double().mean())
-    assert rows[7][2] == "needs 2995 reals"
+        below = int((real < row["threshold"]).sum())
+        assert row["FPR achieved on test reals"] == below / 400
+        exact = stats.binomtest(below, 400).proportion_ci(0.95, "exact")
+        assert (row["low"], row["high"]) == pytest.approx((exact.low, exact.high), abs=1e-9)
+        assert row["generated samples caught"] == float((fake < row["threshold"]).double().mean())
+    law = [row["law of the FPR over calibration draws"] for row in rows]
+    assert law[2:4] == ["Beta(50, 951)", "Beta(39, 962)"]
+    assert law[7] == "needs 2995 calibration reals"
+    assert rows[7]["threshold"] is None
+    assert by_key["fpr-at-threshold"].null.of == "promised, Beta(50, 951)"
 
 
 def test_strict_rates_are_refused_below_ten_reals_and_say_how_many_it_takes():
     real, fake = normals(300, 0.0, 1), normals(300, -1.0, 2)
     _, few = evaluated(real, fake, normals(999, 0.0, 3))
     assert few["tpr-at-fpr-1pct"].value is None
-    assert "needs 1000 calibration reals" in few["tpr-at-fpr-1pct"].reason
+    told = "needs 1000 reals of one split, for 10 of them below the threshold; there are 999 for calibration and 300"
+    assert told in few["tpr-at-fpr-1pct"].reason
     _, enough = evaluated(real, fake, normals(1000, 0.0, 3))
     assert enough["tpr-at-fpr-1pct"].value is not None
-    assert "needs 10000 calibration reals" in enough["tpr-at-fpr-0.1pct"].reason
+    assert "needs 10000 reals of one split" in enough["tpr-at-fpr-0.1pct"].reason
+
+
+def test_test_reals_set_the_threshold_of_a_strict_rate_where_calibration_reals_are_too_few():
+    real, fake, few = normals(1200, 0.0, 1), normals(300, -1.0, 2), normals(300, 0.0, 3)
+    at = real.sort().values[11]  # k = floor(1201 · 1 %) = 12
+    for calibration in (few, None):
+        _, found = evaluated(real, fake, calibration)
+        rate = found["tpr-at-fpr-1pct"]
+        assert rate.value == float((fake < at).double().mean())
+        assert rate.sizes == {"real": 1200, "fake": 300}
+        assert "the drawing of test reals, which set the threshold" in rate.interval.covers
+    assert rate.null is None
+    assert "needs 2 calibration reals" in rate.null_reason
+    _, found = evaluated(real, fake, few)
+    assert found["tpr-at-fpr-1pct"].null.value == float((few < at).double().mean())
+    assert "300 calibration reals in place of generated" in found["tpr-at-fpr-1pct"].null.rule
+
+
+FROM_CALIBRATION = {"threshold", "fpr-at-threshold", "tpr-at-threshold", "pac-threshold", "fpr-at-pac-threshold",
+                    "tpr-at-pac-threshold", "exchangeability-p-value"}  # fmt: skip
+
+
+def test_without_calibration_reals_all_but_thresholds_is_measured_and_they_say_what_it_takes():
+    real, fake = normals(300, 0.5, 1), normals(200, -0.5, 2)
+    whole, with_ = evaluated(real, fake, normals(250, 0.5, 3))
+    bare, without = evaluated(real, fake, None)
+    strict = {"tpr-at-fpr-1pct", "tpr-at-fpr-0.1pct", "overfit"}  # 300 reals are too few, and there is no train split
+    assert {key for key, m in without.items() if m.value is None} == FROM_CALIBRATION | strict
+    for key in set(without) - FROM_CALIBRATION - strict:
+        assert without[key].value == with_[key].value, key
+        if key != "calibration-error":
+            assert without[key].null is None
+            assert "needs 2 calibration reals in place of generated samples: not there" in without[key].null_reason
+    for key in FROM_CALIBRATION:
+        sure = " with confidence 0.95 needs 59" if "pac" in key else " needs 19"
+        assert without[key].reason == f"a false positive rate of 0.05{sure} calibration reals: not there"
+    titles = {d.title for d in bare.details if isinstance(d, Table)}
+    assert {d.title.split(" from ")[0] for d in whole.details if isinstance(d, Table)} - titles == {"Thresholds"}
+    assert "% of test reals" in bare.exhibits[0].captions[0]
+
+
+def test_one_calibration_real_is_none():
+    _, found = evaluated(normals(50, 0.5, 1), normals(50, -0.5, 2), normals(1, 0.5, 3))
+    assert found["auc"].null_reason.endswith("there are 1")
+    assert found["threshold"].reason.endswith("needs 19 calibration reals: there are 1")
+
+
+def test_without_calibration_reals_a_reversed_sign_is_noticed_on_test_reals():
+    (told,) = score_cautions(normals(300, -1.0, 1), normals(300, 1.0, 2), None)
+    assert "on test reals" in told
+    assert "the sign may be reversed" in told
 
 
 def test_too_few_reals_for_any_threshold_leave_the_ranks():
@@ -316,7 +378,12 @@ def test_train_reals_never_stand_in_for_calibration():
     subject = Subject.from_modules(Planted(0.0), Reader(lambda x: x), latent=2, value_range=RANGE)
     real = reference(1.0, {"train": 50, "test": 50})
     document = audit(subject, real, evaluators={DETECTION: {}}, samples=50, extractor="pixels")
-    assert "train reals are never substituted" in document.result(DETECTION).reason
+    found = {m.key: m for m in document.result(DETECTION).measurements}
+    assert found["auc"].value is not None
+    for text in (found["threshold"].reason, found["auc"].null_reason):
+        assert "train reals are never substituted" in text
+        assert "--reference calibration=PATH names" in text
+    assert document.measurement(f"{DETECTION}/overfit").value is not None
 
 
 # --- beside other discriminators
@@ -385,12 +452,19 @@ def test_calibration_error_and_overfit_are_those_of_their_own_evaluators():
     _, found = evaluated(2 * real, 2 * fake, 2 * calibration, 2 * train)
     # The number itself is held against written-out bins where it is at home.
     _, own = evaluated(2 * real, 2 * fake, 2 * calibration, of="discriminator-calibration")
-    assert found["calibration-error"].value == own["ece"].value > 0.02  # scores were doubled
-    assert found["calibration-error"].null.value == pytest.approx(own["ece"].null.value, rel=0.3)  # other draws
+    assert own["ece"].value > 0.02  # scores were doubled
+    assert same(found["calibration-error"], own["ece"])
+    _, own = evaluated(2 * real, 2 * fake, 2 * calibration, 2 * train, of="discriminator-overfit")
+    assert same(found["overfit"], own["r-v"])
     r_v = (train.mean() - real.mean()) / (train.mean() - fake.mean())
     assert found["overfit"].value == pytest.approx(float(r_v), rel=1e-12)
     assert found["overfit"].interval.low < float(r_v) < found["overfit"].interval.high
     assert abs(found["overfit"].null.value) < 0.1
+
+
+def same(one, other):
+    """One number under two keys: value, interval, null, sizes, direction and definition."""
+    return one.model_copy(update={"key": other.key}) == other
 
 
 def test_overfit_needs_scores_of_train_reals():

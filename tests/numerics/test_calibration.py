@@ -182,3 +182,28 @@ def test_bad_input_is_refused_in_words():
         brier(good, good[:1])
     with pytest.raises(ValueError, match=r"real: found shape \(5, 2\)"):
         log_loss(torch.zeros(5, 2), good)
+
+
+def test_the_test_of_squares_is_its_formula_and_standard_normal_for_labels_drawn_from_what_is_said():
+    real, fake = ratios(60, 1.2, 5, 1.4)
+    labels, p = flat(real, fake)
+    found = calibration_test(real, fake)
+    expected = np.sum((labels - p) * (1 - 2 * p)) / math.sqrt(np.sum((1 - 2 * p) ** 2 * p * (1 - p)))
+    assert found.spiegelhalter == pytest.approx(expected, rel=1e-10)
+    assert found.spiegelhalter_p_value == pytest.approx(2 * stats.norm.sf(abs(expected)), rel=1e-9)
+    assert found.z_p_value == pytest.approx(2 * stats.norm.sf(abs(found.z)), rel=1e-9)
+    rng, draws = np.random.default_rng(6), []
+    for _ in range(2000):
+        logits = rng.normal(0, 2, 400)
+        drawn = rng.random(400) < special.expit(logits)
+        n = drawn.sum()
+        offset = math.log(n / (400 - n))  # is added to every score again
+        sides = (torch.from_numpy(logits[side] - offset) for side in (drawn, ~drawn))
+        draws.append(calibration_test(*sides).spiegelhalter)
+    assert abs(np.mean(draws)) < 5 / math.sqrt(2000)
+    assert abs(np.std(draws) - 1) < 5 / math.sqrt(2 * 2000)
+
+
+def test_bold_and_timid_scores_lie_on_either_side_of_the_test_of_squares():
+    assert calibration_test(*ratios(2000, 1.5, 7, 2.0)).spiegelhalter > 10
+    assert calibration_test(*ratios(2000, 1.5, 7, 0.5)).spiegelhalter < -10
