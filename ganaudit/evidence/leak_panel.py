@@ -20,6 +20,7 @@ __all__ = ["ALPHA", "Leak", "Panel"]
 ALPHA = 0.05
 """The chance of claiming any leak where there is none."""
 
+_SURE, _MIXTURES = 0.99, 9
 _NOISE = 4.0  # standard deviations of the resolution of a classifier that sees nothing
 
 
@@ -120,7 +121,7 @@ class Panel:
         # One classifier's score each, as known samples have: a mean of several would scatter less.
         turn = torch.arange(len(fake))
         scores, held_out = _margin(found.fake[turn, turn % self.folds], states), _margin(found.known, states)
-        mixed = torch.linalg.solve(answers.mean(0).T, fake.mean(0))
+        mixed = _mixtures(torch.linalg.solve(answers.mean(0).T, fake.mean(0)), states, share)
         real = None if found.real is None else _votes(found.real).mean(1)
         return Leak(
             share,
@@ -188,6 +189,22 @@ def _margin(scores: Tensor, states: Sequence[int]) -> Tensor:
     """Return by how much the best of ``states`` leads the best of the others."""
     others = [state for state in range(scores.shape[-1]) if state not in states]
     return scores[..., list(states)].amax(-1) - scores[..., others].amax(-1)
+
+
+def _mixtures(mixed: Tensor, states: Sequence[int], share: Share) -> Tensor:
+    """Return mixtures (V, K) whose share of ``states`` goes over its interval at 99 %; what is within keeps its parts.
+
+    Among the few that are taken for changed a share that is off by its error is off by a large part.
+    """
+    inside = torch.zeros_like(mixed)
+    inside[list(states)] = 1.0
+    parts = []
+    for side in (inside, 1 - inside):
+        own = mixed.clamp(min=0) * side
+        parts.append(own / own.sum() if float(own.sum()) > 0 else side / side.sum())
+    ends = share.interval(_SURE)
+    shares = torch.linspace(ends.low, ends.high, _MIXTURES, dtype=torch.float64)[:, None]
+    return shares * parts[0] + (1 - shares) * parts[1]
 
 
 def _above(fake: Tensor, real: Tensor, weights: Tensor) -> float:

@@ -108,11 +108,12 @@ def state_share(answers: Tensor, known: Tensor, states: Sequence[int], level: fl
 
 
 def misfit(unlabelled: Tensor, known: Tensor, values: Tensor, above: float = -math.inf) -> tuple[float, float]:
-    """Return how far scores (N,) are from every mixture of known ones, and how often chance alone takes them as far.
+    """Return how far scores (N,) are from mixtures of known ones, and how often chance alone takes them as far.
 
     The Kolmogorov distance, 0..1, of ``unlabelled`` to the scores ``known`` (M, K) of known samples in K states, mixed
-    by ``values`` (K,) cut to 0..1; and the p-value of Kolmogorov's law at N M/(N + M). Shares fitted to the same
-    samples make it too large, so that a small one means what it says.
+    by ``values`` (K,) cut to 0..1; and the p-value of Kolmogorov's law at N M/(N + M). Of several mixtures (V, K) that
+    of the largest p-value counts. Shares fitted to the same samples make it too large, so that a small one means what
+    it says; shares that are off by chance make it too small, so hand over all that may be meant.
     With ``above`` only scores above it are held against each other, on both sides: a few strangers among many samples
     hardly move the law of all, but they are most of those that a classifier takes for changed. M is then at most what
     unequal weights leave of it, (sum w)^2/sum w^2. 0 and 1 where either side has none of them.
@@ -120,8 +121,13 @@ def misfit(unlabelled: Tensor, known: Tensor, values: Tensor, above: float = -ma
     """
     if not len(unlabelled) or not len(known):
         raise ValueError(f"scores: found {len(unlabelled)} and {len(known)} samples; allowed: 1 or more")
-    mixed = values.double().clamp(0, 1)
-    weights = (mixed / mixed.sum() / len(known)).expand(known.shape)[known > above]
+    several = values.double().clamp(0, 1).reshape(-1, known.shape[1])
+    found = [_misfit(unlabelled, known, mixed / mixed.sum(), above) for mixed in several]
+    return max(found, key=lambda one: (one[1], -one[0]))
+
+
+def _misfit(unlabelled: Tensor, known: Tensor, mixed: Tensor, above: float) -> tuple[float, float]:
+    weights = (mixed / len(known)).expand(known.shape)[known > above]
     ours, theirs = unlabelled[unlabelled > above].double(), known[known > above].double()
     total = float(weights.sum())
     if not len(ours) or not total > 0:

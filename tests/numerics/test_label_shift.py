@@ -161,3 +161,13 @@ def test_a_mixture_is_seldom_taken_for_none_above_a_bound(share):
         low += found < 0.05
     # 20 of 400 expected at most; 33 are passed with a probability of 0.003.
     assert low <= 33
+
+
+def test_of_several_mixtures_the_likeliest_counts():
+    rng = np.random.default_rng(6)
+    known = torch.from_numpy(rng.normal([0, 3], 1, (80, 2)))
+    scores = torch.from_numpy(np.where(rng.random(150) < 0.25, 3, 0) + rng.normal(size=150))
+    several = torch.tensor([[1.0, 0.0], [0.75, 0.25], [0.2, 0.8]])
+    for above in (-math.inf, 1.0):
+        each = [misfit(scores, known, mixed, above) for mixed in several]
+        assert misfit(scores, known, several, above) == max(each, key=lambda one: one[1])
