@@ -8,16 +8,16 @@ from ganaudit.evidence.leak_panel import Panel
 
 
 def panel(seed, share, strangers=0):
-    """Reals about 0 and changed reals about 3 on the first axis; strangers between the two, on its side."""
+    """Reals about 0 and changed reals about 4 on the first axis; strangers between the two, on its side."""
     rng = np.random.default_rng(seed)
 
     def points(n):
         return torch.from_numpy(rng.normal(0, 1, (n, 2)))
 
-    moved = torch.tensor([3.0, 0.0], dtype=torch.float64)
+    moved = torch.tensor([4.0, 0.0], dtype=torch.float64)
     known, fake = points(120), points(600)
     fake[: round(600 * share)] += moved
-    fake[600 - strangers :] = torch.tensor([1.8, 0.0]) + 0.05 * points(strangers)
+    fake[600 - strangers :] = torch.tensor([2.6, 0.0]) + 0.05 * points(strangers)
     states = torch.stack([known, points(120) + moved], 1)
     return Panel({"moved": states}, fake, points(300), 5, 0.2, np.random.default_rng(seed + 1))
 
@@ -34,7 +34,7 @@ def test_a_true_leak_is_seldom_taken_for_another_defect(share):
 
 def test_strangers_are_no_leak():
     found = [panel(seed, 0.0, strangers=90).leak("moved") for seed in range(0, 20, 2)]
-    # To the judge they are on the changed side; but changed ones lie about 3, not all between.
+    # To the judge they are on the changed side; but changed ones lie about 4, not all between.
     assert all(one.p_value < 1e-3 for one in found)
     assert all(one.fit < 0.01 for one in found)
 
