@@ -27,15 +27,19 @@ def compare(
 ) -> int:
     """Tell the difference of two audits: what they rest on, gates that flipped, how far the numbers moved."""
     from ganaudit.document.comparison import compare as compared
-    from ganaudit.document.files import load_document, write_atomically
+    from ganaudit.document.files import read_document, write_atomically
     from ganaudit.report.comparison import render_comparison
     from ganaudit.report.sheets import read_samples
 
-    documents = [load_document(path) for path in (a, b)]
+    read = [read_document(path) for path in (a, b)]
+    documents, altered = [document for document, _ in read], [words for _, words in read if words]
     folders = [path if path.is_dir() else path.parent for path in (a, b)]
     samples = [read_samples(audited, folder) for audited, folder in zip(documents, folders, strict=True)]
-    found = compared(documents[0], documents[1])
-    write_atomically(out, render_comparison(documents[0], documents[1], samples[0], samples[1]).encode())
+    found = compared(documents[0], documents[1], altered)
+    page = render_comparison(documents[0], documents[1], samples[0], samples[1], altered=altered)
+    write_atomically(out, page.encode())
+    for words in altered:
+        console.say(f"caution: {words}")
     if console.as_json:
         console.data(found.model_dump(mode="json", by_alias=True))
     _tables(console, found)

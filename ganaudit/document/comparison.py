@@ -6,6 +6,7 @@ Nothing here judges: a difference is told with the interval that chance gives it
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from pydantic import ConfigDict, Field, FiniteFloat
@@ -93,6 +94,8 @@ class Comparison(Record):
     """Whether nothing differs but what any two runs of one plan on one machine differ in."""
     summary: str
     """One line."""
+    altered: list[str]
+    """Of each document that was changed after it was written, how that is known."""
     not_comparable: list[str]
     """Fields of comparability, other than options of single evaluators, that differ: no number can be compared."""
     differences: list[Difference]
@@ -116,11 +119,12 @@ class Comparison(Record):
     """In words: that both were, or why not."""
 
 
-def compare(a: AuditDocument, b: AuditDocument) -> Comparison:
+def compare(a: AuditDocument, b: AuditDocument, altered: Sequence[str] = ()) -> Comparison:
     """Return the difference of audit ``b`` from audit ``a``; empty where they differ as two runs of one plan do.
 
     Two runs of one plan differ in ``started``, ``seconds``, the command and the record of a self-test, and in numbers
-    that each run measures anew. Equal documents give equal records.
+    that each run measures anew. Equal documents give equal records. ``altered`` tells of documents that were changed
+    after they were written, as ``read_document`` says.
     """
     grounds = differences(a, b)
     alike = steady(_json(a)) == steady(_json(b)) and not grounds
@@ -138,6 +142,7 @@ def compare(a: AuditDocument, b: AuditDocument) -> Comparison:
         b=_audited(b),
         empty=empty,
         summary="no difference" if empty else _summary(refused, flips, numbers, statuses, warnings),
+        altered=list(altered),
         not_comparable=refused,
         differences=grounds,
         judged=_judged(a, b),

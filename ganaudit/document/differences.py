@@ -76,6 +76,8 @@ def _flat(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 def _between(section: Section, ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[Difference]:
     found = []
     for path in dict.fromkeys([*ours, *theirs]):
+        if any(mine.get(path) == {} and _is_filled(path, other) for mine, other in ((ours, theirs), (theirs, ours))):
+            continue  # what fills it in the other audit is told key by key
         if path not in theirs:
             found.append(Difference(section=section, path=path, a=_short(ours[path]), only="a"))
         elif path not in ours:
@@ -83,6 +85,10 @@ def _between(section: Section, ours: Mapping[str, Any], theirs: Mapping[str, Any
         elif ours[path] != theirs[path]:
             found.append(Difference(section=section, path=path, a=_short(ours[path]), b=_short(theirs[path])))
     return found
+
+
+def _is_filled(path: str, fields: Mapping[str, Any]) -> bool:
+    return any(other.startswith(f"{path}.") for other in fields)
 
 
 def _short(value: Any) -> Any:

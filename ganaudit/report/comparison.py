@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -96,15 +96,17 @@ def render_comparison(
     samples_a: Mapping[str, bytes],
     samples_b: Mapping[str, bytes],
     *,
+    altered: Sequence[str] = (),
     most_bytes: int = MOST_BYTES,
 ) -> str:
     """Return the difference of audit ``b`` from ``a`` as one HTML page, equal for equal input.
 
-    The samples are the gallery files of each document as ``read_samples`` returns them. A page that would exceed
+    The samples are the gallery files of each document as ``read_samples`` returns them; ``altered`` is as for
+    ``compare``. A page that would exceed
     ``most_bytes`` shows smaller and fewer pairs, then fewer rows and shorter texts, and says so.
     Raises DocumentError when the difference is too large even so.
     """
-    found = compare(a, b)
+    found = compare(a, b, altered)
     for budget in _BUDGETS:
         pairs = _pairs(a, b, found, (samples_a, samples_b), budget)
         text = _page(found, pairs, budget, thinned=budget is not _BUDGETS[0])
