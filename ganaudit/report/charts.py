@@ -14,6 +14,7 @@ from itertools import pairwise
 from typing import Any
 
 import altair as alt
+from altair.utils.schemapi import debug_mode
 
 from ganaudit.document.model import Axis, Curve, Histogram, Measurement, Rule, Series
 from ganaudit.report.chart_style import (
@@ -21,18 +22,21 @@ from ganaudit.report.chart_style import (
     FILLS,
     MOST_SERIES,
     SHAPES,
+    Spec,
     axis,
     colour,
     cycle,
-    data,
     drawable_rules,
     evenly,
     first,
+    layered,
     legend,
     line_channels,
+    part,
     percent,
     rule_layers,
     scale,
+    stacked,
     styled,
     tell_rules,
     unique,
@@ -51,10 +55,12 @@ _MOST_NUMBERS = 24
 _NAMES = 190
 """The most room that row names take in the interval plot."""
 
-_VALIDATES = False  # a sixth of the time of a report; the tests draw every kind of chart with it
+_VALIDATES = False
+"""Whether a whole specification is held against Vega-Lite's schema, as the tests have it for every kind of chart."""
 _Row = dict[str, Any]
 
 
+@debug_mode(False)  # else Altair checks each piece as it is made: half the time of making it
 def curve(detail: Curve, prefix: str = "chart") -> str:
     """Draw lines over a common axis, with their bands, points and rules; ids start with ``prefix``.
 
@@ -71,10 +77,12 @@ def curve(detail: Curve, prefix: str = "chart") -> str:
     layers = _lines(rows, names, detail) + rule_layers(rules, [r["x"] for r in rows], detail.x.log)
     told = [_tell_line(name, [r for r in rows if r["series"] == name]) for name in names]
     # The legend is the lines' own, so that it shows their dashes; points and bands would turn it into blobs.
-    chart = alt.layer(*layers).resolve_legend(color="independent", strokeDash="independent", shape="independent")
+    own = {"legend": {"color": "independent", "strokeDash": "independent", "shape": "independent"}}
+    chart = layered(layers, resolve=own)
     return _finish(chart, detail.title, [*told, *tell_rules(rules), *notes], rules, prefix)
 
 
+@debug_mode(False)
 def histogram(detail: Histogram, prefix: str = "chart") -> str:
     """Draw shares per bin: overlaid steps over numeric bins, grouped bars over named ones.
 
@@ -91,6 +99,7 @@ def histogram(detail: Histogram, prefix: str = "chart") -> str:
     return _finish(chart, detail.title, [*told, *tell_rules(rules), *notes], rules, prefix)
 
 
+@debug_mode(False)
 def measurements(rows: Sequence[Measurement], prefix: str = "chart") -> str:
     """Draw each number with its interval, and its null with its range, on an axis in its own unit.
 
@@ -104,7 +113,7 @@ def measurements(rows: Sequence[Measurement], prefix: str = "chart") -> str:
     groups = _alike(drawn)
     room = min(_NAMES, 40 + 6 * max(map(len, titles)))
     panels = [_panel([(titles[i], drawn[i]) for i in group], room, top=group is groups[0]) for group in groups]
-    chart = alt.vconcat(*panels, spacing=18).resolve_scale(x="independent", y="independent")
+    chart = stacked(panels, spacing=18, resolve={"scale": {"x": "independent", "y": "independent"}})
     told = [_tell_measurement(m) for m in drawn]
     return _finish(chart, "Numbers with their intervals and nulls", [*told, *notes], [], prefix)
 
@@ -142,23 +151,23 @@ def _on_log_axes(rows: list[_Row], detail: Curve, notes: list[str]) -> list[_Row
     return kept
 
 
-def _lines(rows: list[_Row], names: list[str], detail: Curve) -> list[Any]:
+def _lines(rows: list[_Row], names: list[str], detail: Curve) -> list[Spec]:
     x = alt.X("x:Q", title=plain(detail.x.title), scale=scale(detail.x), axis=_ticks(detail.x, [r["x"] for r in rows]))
     ticks = _ticks(detail.y, [r["y"] for r in rows])
     y = alt.Y("y:Q", title=plain(detail.y.title), scale=scale(detail.y), axis=ticks)
-    base = alt.Chart(data(rows)).encode(x=x)
-    layers: list[Any] = []
+    base = alt.Chart().encode(x=x)
+    layers = []
     if any(s.low is not None and s.high is not None for s in detail.series):
         band = base.mark_area(opacity=0.18, aria=False)
         low = alt.Y("low:Q", title=plain(detail.y.title), scale=scale(detail.y), axis=ticks)
-        layers.append(band.encode(y=low, y2="high:Q", color=colour(names, keyed=False)))
-    line = base.mark_line(strokeWidth=2, strokeJoin="round")
-    layers.append(line.encode(y=y, **line_channels(names), order=alt.Order("i:Q"), description="series:N"))
+        layers.append(band.encode(y=low, y2=alt.Y2("high:Q"), color=colour(names, keyed=False)))
+    line = base.mark_line(strokeWidth=2, strokeJoin="round").encode(y=y, **line_channels(names))
+    layers.append(line.encode(order=alt.Order("i:Q"), description=alt.Description("series:N")))
     if detail.points or len(rows) <= len(names):
         shape = alt.Shape("series:N", scale=alt.Scale(domain=names, range=cycle(SHAPES, names)), legend=None)
-        points = base.mark_point(size=46, filled=True, opacity=1)
-        layers.append(points.encode(y=y, color=colour(names, keyed=False), shape=shape, description="say:N"))
-    return layers
+        points = base.mark_point(size=46, filled=True, opacity=1).encode(y=y, color=colour(names, keyed=False))
+        layers.append(points.encode(shape=shape, description=alt.Description("say:N")))
+    return [part(rows, layer) for layer in layers]
 
 
 def _ticks(of: Axis, values: list[float]) -> alt.Axis:
@@ -176,7 +185,7 @@ def _tell_line(name: str, rows: list[_Row]) -> str:
 
 # --- histograms ------------------------------------------------------------------------------------------------------
 
-_Drawn = tuple[Any, list[str], list[Rule]]
+_Drawn = tuple[Spec, list[str], list[Rule]]
 
 
 def _steps(detail: Histogram, names: list[str], shares: list[list[float]], notes: list[str]) -> _Drawn:
@@ -192,15 +201,13 @@ def _steps(detail: Histogram, names: list[str], shares: list[list[float]], notes
     ]
     x = alt.X("x:Q", title=plain(over.title), scale=scale(over, nice=False), axis=_ticks(over, edges))
     y = alt.Y("y:Q", title="share of samples", stack=None, axis=axis(format=".1~%"))
-    base = alt.Chart(data(rows)).encode(x=x, y=y)
-    line = base.mark_line(interpolate="step-after", strokeWidth=2)
+    base = alt.Chart().encode(x=x, y=y)
+    area = base.mark_area(interpolate="step-after", opacity=0.2, aria=False).encode(color=colour(names))
+    line = base.mark_line(interpolate="step-after", strokeWidth=2).encode(**line_channels(names))
+    line = line.encode(description=alt.Description("series:N"))
     rules = drawable_rules(detail.rules, log, False, notes)
-    layers = [
-        base.mark_area(interpolate="step-after", opacity=0.2, aria=False).encode(color=colour(names)),
-        line.encode(**line_channels(names), description="series:N"),
-        *rule_layers(rules, edges, log),
-    ]
-    return alt.layer(*layers), [_tell_steps(n, edges, h) for n, h in zip(names, shares, strict=True)], rules
+    layers = [part(rows, area), part(rows, line), *rule_layers(rules, edges, log)]
+    return layered(layers), [_tell_steps(n, edges, h) for n, h in zip(names, shares, strict=True)], rules
 
 
 def _merged(edges: list[float], shares: list[list[float]], notes: list[str]) -> tuple[list[float], list[list[float]]]:
@@ -232,11 +239,11 @@ def _bars(detail: Histogram, names: list[str], shares: list[list[float]], notes:
     ]
     upright = len(labels) <= 14 and max(map(len, labels)) <= 9
     key = legend(names, bars=True)
-    bars = alt.Chart(data(rows)).mark_bar(strokeWidth=1.5)
+    bars = alt.Chart().mark_bar(strokeWidth=1.5)
     bars = bars.encode(
         fill=alt.Fill("series:N", scale=alt.Scale(domain=names, range=cycle(FILLS, names)), legend=key),
         stroke=alt.Stroke("series:N", scale=alt.Scale(domain=names, range=cycle(COLOURS, names)), legend=key),
-        description="say:N",
+        description=alt.Description("say:N"),
     )
     title, height = plain(detail.x.title), axis(format=".1~%")
     if upright:
@@ -249,7 +256,7 @@ def _bars(detail: Histogram, names: list[str], shares: list[list[float]], notes:
         bars = bars.encode(y=y, yOffset=alt.YOffset("series:N", sort=names), x=x)
     rules = drawable_rules([r for r in detail.rules if upright and r.orient == "y"], False, False, notes)
     tall = _HEIGHT if upright else len(labels) * max(14, 8 * len(names) + 4)
-    chart = alt.layer(bars, *rule_layers(rules, [], False)).properties(height=tall)
+    chart = layered([part(rows, bars), *rule_layers(rules, [], False)], height=tall)
     return chart, [_tell_bars(n, labels, h) for n, h in zip(names, shares, strict=True)], rules
 
 
@@ -285,7 +292,7 @@ def _extent(m: Measurement) -> list[float]:
     return [e for e in ends if e is not None]
 
 
-def _panel(group: list[tuple[str, Measurement]], room: int, top: bool) -> Any:
+def _panel(group: list[tuple[str, Measurement]], room: int, top: bool) -> Spec:
     rows = [row for title, m in group for row in _marks(title, m)]
     ways = sorted({direction(m)[1] for _, m in group})
     unit = plain(group[0][1].unit) or "no unit"
@@ -294,17 +301,18 @@ def _panel(group: list[tuple[str, Measurement]], room: int, top: bool) -> Any:
     lanes = alt.YOffset("side:N", sort=_SIDES, scale=alt.Scale(domain=_SIDES))
     y = alt.Y("row:N", sort=None, title=None, axis=names)
     spread = alt.Scale(zero=False, nice=True)
-    base = alt.Chart(data(rows)).encode(y=y, yOffset=lanes, color=_side("Color", COLOURS, top))
+    base = alt.Chart().encode(y=y, yOffset=lanes, color=_side("Color", COLOURS, top))
     ends = base.transform_filter("isValid(datum.low)")
-    ends = ends.encode(x=alt.X("low:Q", title=over, scale=spread, axis=axis()), x2="high:Q")
+    ends = ends.encode(x=alt.X("low:Q", title=over, scale=spread, axis=axis()), x2=alt.X2("high:Q"))
     solid = ends.transform_filter(alt.datum.side == _SIDES[0]).mark_rule(strokeWidth=3, aria=False)
     dashed = ends.transform_filter(alt.datum.side == _SIDES[1]).mark_rule(strokeWidth=2, strokeDash=[4, 3], aria=False)
     points = base.mark_point(filled=True, size=75, opacity=1).encode(
         x=alt.X("value:Q", title=over, scale=spread, axis=axis()),
         shape=_side("Shape", SHAPES, top),
-        description="say:N",
+        description=alt.Description("say:N"),
     )
-    return alt.layer(solid, dashed, points).properties(width=_WIDTH - room - 24, height=38 * len(group))
+    layers = [part(rows, layer) for layer in (solid, dashed, points)]
+    return layered(layers, width=_WIDTH - room - 24, height=38 * len(group))
 
 
 def _side(channel: str, values: Sequence[str], top: bool) -> Any:
@@ -332,12 +340,13 @@ def _tell_measurement(m: Measurement) -> str:
     return told if m.null is None else f"{told}, {plain(m.null.of)} {number(m.null.value)} {span(m.null)}".rstrip()
 
 
-def _finish(chart: Any, title: str, told: list[str], rules: list[Rule], prefix: str) -> str:
-    if not isinstance(chart, alt.VConcatChart):
+def _finish(chart: Spec, title: str, told: list[str], rules: list[Rule], prefix: str) -> str:
+    if "vconcat" not in chart:
         above = 6 + 15 * sum(r.orient == "x" for r in rules)
-        tall = _HEIGHT if chart.height is alt.Undefined else chart.height
-        fit = alt.AutoSizeParams(type="fit-x", contains="padding")
-        chart = chart.properties(width=_WIDTH, height=tall, autosize=fit)
-        chart = chart.properties(padding={"left": 4, "right": 8, "top": above, "bottom": 4})
-    spec = json.dumps(styled(chart).to_dict(validate=_VALIDATES))
-    return inline_svg(spec, plain(title), ". ".join(told) + ".", prefix)
+        padding = {"left": 4, "right": 8, "top": above, "bottom": 4}
+        room = {"width": _WIDTH, "height": _HEIGHT, "autosize": {"type": "fit-x", "contains": "padding"}}
+        chart = room | {"padding": padding} | chart
+    spec = styled(chart)
+    if _VALIDATES:
+        (alt.VConcatChart if "vconcat" in spec else alt.LayerChart).validate(spec)
+    return inline_svg(json.dumps(spec), plain(title), ". ".join(told) + ".", prefix)
