@@ -111,3 +111,23 @@ def test_intervals_cover_as_often_as_they_say():
         # 4 standard errors below 92 %, the least that the full run asks for.
         least = 0.92 - 4 * math.sqrt(0.92 * 0.08 / row["audits"])
         assert row["covered"] >= least, row
+
+
+def test_errors_by_halving_add_up_to_the_variance_of_the_interval_and_cancel_between_equals():
+    rng = np.random.default_rng(4)
+    real, fake = (torch.from_numpy(rng.normal(m, 1.0, size=(120, 3))) for m in (0.0, 0.6))
+    sizes = {"real": 120, "fake": 120}
+    one = half_scatter(real, fake, 3, "<", np.random.default_rng(1))
+    again = half_scatter(real, fake, 3, "<", np.random.default_rng(1))
+    for statistic, value in (("precision", 0.8), ("density", 0.9)):
+        errors = one.errors(statistic, value, sizes)
+        assert errors == again.errors(statistic, value, sizes)
+        ends = one.interval(statistic, value, sizes, 0.95)
+        half = (ends.high - ends.low) / 2
+        expected = (half / stats.t.ppf(0.975, one.draws)) ** 2
+        # Wilson's interval of a share is a little narrower than the normal one of its variance.
+        assert sum(e * e for e in errors) == pytest.approx(expected, rel=1e-9 if statistic == "density" else 0.1)
+    apart = half_scatter(real, fake + 100, 3, "<", np.random.default_rng(1))
+    assert apart.errors("precision", 0.0, sizes) is None
+    with pytest.raises(ValueError, match="fid"):
+        one.errors("fid", 0.5, sizes)
