@@ -18,10 +18,10 @@ class Bracket:
     Interpolate, truncate, project (Oliveira & Takahashi 2020): the next place is the zero of the parabola through both
     ends and the end before them (Brent 1973), moved towards the middle by a tenth of how far it lies from the chord's,
     at least by a quarter of the width aimed at, so that two places close the bracket from both sides, and never so far
-    from the middle that bisection would have been faster by more than 4 rounds. Without a third place, or where the parabola
-    has no zero in between, it is the chord's, moved by 0.01·width^2 or, if less, as far as it lies from the nearer end;
-    an end that stays twice running counts half there
-    (Illinois rule), else a curved margin would draw all places to one side. At most ``rounds`` + 4 places in all;
+    from the middle that bisection would have been faster by more than 4 rounds. Without a third place, or where the
+    parabola has no zero in between, it is the chord's, moved by 0.01·width^2 or, if less, as far as it lies from the
+    nearer end; an end that stays twice running counts half there (Illinois rule), else a curved margin would draw all
+    places to one side. At most ``rounds`` + 4 places in all;
     mostly 3 where the margin is smooth. The places depend on the margins through their ratios alone.
     """
 

@@ -16,18 +16,19 @@ from ganaudit.attacks.blackbox import RandomNoise, RandomSearch, Square
 from ganaudit.attacks.corruptions import Corruption, applicable
 from ganaudit.attacks.critic import Side
 from ganaudit.attacks.gradient import Apgd, Fgsm, Pgd
-from ganaudit.attacks.masking import POINT, Panel, Row, masking_panel
+from ganaudit.attacks.masking import POINT, Panel, Row, Verdict, masking_panel, planted_panel, share_row
 from ganaudit.attacks.minimal import minimal_norms
 from ganaudit.attacks.patch import Patch, PatchSearch, window
 from ganaudit.attacks.spatial import Spatial, unbounded
-from ganaudit.attacks.threat import Attack, Budget, Kind, Norm, Threat
+from ganaudit.attacks.threat import Attack, Budget, Kind, Norm, Threat, least_radius
 from ganaudit.attacks.trial import Outcome
 from ganaudit.attacks.universal import Universal
 from ganaudit.subjects.subject import Subject
 
-__all__ = ["PROFILES", "Campaign", "Entry", "Profile", "budgets_for", "campaign"]
+__all__ = ["PANEL", "PROFILES", "Campaign", "Entry", "Profile", "budgets_for", "campaign", "least_budget"]
 
-_PANEL = 32  # samples: the panel asks whether attacks work, not how often
+PANEL = 32
+"""Samples of one class for the panel, which asks whether attacks work, not how often."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +97,9 @@ class Campaign:
     """The worst scores under noise at the headline budget."""
     panel: Panel | None
     """None where no sample is called rightly: there is nothing to attack."""
+    planted: tuple[Verdict, int] | None
+    """What the same panel says of a linear critic planted on its samples, and how many those are; None as ``panel``
+    and without gradients."""
     notes: tuple[str, ...]
     passes: tuple[int, int]
     """Samples sent through the discriminator, and gradients taken."""
@@ -159,6 +163,11 @@ def budgets_for(x: Tensor, norm: Norm) -> tuple[float, ...]:
     return tuple(float(f"{size * grown:.3g}") for size in sizes)
 
 
+def least_budget(x: Tensor, norm: Norm, low: float, high: float) -> float:
+    """Return the smallest budget, over the width of the range, that samples ``x`` can hold; see ``least_radius``."""
+    return least_radius(norm, x, low, high) / (high - low)
+
+
 def _headline(budgets: Sequence[float]) -> float:
     """Return the second of the budgets above 0, or the only one."""
     above = [budget for budget in budgets if budget > 0]
@@ -174,11 +183,14 @@ def campaign(
     rng: np.random.Generator,
     norm: Norm = "linf",
     budgets: Sequence[float] = (),
+    spare: Accused | None = None,
 ) -> Campaign:
     """Return what the attacks of ``profile`` do to ``mine``; ``other`` holds samples of the other side.
 
-    ``budgets`` of ``norm``: shares of the width of the range, one of them above 0; none: those of ``budgets_for``. A
-    second norm is tried beside it.
+    ``budgets`` of ``norm``: shares of the width of the range, one of them above 0 and none of the others below
+    ``least_budget``; none: those of ``budgets_for``. A second norm is tried beside it, where samples can hold its
+    budgets. ``spare``: samples of the side for the masking panel, called rightly; without them those of ``mine`` are
+    taken, which may be few.
     """
     run = _Run(subject, mine, profile, rng)
     scores = mine.scores()
@@ -187,6 +199,8 @@ def campaign(
         norm: tuple(sorted(budgets)) or budgets_for(mine.x, norm),
         beside: budgets_for(mine.x, beside),
     }
+    if asked[beside][0] < least_budget(mine.x, beside, subject.sample.low, subject.sample.high):
+        del asked[beside]
     for kind, shares in asked.items():
         for share in shares:
             if share > 0:  # within a ball of radius 0 lies the sample alone
@@ -195,17 +209,18 @@ def campaign(
     shares, headline = asked[norm], _headline(asked[norm])
     pushed, noised = run.pushed(norm, shares, headline)
     minimal, nearest, reached = run.minimal(tuple(asked))
-    panel = run.panel(other, scores, threshold, norm, headline)
-    if panel is not None and mine.differentiable:
-        panel = replace(panel, rows=(*panel.rows, _search_against_gradients(run.entries, len(scores))))
+    right = scores < threshold if mine.side == "fake" else scores >= threshold
+    panel, planted = run.panel(mine.part(right) if spare is None else spare, other, norm, headline)
+    if panel is not None and mine.differentiable and bool(right.any()):
+        panel = replace(panel, rows=(*panel.rows, _search_against_gradients(run.entries, int(right.sum()))))
     for share in shares:
         kept = [entry.scores for entry in run.entries if entry.norm == norm and (entry.share or 0) <= share]
         every = torch.stack([scores, *kept, *[found for less, found in pushed.items() if less <= share]])
         pushed[share] = every.amax(0) if mine.side == "fake" else every.amin(0)
     return Campaign(
         mine, threshold, asked, scores, tuple(run.entries), minimal, nearest,
-        scores if reached is None else reached, pushed, noised, panel, tuple(run.notes), (run.forward, run.backward),
-        _failed(mine.side, panel),
+        scores if reached is None else reached, pushed, noised, panel, planted, tuple(run.notes),
+        (run.forward, run.backward), _failed(mine.side, panel),
     )  # fmt: skip
 
 
@@ -217,20 +232,20 @@ def _failed(side: Side, panel: Panel | None) -> dict[Side, tuple[str, ...]]:
 def _search_against_gradients(entries: Sequence[Entry], n: int) -> Row:
     """Return the check that no attack that only asks for scores fools more samples than those with gradients do.
 
-    Over all budgets and all samples, where the rest of the panel looks at one budget and a few dozen samples: gradients
-    may lead astray at one size of step only.
+    Over all budgets and all ``n`` samples called rightly, where the rest of the panel looks at one budget and a few
+    dozen samples: gradients may lead astray at one size of step only.
     """
     worst, told = 0.0, "at no budget"
     for norm, share in dict.fromkeys((e.norm, e.share) for e in entries if e.norm is not None):
         here = [e for e in entries if (e.norm, e.share) == (norm, share)]
-        white = torch.stack([e.fooled for e in here if e.kind == "white-box"]).any(0).double().mean()
+        white = int(torch.stack([e.fooled for e in here if e.kind == "white-box"]).any(0).sum())
         for entry in here:
-            behind = 0.0 if entry.kind == "white-box" else float(entry.fooled.double().mean() - white)
+            behind = 0.0 if entry.kind == "white-box" else (int(entry.fooled.sum()) - white) / n
             if behind > worst:
                 worst, told = behind, f"{entry.title.lower()} within {share:g} ({norm})"
-    words = f"largest share of all samples by which asking for scores alone fools more than gradients do: {told}"
-    limit = max(POINT, 1 / n) + 1e-12
-    return Row("gradients beat search at every budget", worst <= limit, worst, limit, words, voids=True)
+    words = f"largest share of samples called rightly that only asking for scores fools, beyond gradients: {told}"
+    name = "gradients beat search at every budget"
+    return share_row(name, worst, n, max(POINT, 1 / n) + 1e-12, words, voids=True)
 
 
 class _Run:
@@ -296,23 +311,25 @@ class _Run:
                 nearest, reached = outcome.samples, outcome.scores_after
         return found, nearest, reached
 
-    def panel(self, other: Accused, scores: Tensor, threshold: float, norm: Norm, share: float) -> Panel | None:
-        """Return the checks on some samples called rightly, of the class with most of them; None without any."""
-        right = scores < threshold if self._mine.side == "fake" else scores >= threshold
-        kept = self._mine.part(right).groups
-        if not kept:
-            return None
-        group = max(kept, key=lambda one: len(one.places))
-        x = self._mine.x[torch.nonzero(right)[:, 0]][group.places[:_PANEL]]
+    def panel(
+        self, right: Accused, other: Accused, norm: Norm, share: float
+    ) -> tuple[Panel | None, tuple[Verdict, int] | None]:
+        """Return the checks on samples called rightly, of the class with most, and the verdict on a planted critic."""
+        if not right.groups:
+            return None, None
+        group = max(right.groups, key=lambda one: len(one.places))
+        x, threat = right.x[group.places[:PANEL]], self._threat(norm, share)
         beside = [one.places for one in other.groups if one.label == group.label]
+        spent = {"steps": self._profile.steps, "queries": self._profile.queries}
         found = masking_panel(
-            group.critic, x, self._threat(norm, share), self._rng, steps=self._profile.steps,
-            queries=self._profile.queries, network=self._subject.discriminator,
+            group.critic, x, threat, self._rng, **spent, network=self._subject.discriminator,
             other=other.x[beside[0]] if beside else None,
         )  # fmt: skip
         self.forward, self.backward = self.forward + found.forward, self.backward + found.backward
         self.notes.update(dict.fromkeys(found.notes))
-        return found
+        if not group.critic.differentiable:
+            return found, None
+        return found, (planted_panel(x, threat, self._rng, **spent).verdict, len(x))
 
     def _threat(self, norm: Norm, share: float) -> Threat:
         sample = self._subject.sample

@@ -160,7 +160,8 @@ def panel_table(campaigns: Sequence[Campaign]) -> Table:
             rows.append([told, "none made", "no sample is called rightly: nothing to attack", None, None, "", ""])
             continue
         for row in found.panel.rows:
-            state = "not made" if row.passed is None else "passed" if row.passed else "FAILED"
+            open_ = "not made" if row.few is None else f"not decidable at n = {row.few}"
+            state = open_ if row.passed is None else "passed" if row.passed else "FAILED"
             weight = "void" if row.voids else "weaker"
             rows.append([told, row.name, state, _finite(row.value), _finite(row.limit), row.words, weight])
         rows.append([told, "verdict", found.panel.verdict, None, None, "", ""])

@@ -5,6 +5,8 @@ After the checklist of Carlini et al. (2019) and the indicators of failure of Pi
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -18,17 +20,19 @@ from ganaudit.attacks.blackbox import RandomNoise, RandomSearch
 from ganaudit.attacks.critic import Critic
 from ganaudit.attacks.gradient import Apgd, Fgsm, Pgd
 from ganaudit.attacks.minimal import covering
-from ganaudit.attacks.threat import Attack, Budget, Threat
+from ganaudit.attacks.threat import Attack, Budget, Threat, least_radius
 from ganaudit.attacks.trial import Counter, Outcome, attempt, checked, quantised, scored
 from ganaudit.numerics.memory import in_parts
 
-__all__ = ["POINT", "Panel", "Row", "Verdict", "masking_panel"]
+__all__ = ["POINT", "Panel", "Row", "Verdict", "masking_panel", "planted_panel", "share_row"]
 
 Verdict = Literal["sound", "weakened", "masked"]
 
 POINT = 0.005
 """Half a percentage point: what a share may move before a row fails, or one sample where that is more."""
 
+_EFFECT = 0.15
+_MISSED = 0.05
 _DEAD = 0.01
 _RESCALED = ((1e3, 50.0), (1e-3, -50.0))
 
@@ -46,6 +50,29 @@ class Row:
     words: str
     voids: bool
     """Whether a failure makes the robustness numbers void, rather than weaker."""
+    few: int | None = None
+    """How many samples there were, where they were too few to decide it."""
+
+
+def share_row(name: str, value: float, n: int, limit: float, words: str, *, voids: bool) -> Row:
+    """Return the row of ``value``, a share of ``n`` samples, that may be ``limit``.
+
+    It passes only where so many samples would hardly have shown so little (probability 5 % at most, by the binomial
+    law) had 15 % of all samples misbehaved: from 19 samples on where none does, from 30 where one does. Fewer decide
+    nothing but a failure.
+    """
+    if value > limit:
+        return Row(name, False, value, limit, words, voids)
+    if _missed(round(value * n), n) <= _MISSED:
+        return Row(name, True, value, limit, words, voids)
+    needed = next(m for m in itertools.count(n + 1) if _missed(round(value * n), m) <= _MISSED)
+    words += f"; not decidable at n = {n}: {needed} samples called rightly would do"
+    return Row(name, None, value, limit, words, voids, few=n)
+
+
+def _missed(k: int, n: int) -> float:
+    """Return the chance of ``k`` or fewer of ``n`` where the effect is there."""
+    return sum(math.comb(n, i) * _EFFECT**i * (1 - _EFFECT) ** (n - i) for i in range(min(k, n) + 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +92,11 @@ class Panel:
             return "masked"
         return "sound" if all(row.passed for row in self.rows) else "weakened"
 
+    @property
+    def undecided(self) -> tuple[str, ...]:
+        """The rows whose failure would void the numbers and for which there were too few samples."""
+        return tuple(row.name for row in self.rows if row.voids and row.few is not None)
+
 
 class _Bench:
     """The attacks the rows share: each runs once on the same samples, with the same random numbers."""
@@ -81,9 +113,9 @@ class _Bench:
     def passes(self) -> tuple[int, int]:
         return self._counter.forward, self._counter.backward
 
-    @property
-    def slack(self) -> float:
-        return max(POINT, 1 / len(self.x)) + 1e-12
+    def share_row(self, name: str, value: float, words: str, *, voids: bool) -> Row:
+        n = len(self.x)
+        return share_row(name, value, n, max(POINT, 1 / n) + 1e-12, words, voids=voids)
 
     def run(self, attack: Attack, radius: float | None = None) -> Outcome:
         size = self.threat.budget.radius if radius is None else radius
@@ -118,10 +150,16 @@ def masking_panel(
     ``queries``: of the random search it must not fall behind. Costs about 10·``steps`` gradients and ``queries`` +
     11·``steps`` scores per sample. Rows that need gradients are not made where the critic has none.
 
-    Raises ValueError as ``attempt``, and for a radius of 0.
+    Raises ValueError as ``attempt``, for a radius of 0, and for one so small that samples cannot hold the change.
     """
     if not threat.budget.radius > 0:
         raise ValueError(f"radius: found {threat.budget.radius}; allowed: above 0")
+    least = least_radius(threat.budget.norm, x, threat.low, threat.high)
+    if threat.budget.radius < least:
+        raise ValueError(
+            f"radius: found {threat.budget.radius:g}, lost in rounding to {str(x.dtype).removeprefix('torch.')}; "
+            f"allowed: {least:.3g} or more"
+        )
     bench = _Bench(critic, checked(x, threat, batch), threat, int(rng.integers(2**63)), batch)
     pgd = Pgd(steps)
     rows = [_repeatable(bench)]
@@ -146,6 +184,17 @@ def masking_panel(
         rows.append(Row("gradients", None, None, None, words, voids=False))
     forward, backward = bench.passes
     return Panel(tuple(rows), forward, backward, tuple(bench.notes))
+
+
+def planted_panel(
+    x: Tensor, threat: Threat, rng: np.random.Generator, *, steps: int = 20, queries: int = 100, batch: int = 256
+) -> Panel:
+    """Return the panel of a linear critic planted on the samples ``x``: what the checks say where gradients are right.
+
+    ``x``, ``threat``, ``steps``, ``queries``, ``batch`` and errors as of ``masking_panel``.
+    """
+    critic, _ = _planted(checked(x, threat, batch), threat)
+    return masking_panel(critic, x, threat, rng, steps=steps, queries=queries, batch=batch)
 
 
 def _success(outcome: Outcome) -> float:
@@ -186,7 +235,7 @@ def _dead_gradients(bench: _Bench) -> Row:
 
     in_parts(len(bench.x), bench.batch, look)
     words = "share of samples whose gradient is zero everywhere or no finite number somewhere"
-    return _at_most("gradients", float(dead.double().mean()), _DEAD, words, voids=True)
+    return share_row("gradients", float(dead.double().mean()), len(dead), _DEAD, words, voids=True)
 
 
 def _margins_move(bench: _Bench, pgd: Pgd) -> Row:
@@ -195,7 +244,7 @@ def _margins_move(bench: _Bench, pgd: Pgd) -> Row:
     after = bench.critic.margin_of(outcome.scores_after, side)
     still = ~bench.critic.fooled_of(outcome.scores_before, side) & ~(after < before)
     words = "share of samples whose margin no step of the attack lowered"
-    return _at_most("margins move", float(still.double().mean()), _DEAD, words, voids=True)
+    return share_row("margins move", float(still.double().mean()), len(still), _DEAD, words, voids=True)
 
 
 def _order(bench: _Bench, pgd: Pgd) -> Row:
@@ -204,13 +253,13 @@ def _order(bench: _Bench, pgd: Pgd) -> Row:
     words = (
         f"success of many steps {many:.3f}, one step {one:.3f}, noise {noise:.3f}: how far the stronger falls behind"
     )
-    return _at_most("many steps, one step, noise", behind, bench.slack, words, voids=True)
+    return bench.share_row("many steps, one step, noise", behind, words, voids=True)
 
 
 def _not_behind_search(bench: _Bench, pgd: Pgd, queries: int) -> Row:
     white, black = _success(bench.run(pgd)), _success(bench.run(RandomSearch(queries)))
     words = f"success with gradients {white:.3f}, by random search {black:.3f}: how far gradients fall behind"
-    return _at_most("gradients beat random search", max(black - white, 0.0), bench.slack, words, voids=True)
+    return bench.share_row("gradients beat random search", max(black - white, 0.0), words, voids=True)
 
 
 def _monotone(bench: _Bench, pgd: Pgd) -> Row:
@@ -219,7 +268,7 @@ def _monotone(bench: _Bench, pgd: Pgd) -> Row:
     drop = max(0.0, shares[0] - shares[1], shares[1] - shares[2])
     told = ", ".join(f"{share:.3f}" for share in shares)
     words = f"success at half, one and two radii: {told}; largest fall"
-    return _at_most("success grows with the budget", drop, bench.slack, words, voids=False)
+    return bench.share_row("success grows with the budget", drop, words, voids=False)
 
 
 def _full_range(bench: _Bench, pgd: Pgd, other: Tensor | None) -> Row:
@@ -233,7 +282,7 @@ def _full_range(bench: _Bench, pgd: Pgd, other: Tensor | None) -> Row:
     if not bool(fooled.all()):
         fooled = fooled | bench.under(Apgd(pgd.steps), bench.critic, full).fooled
     words = "share of samples not fooled when every value may go anywhere in the range"
-    return _at_most(name, 1 - float(fooled.double().mean()), bench.slack, words, voids=True)
+    return share_row(name, float((~fooled).double().mean()), len(fooled), 0.0, words, voids=True)
 
 
 def _crossable(bench: _Bench, other: Tensor) -> bool:
@@ -245,7 +294,7 @@ def _converged(bench: _Bench, pgd: Pgd) -> Row:
     more = _success(bench.run(Pgd(2 * pgd.steps, restarts=2)))
     change = max(0.0, more - _success(bench.run(pgd)))
     words = "what twice the steps and a random restart add to the success"
-    return _at_most("more steps change nothing", change, bench.slack, words, voids=False)
+    return bench.share_row("more steps change nothing", change, words, voids=False)
 
 
 def _same_at_any_scale(bench: _Bench, pgd: Pgd) -> Row:
@@ -255,7 +304,7 @@ def _same_at_any_scale(bench: _Bench, pgd: Pgd) -> Row:
         other = bench.under(pgd, replace(bench.critic, score=score, threshold=threshold), bench.threat)
         moved = max(moved, int((other.fooled != plain).sum()))
     words = "share of decisions that change when scores are times 1000 plus 50, or over 1000 minus 50"
-    return _at_most("unit and zero of the score", moved / len(plain), bench.slack, words, voids=True)
+    return bench.share_row("unit and zero of the score", moved / len(plain), words, voids=True)
 
 
 def _rescaled(score: Callable[[Tensor], Tensor], factor: float, offset: float) -> Callable[[Tensor], Tensor]:
@@ -265,6 +314,15 @@ def _rescaled(score: Callable[[Tensor], Tensor], factor: float, offset: float) -
 def _twin(bench: _Bench, pgd: Pgd) -> Row:
     """Plant a linear critic of known robust accuracy on the same samples: the attack must reach it to the sample."""
     x, threat = bench.x, bench.threat
+    twin, reached = _planted(x, threat)
+    exact = twin.fooled_of(reached, threat.side)
+    wrong = int((bench.under(pgd, twin, threat).fooled != exact).sum())
+    words = "share of samples decided otherwise than the closed form on a linear critic with the same samples"
+    return share_row("linear twin", wrong / len(x), len(x), 0.0, words, voids=True)
+
+
+def _planted(x: Tensor, threat: Threat) -> tuple[Critic, Tensor]:
+    """Return a linear critic that about half of the samples can cross within the budget, and how far each gets."""
     weights = torch.from_numpy(np.random.default_rng(0).standard_normal(x[0].numel())).to(x.device)
     sign = 1.0 if threat.side == "fake" else -1.0
     wanted = (sign * weights).to(x.dtype).view_as(x[:1]).expand_as(x)
@@ -273,11 +331,7 @@ def _twin(bench: _Bench, pgd: Pgd) -> Row:
     middle = reached.sort().values
     at = len(middle) // 2
     threshold = float((middle[at - 1] + middle[at]) / 2) if len(middle) > 1 else float(middle[0]) - sign * 1e-3
-    twin = Critic(_linear(weights), threshold, threat.low, threat.high)
-    exact = twin.fooled_of(reached, threat.side)
-    wrong = int((bench.under(pgd, twin, threat).fooled != exact).sum())
-    words = "share of samples decided otherwise than the closed form on a linear critic with the same samples"
-    return _at_most("linear twin", wrong / len(x), 0.0, words, voids=True)
+    return Critic(_linear(weights), threshold, threat.low, threat.high), reached
 
 
 def _linear(weights: Tensor) -> Callable[[Tensor], Tensor]:

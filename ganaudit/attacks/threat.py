@@ -14,9 +14,10 @@ from ganaudit.attacks.balls import NORMS, Norm, norms, projected, steepest, walk
 from ganaudit.attacks.chance import Draws
 from ganaudit.attacks.critic import SIDES, Critic, Side
 
-__all__ = ["Attack", "Box", "Budget", "Kind", "Norm", "Threat"]
+__all__ = ["Attack", "Box", "Budget", "Kind", "Norm", "Threat", "least_radius"]
 
 Kind = Literal["white-box", "black-box", "baseline"]
+_LOST = 0.1  # of a change: what rounding a value inwards, by one unit in its last place, may cost at most
 Box = tuple[Tensor, Tensor]
 """The least and the greatest allowed value of every coordinate."""
 
@@ -140,6 +141,19 @@ class Threat:
             share = draws.uniform(1).double()[:, 0].pow(1 / p)
             delta = spread * (self.budget.radius * share / size).to(spread.dtype)[:, None]
         return self.within(x, x + delta.to(x.dtype).view_as(x))
+
+
+def least_radius(norm: Norm, x: Tensor, low: float, high: float) -> float:
+    """Return the smallest radius that means anything to samples ``x`` (B, ...) from ``low`` to ``high``, in their unit.
+
+    Values are stored with so many digits: next to the end of the range that lies further from 0 they are one unit in
+    the last place apart, and a change is rounded inwards. From ten such units on that costs an attacker at most a tenth
+    of the change. linf: of every value; l2: of every value at once, which takes the root of their number as much; l1:
+    of one value.
+    """
+    top = torch.tensor(max(abs(low), abs(high)), dtype=x.dtype)
+    unit = float(top - torch.nextafter(top, torch.zeros_like(top)))
+    return unit / _LOST * (math.sqrt(x[0].numel()) if norm == "l2" else 1.0)
 
 
 class Attack(Protocol):

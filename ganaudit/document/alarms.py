@@ -16,6 +16,10 @@ Side = Literal["above", "below", "either"]
 """On which side of the null a number tells of a defect."""
 
 
+YES_OR_NO = "yes or no"
+"""The unit of a verdict: 1 or 0, reached by checks that have limits of their own, and so without an interval."""
+
+
 @dataclass(frozen=True, slots=True)
 class Alarm:
     """One number that stands clear of its null."""
@@ -32,14 +36,17 @@ def departure(measurement: Measurement, side: Side) -> float | None:
     """Return how far a value lies from its null in standard errors, positive on the watched side; None without both.
 
     (v - v0)/(s^2 + s0^2)^(1/2). An interval's half that faces the other number, divided by its normal quantile, is the
-    standard error s; a null without ends counts as known. Infinite where both are certain and differ.
+    standard error s; a null without ends counts as known. Infinite where both are certain and differ. A verdict, yes
+    or no, has no interval and counts as certain; any other number without one has no departure.
     """
     value, interval, null = measurement.value, measurement.interval, measurement.null
-    if value is None or null is None or interval is None:
+    if value is None or null is None or (interval is None and measurement.unit != YES_OR_NO):
         return None
     above = value > null.value
-    half = value - interval.low if above else interval.high - value
-    s = max(0.0, half) / NormalDist().inv_cdf((1 + interval.level) / 2)
+    s = 0.0
+    if interval is not None:
+        half = value - interval.low if above else interval.high - value
+        s = max(0.0, half) / NormalDist().inv_cdf((1 + interval.level) / 2)
     end = null.high if above else null.low
     s0 = 0.0 if end is None else abs(end - null.value) / NormalDist().inv_cdf(0.975)
     spread = math.hypot(s, s0)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ganaudit.attacks.accused import Accused, accused
-from ganaudit.attacks.campaign import PROFILES, Campaign, campaign
+from ganaudit.attacks.campaign import PANEL, PROFILES, Campaign, campaign
 from ganaudit.attacks.campaign_tables import (
     attack_table,
     closest,
@@ -22,11 +22,13 @@ from ganaudit.attacks.campaign_tables import (
     robust_bounds,
     robustness_curve,
 )
+from ganaudit.attacks.campaign_words import NAMES, held_budgets, void_reason, warned
 from ganaudit.attacks.threat import Norm
+from ganaudit.document.alarms import YES_OR_NO
 from ganaudit.document.keys import member
 from ganaudit.document.model import Detail, Note, Null
 from ganaudit.document.spec import EvaluatorSpec, Findings, MeasurementSpec, NotAssessable
-from ganaudit.evidence.judging import chosen
+from ganaudit.evidence.judging import called_rightly, chosen
 from ganaudit.evidence.score_sides import BOTH, Reading, interval_of
 from ganaudit.evidence.view import View
 from ganaudit.numerics.detection import auc, calibration_size_needed, conformal_threshold
@@ -37,7 +39,6 @@ __all__ = ["AdversarialRobustness"]
 _SHARE = "share of samples"
 _UNIT = (0.0, 1.0)
 _WORST = "1 - share fooled by any attack within the budget; attacks that fail leave it too high"
-_NAMES = {"fake": "generated samples", "real": "reals"}
 _ACCURACY = {
     "fake": ("robust-accuracy-at-{budget}", "stored-robust-accuracy-at-{budget}", "query-robust-accuracy-at-{budget}"),
     "real": (
@@ -136,14 +137,14 @@ class AdversarialRobustness:
                 unit="probability",
                 better="higher",
                 bounds=_UNIT,
-                estimator="Mann-Whitney; the generated samples chosen for attack pushed up within the headline budget, all "
-                "test reals as they are",
+                estimator="Mann-Whitney; the generated samples chosen for attack pushed up within the headline budget, "
+                "all test reals as they are",
             ),
             MeasurementSpec(
                 key="masking",
                 title="Gradients are masked",
                 meaning="1 where checks of the attacks failed, so that robustness was hidden and not measured; else 0.",
-                unit="yes or no",
+                unit=YES_OR_NO,
                 better="lower",
                 bounds=_UNIT,
                 estimator="1 when a row of the masking panel that voids the numbers failed on either side",
@@ -191,18 +192,25 @@ class AdversarialRobustness:
         rows = {side: chosen(view, node, len(view[f"scores/{node}"]), profile.samples, rng)
                 for side, node in (("fake", "fake"), ("real", "test"))}  # fmt: skip
         fake, real = _accused(view, rows["fake"], "fake", threshold), _accused(view, rows["real"], "real", threshold)
-        fakes = campaign(view.subject, fake, real, threshold, profile, rng, self.norm, self.budgets)
-        reals = campaign(view.subject, real, fake, threshold, profile, rng, self.norm, self.budgets)
+        asked, lost = self._held(view, fake.x)
+        fakes, reals = (
+            campaign(
+                view.subject, mine, other, threshold, profile, rng, self.norm, asked, _spare(view, mine, threshold)
+            )
+            for mine, other in ((fake, real), (real, fake))
+        )
         # It is one critic: gradients that mislead on one side are not trusted on the other.
         fakes, reals = fakes.beside(reals), reals.beside(fakes)
         told = [
-            found for found in (fakes, reals) if _void(found) is None and (found is fakes or view.against == "test")
+            found
+            for found in (fakes, reals)
+            if void_reason(found) is None and (found is fakes or view.against == "test")
         ]
         comparisons = [closest(found, rows[found.accused.side], view.subject.sample) for found in told]
         return Findings(
-            [reading.measured(self.spec, key) for key, reading in self._readings(fakes, reals, view)],
+            [reading.measured(self.spec, key) for key, reading in [*self._readings(fakes, reals, view), *lost]],
             self._details(fakes, reals, calibration),
-            [*_warnings(fakes, reals), *self._unusual(fakes)],
+            [*warned(fakes, reals), *self._unusual(fakes)],
             conventions={
                 "samples": profile.samples,
                 "steps": profile.steps,
@@ -211,6 +219,18 @@ class AdversarialRobustness:
             },
             comparisons=[one for one in comparisons if one is not None],
         )
+
+    def _held(self, view: View, x: Tensor) -> tuple[tuple[float, ...], list[tuple[str, Reading]]]:
+        """Return the budgets that samples can hold, and readings without a number of those they cannot."""
+        kept, small, why = held_budgets(x, self.norm, self.budgets, view.subject.sample)
+        if not any(kept):
+            raise NotAssessable(f"budget {', '.join(map(_written, small))} {why}")
+        return kept, [
+            (member(_ACCURACY[side][0], _written(share)),
+             Reading(None, {side: len(view[f"scores/{node}"])}, reason=f"budget {_written(share)} {why}"))
+            for side, node in (("fake", "fake"), ("real", "test"))
+            for share in small
+        ]  # fmt: skip
 
     def _readings(self, fakes: Campaign, reals: Campaign, view: View) -> list[tuple[str, Reading]]:
         readings = [
@@ -275,21 +295,12 @@ def _accused(view: View, rows: list[int], side: Literal["fake", "real"], thresho
     return accused(view.subject, x, labels, side, threshold, spread)
 
 
-def _void(found: Campaign) -> str | None:
-    """Return why nothing found with gradients may be told, or None."""
-    n = len(found.clean)
-    if not found.accused.differentiable:
-        return (
-            f"the discriminator gives no gradients on these {n} samples: attacks that need them were not made; those "
-            "that only ask for scores are told apart"
-        )
-    if found.masked:
-        failed = "; ".join(f"{_NAMES[side]}: {', '.join(rows)}" for side, rows in found.failed.items())
-        return (
-            f"voided: the masking panel failed ({failed}); attacks on these {n} samples were misled, which is no "
-            "robustness"
-        )
-    return None
+def _spare(view: View, mine: Accused, threshold: float) -> Accused | None:
+    """Return samples called rightly for the masking panel, of all that have scores; None without any."""
+    node = "fake" if mine.side == "fake" else "test"
+    told = max(1, view.subject.classes) if view.subject.judges_labels else 1
+    rows = called_rightly(view[f"scores/{node}"], threshold, mine.side)[: told * PANEL]
+    return _accused(view, rows, mine.side, threshold) if rows else None
 
 
 def _written(budget: float) -> str:
@@ -300,11 +311,11 @@ def _written(budget: float) -> str:
 def _accuracy(found: Campaign, share: float, *, queries: bool = False, stored: bool = False) -> Reading:
     side = found.accused.side
     sizes: dict[str, int] = {side: len(found.clean)}
-    reason = None if queries or share == 0 else _void(found)
+    reason = None if queries or share == 0 else void_reason(found)
     if reason is not None:
         return Reading(None, sizes, reason=reason)
     value, bounds = robust_bounds(found.fooled(found.norm, share, queries=queries, stored=stored))
-    around = interval_of(bounds, "Clopper-Pearson", f"the drawing of {_NAMES[side]}; not attacks that were not tried")
+    around = interval_of(bounds, "Clopper-Pearson", f"the drawing of {NAMES[side]}; not attacks that were not tried")
     if share == 0:
         return Reading(value, sizes, around, "nothing is changed at budget 0, by an attack or by noise")
     noise = next(e for e in found.entries if e.kind == "baseline" and e.norm == found.norm and e.share == share)
@@ -323,10 +334,10 @@ def _smallest(found: Campaign) -> Reading:
     n = int(caught.sum())
     side = found.accused.side
     sizes: dict[str, int] = {side: n}
-    reason = _void(found)
+    reason = void_reason(found)
     if reason is None and n == 0:
         called = "generated" if side == "fake" else "real"
-        reason = f"none of {len(found.clean)} {_NAMES[side]} is called {called}: there is nothing to change"
+        reason = f"none of {len(found.clean)} {NAMES[side]} is called {called}: there is nothing to change"
     if reason is not None:
         return Reading(None, sizes, reason=reason)
     norms = found.minimal[found.norm][caught].sort().values
@@ -342,7 +353,7 @@ def _smallest(found: Campaign) -> Reading:
     return Reading(
         value,
         sizes,
-        interval_of(bounds, "order statistics (binomial)", f"the drawing of {_NAMES[side]}; attacks give upper bounds")
+        interval_of(bounds, "order statistics (binomial)", f"the drawing of {NAMES[side]}; attacks give upper bounds")
         if bounded
         else f"{n} samples called rightly are too few for a bound on both sides",
         "a distance to the threshold has no counterpart of reals against reals; noise is in the table of attacks",
@@ -350,23 +361,31 @@ def _smallest(found: Campaign) -> Reading:
 
 
 def _masking(fakes: Campaign, reals: Campaign) -> Reading:
-    panels = [found.panel for found in (fakes, reals) if found.panel is not None and found.accused.differentiable]
+    panels = [(found.accused.side, found.panel) for found in (fakes, reals)
+              if found.panel is not None and found.accused.differentiable]  # fmt: skip
     sizes = {"fake": len(fakes.clean), "real": len(reals.clean)}
     if not panels:
-        return Reading(None, sizes, reason=_void(fakes) or (
+        return Reading(None, sizes, reason=void_reason(fakes) or (
             f"no sample of {len(fakes.clean)} + {len(reals.clean)} is called rightly: nothing was attacked"
         ))  # fmt: skip
+    masked = any(panel.verdict == "masked" for _, panel in panels)
+    if not masked and all(panel.undecided for _, panel in panels):
+        told = "; ".join(f"{NAMES[side]}: {', '.join(panel.undecided)}" for side, panel in panels)
+        return Reading(None, sizes, reason=f"too few samples are called rightly for the panel to decide ({told})")
+    planted = [found.planted for found in (fakes, reals) if found.planted is not None]
+    chance = float(any(verdict == "masked" for verdict, _ in planted))
     return Reading(
-        float(any(panel.verdict == "masked" for panel in panels)),
+        float(masked),
         sizes,
         "a yes or no; the rows of the panel have their numbers and limits",
-        "the panel holds each attack against a planted linear critic whose answer is known, a row of its own",
-    )
+        Null(value=chance, low=chance, high=chance, n=min(n for _, n in planted), of="a planted linear critic",
+             rule="the same panel on linear critics planted on the same samples, whose gradients are right"),
+    )  # fmt: skip
 
 
 def _area(found: Campaign, reals: Tensor) -> Reading:
     sizes = {"real": len(reals), "fake": len(found.scores)}
-    reason = _void(found)
+    reason = void_reason(found)
     if reason is not None:
         return Reading(None, sizes, reason=reason)
     area, chance = auc(reals, found.pushed[found.headline]), auc(reals, found.noised)
@@ -378,19 +397,3 @@ def _area(found: Campaign, reals: Tensor) -> Reading:
         Null(value=chance.value, low=ends.low, high=ends.high, n=len(found.noised), of="random noise",
              rule="generated samples under random noise of the same budget, against the same reals"),
     )  # fmt: skip
-
-
-def _warnings(fakes: Campaign, reals: Campaign) -> list[str]:
-    told = []
-    for found in (fakes, reals):
-        side = _NAMES[found.accused.side]
-        verdict = "masked" if found.masked else None if found.panel is None else found.panel.verdict
-        if not found.accused.differentiable:
-            told.append(f"the discriminator gives no gradients: {side} were attacked by asking for scores alone")
-        elif verdict == "masked":
-            told.append(f"{side}: {_void(found)}; a critic can look robust because its gradients vanish or mislead")
-        elif verdict == "weakened" and found.panel is not None:
-            failed = ", ".join(row.name for row in found.panel.rows if not row.passed)
-            told.append(f"robust accuracy on {side} may be too high: the masking panel is weakened ({failed})")
-        told += [f"attacks on {side}: {note}" for note in found.notes]
-    return told

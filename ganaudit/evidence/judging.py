@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Literal
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ from ganaudit.evidence.view import View
 from ganaudit.features.engine import BLOCK, GPU_BLOCK
 from ganaudit.subjects.subject import Subject
 
-__all__ = ["chosen", "judged", "portions"]
+__all__ = ["called_rightly", "chosen", "judged", "portions"]
 
 _PORTION = 128  # samples in memory at once
 
@@ -28,6 +29,15 @@ def chosen(view: View, side: str, n: int, most: int, rng: np.random.Generator) -
     if side == "fake" and view.subject.samples is None:
         return list(range(most))
     return sorted(int(i) for i in rng.permutation(n)[:most])
+
+
+def called_rightly(scores: Tensor, threshold: float, side: Literal["fake", "real"]) -> list[int]:
+    """Return which samples of one side, by raw scores (N,), are called what they are, rising.
+
+    A score strictly below the threshold is called generated.
+    """
+    right = scores < threshold if side == "fake" else scores >= threshold
+    return [int(i) for i in torch.nonzero(right)[:, 0]]
 
 
 def portions(view: View, side: str, rows: list[int]) -> Iterator[tuple[Tensor, Tensor | None]]:

@@ -1,11 +1,12 @@
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 from torch import Tensor, nn
 
 from ganaudit.attacks.balls import NORMS, Norm
 from ganaudit.attacks.critic import SIDES, Critic, Side
-from ganaudit.attacks.masking import Panel, masking_panel
+from ganaudit.attacks.masking import Panel, masking_panel, planted_panel, share_row
 from ganaudit.attacks.threat import Budget, Threat
 from tests.attacks.critics import samples, weights
 
@@ -101,3 +102,66 @@ def test_a_threshold_nothing_reaches_proves_nothing() -> None:
 def test_no_radius_no_panel() -> None:
     with pytest.raises(ValueError, match=r"radius: found 0.0; allowed: above 0"):
         masking_panel(Critic(raw, 0.0, -1, 1), X, Threat(Budget("l2", 0.0), -1, 1, "fake"), np.random.default_rng(0))
+
+
+def test_too_few_samples_decide_nothing() -> None:
+    """At n = 8 one sample is an eighth: rows that allow it are open, and no panel is sound."""
+    threat = Threat(Budget("linf", RADII["linf"]), -1, 1, "fake")
+    found = masking_panel(Critic(raw, tau(), -1, 1), X[:8], threat, np.random.default_rng(0))
+    assert found.verdict == "weakened"
+    rows = {row.name: row for row in found.rows}
+    for name in ("gradients", "many steps, one step, noise", "gradients beat random search", "the whole range fools"):
+        assert rows[name].passed is None
+        assert rows[name].few == 8
+        assert "not decidable at n = 8: 19 samples" in rows[name].words
+        assert name in found.undecided
+    assert rows["same input, same score"].passed
+    # What is plain at 8 samples is still said.
+    hard = Critic(lambda x: torch.sigmoid(1000 * (raw(x) - tau())), 0.5, -1, 1)
+    assert masking_panel(hard, X[:8], threat, np.random.default_rng(0)).verdict == "masked"
+
+
+@pytest.mark.parametrize("n", [1, 8, 18, 19, 29, 30, 64, 199, 200, 1000])
+def test_a_row_passes_where_the_interval_leaves_out_the_effect(n: int) -> None:
+    """Against the Clopper-Pearson bound of SciPy: a row that passes excludes 15 % at 95 %, one-sided."""
+    limit = max(0.005, 1 / n) + 1e-12
+    for k in range(min(n, 12) + 1):
+        row = share_row("r", k / n, n, limit, "words", voids=True)
+        bound = stats.binomtest(k, n, alternative="less").proportion_ci(0.95, "exact").high
+        assert row.passed == (False if k / n > limit else True if bound <= 0.15 else None)
+        assert (row.few is None) == (row.passed is not None)
+
+
+def test_the_whole_range_allows_no_sample() -> None:
+    """One sample of 96 sits where no gradient is left, on a plateau: one unfooled is enough to fail."""
+
+    def hides(x: Tensor) -> Tensor:
+        return torch.where((x.detach() - X[0]).abs().flatten(1).amax(1) <= 1e-6, raw(x).detach(), raw(x))
+
+    found = {row.name: row for row in panel(Critic(hides, float(raw(X[:1])) + 0.1, -1, 1)).rows}
+    whole = found["the whole range fools"]
+    assert (whole.value, whole.limit, whole.passed) == (pytest.approx(1 / 96), 0.0, False)
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.0, 255.0), (-1.0, 1.0)])
+@pytest.mark.parametrize("norm", NORMS)
+def test_a_radius_that_rounding_swallows_is_refused_and_the_least_is_sound(norm: Norm, low: float, high: float) -> None:
+    x = (X + 1) / 2 * (high - low) + low
+    unit = float(np.spacing(np.float32(np.nextafter(np.float32(high), np.float32(0)))))
+    least = 10 * unit * (8 if norm == "l2" else 1)
+    rng = np.random.default_rng(0)
+    critic = Critic(lambda y: y.flatten(1).double() @ W.double(), 0.0, low, high)
+    scores = critic.scores(x)
+    # A threshold that some samples can cross within so little.
+    critic = Critic(critic.score, float(scores.max()) + 1e-3 * unit, low, high)
+    with pytest.raises(ValueError, match="lost in rounding to float32; allowed: .* or more"):
+        masking_panel(critic, x, Threat(Budget(norm, 0.99 * least), low, high, "fake"), rng)
+    found = masking_panel(critic, x, Threat(Budget(norm, 1.01 * least), low, high, "fake"), rng)
+    assert found.verdict != "masked", failed(found)
+
+
+@pytest.mark.parametrize("side", SIDES)
+@pytest.mark.parametrize("norm", NORMS)
+def test_a_planted_critic_is_sound(norm: Norm, side: Side) -> None:
+    found = planted_panel(X[:32], Threat(Budget(norm, RADII[norm]), -1, 1, side), np.random.default_rng(0))
+    assert found.verdict == "sound", failed(found)

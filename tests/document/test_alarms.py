@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from ganaudit.document.alarms import alarms, bar, departure
+from ganaudit.document.alarms import YES_OR_NO, alarms, bar, departure
 from ganaudit.document.model import Interval, Measurement, Null
 
 from .documents import document, result
@@ -34,6 +34,16 @@ def test_the_distance_is_in_standard_errors_and_has_the_sign_of_the_watched_side
     assert departure(number(1.0, 0.0, 0.0), "above") == math.inf
     assert departure(number(1.0, 0.0, 1.0), "above") == 0.0
     assert departure(one.model_copy(update={"null": None, "null_reason": "none"}), "above") is None
+
+
+def test_a_verdict_is_certain_and_other_numbers_without_an_interval_are_not():
+    one = number(1.0, 0.0, 0.0, 0.0).model_copy(update={"interval": None, "interval_reason": "a verdict"})
+    assert departure(one, "above") is None
+    verdict = one.model_copy(update={"unit": YES_OR_NO})
+    assert departure(verdict, "above") == math.inf
+    assert departure(verdict.model_copy(update={"value": 0.0}), "above") == 0.0
+    (alarm,) = alarms(document(results=[result(verdict, evaluator="e")]), {"e/a": "above", "e/b": "above"})
+    assert (alarm.measure, alarm.value, alarm.null) == ("e/a", 1.0, 0.0)
 
 
 def test_no_more_false_alarms_than_promised_over_all_numbers_together():

@@ -10,6 +10,9 @@ from scipy import stats
 
 from ganaudit.attacks import campaign
 from ganaudit.attacks.spatial import Spatial
+from ganaudit.auditing import audit
+from ganaudit.data.glyphs import load_glyphs
+from ganaudit.document.alarms import alarms
 from ganaudit.evaluators.adversarial_robustness import AdversarialRobustness
 from tests.evaluators.linear_subjects import (
     Blind,
@@ -96,6 +99,7 @@ def test_robust_accuracy_of_a_linear_discriminator_is_exact_on_both_sides(low, h
                 assert 0.1 < expected[0] < 0.9, "the case must tell"
                 assert value <= found[f"query-{family}-at-0.008"].value <= one.null.value
     assert found["masking"].value == 0.0
+    assert found["masking"].null.value == 0.0
     # Every budget of the table, by the attack with steps.
     table = next(d for d in row.details if d.kind == "table" and d.title.startswith("Robust accuracy"))
     rows = [r for r in table.rows if r[1] == "Projected gradient steps" and r[3] == "linf"]
@@ -183,6 +187,7 @@ def test_a_saturated_discriminator_is_masked_and_never_robust():
         assert "voided" in found[key].reason
     assert found["query-robust-accuracy-at-0.008"].value is not None
     assert found["masking"].value == 1.0
+    assert (found["masking"].null.value, found["masking"].null.high) == (0.0, 0.0)
     assert any("voided" in w and "gradients vanish" in w for w in row.warnings)
     panel = next(d for d in row.details if d.kind == "table" and "masking" in d.title)
     assert ["generated, to pass as real", "verdict", "masked"] in [r[:3] for r in panel.rows]
@@ -190,6 +195,15 @@ def test_a_saturated_discriminator_is_masked_and_never_robust():
     assert all(r[5] is None for r in table.rows if r[0].startswith("generated") and "void" in r[2])
     curve = next(d for d in row.details if d.kind == "curve" and "linf: generated" in d.title)
     assert "Projected gradient steps" not in {s.name for s in curve.series}
+
+
+def test_the_saturated_control_raises_the_alarm():
+    found = audit(
+        "controls/discriminator-saturated", load_glyphs(), samples=200, evaluators={NAME: {}}, cache=False,
+    )  # fmt: skip
+    watched = {f"{NAME}/masking": "above", **{f"another/{i}": "above" for i in range(30)}}
+    (alarm,) = alarms(found, watched)
+    assert (alarm.value, alarm.null) == (1.0, 0.0)
 
 
 def test_one_side_that_is_masked_voids_the_other():
@@ -212,6 +226,37 @@ def test_gradients_that_lead_astray_are_found_at_the_budgets_where_they_do():
     assert row.status == "measured", row.reason
     assert found["masking"].value == 1.0
     assert found["false-alarm-robustness-at-0.032"].value is None
+
+
+def test_a_budget_that_rounding_swallows_is_told_and_not_masked():
+    made, real = subject(Weighs(W), W, 0.0, 255.0), reference(0.0, 255.0)
+    row, found = audited(made, real, NAME, budgets=[1e-9, 0.008])
+    assert row.status == "measured", row.reason
+    assert found["masking"].value == 0.0
+    for family in FAMILIES:
+        reason = found[f"{family}-at-0.000000001"].reason
+        assert "budget 0.000000001 cannot be represented: values from 0 to 255 are float32" in reason
+        assert "smallest budget in linf that says anything here is 6e-07" in reason
+        assert found[f"{family}-at-0.008"].value is not None
+    # Ten units in the last place below 255, over 255.
+    assert 10 * np.spacing(np.float32(254.9)) / 255 == pytest.approx(6e-7, rel=0.01)
+    row, _ = audited(made, real, NAME, budgets=[0, 1e-9])
+    assert row.status == "not_assessable"
+    assert "budget 0.000000001 cannot be represented" in row.reason
+
+
+def test_few_samples_called_rightly_decide_no_panel():
+    # The threshold lets half of the reals go, and the generated samples lie well above it: nearly all are called real.
+    made, real = subject(Weighs(W), W, -1.0, 1.0, shift=-0.005), reference(-1.0, 1.0, test=12)
+    row, found = audited(made, real, NAME)
+    assert row.status == "measured", row.reason
+    right = [int(found[f"{key}"].n) for key in ("median-distance", "median-distance-real")]
+    assert max(right) < 19, "the case must tell"
+    assert found["masking"].value is None
+    assert "too few samples are called rightly for the panel to decide" in found["masking"].reason
+    assert any("the masking panel cannot decide" in w for w in row.warnings)
+    panel = next(d for d in row.details if d.kind == "table" and "masking" in d.title)
+    assert any(r[2] == f"not decidable at n = {right[1]}" for r in panel.rows if r[0].startswith("real"))
 
 
 def test_without_gradients_the_black_box_rows_run():
