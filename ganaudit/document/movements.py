@@ -126,8 +126,8 @@ def difference_bounds(ours: Measurement, theirs: Measurement, pair: Pairing | No
     the errors share; unequal ends, as of a share near 1, keep their sides. At the confidence of both intervals. rho is
     the correlation of the errors, 0 where ``pair`` is None. Influences count the second order twice, which makes rho
     too large where one number is at its null and the other is not; so no half is less than z times the root of the
-    variance of the difference itself, which then errs to the wide side. A thousandth of the half for rho = 0 is left
-    in any case, so that what rounding moves is not told as a movement.
+    variance of the difference itself, which then errs to the wide side, or the half for rho = 0 where that is less. A
+    thousandth of the latter is left in any case, so that what rounding moves is not told as a movement.
     Source: Newcombe 1998, method 10; Zou and Donner 2008 (variance estimates recovery).
     """
     (a, la, ua), (b, lb, ub) = _reach(ours), _reach(theirs)
@@ -137,7 +137,11 @@ def difference_bounds(ours: Measurement, theirs: Measurement, pair: Pairing | No
         rho = pair.correlation
         least = NormalDist().inv_cdf((1 + ours.interval.level) / 2) * math.sqrt(pair.variance)
     low, high = (
-        max(math.sqrt(max(0.0, x * x + y * y - 2 * rho * x * y)), least, _LEAST * math.hypot(x, y))
+        max(
+            math.sqrt(max(0.0, x * x + y * y - 2 * rho * x * y)),
+            min(least, math.hypot(x, y)),
+            _LEAST * math.hypot(x, y),
+        )
         for x, y in ((lb, ua), (ub, la))
     )
     return b - a - low, b - a + high
