@@ -39,12 +39,12 @@ _COMMON = ("json", "quiet", "verbose", "no_progress", "debug")
 
 EXIT_CODES = {
     0: "Every blocking gate passed or is waived, or no policy was given.",
-    1: "A blocking gate failed.",
+    1: "A blocking gate failed; `review verify`: something changed since it was signed, or it was rejected.",
     2: "Unusable input: an option, a configuration, a policy, a subject, samples, weights or a document.",
     3: (
         "Incomplete: a gated number is missing, inconclusive or not comparable with the baseline; the policy has no "
         "gate or no gate met a number; an evaluator failed, or one asked for by name could not answer; `doctor` found "
-        "something broken."
+        "something broken; `review sign`: the checklist does not allow it; `review verify`: nobody, or too few, signed."
     ),
     4: "An error inside ganaudit.",
     130: "Interrupted; what was finished is kept and reused. Also `train --stop-after`.",
@@ -76,6 +76,7 @@ _SPOKEN = {
         "subject": "A reference model, a train directory, .pt2, .pt or samples.",
         "extractor": "The `[extractor]` table.",
         "policy": "The `[policy]` table.",
+        "review": "The `[review]` table.",
         "discriminator": "For formats that hold only a generator.",
         "seed": "Seed of every random choice.",
         "profile": "The most samples by default: "

@@ -22,6 +22,7 @@ from ganaudit.cli.init import init
 from ganaudit.cli.lint import lint
 from ganaudit.cli.policy import policy
 from ganaudit.cli.report import report
+from ganaudit.cli.review import review
 from ganaudit.cli.sample import sample
 from ganaudit.cli.selftest import selftest
 from ganaudit.cli.statistics import statistics
@@ -63,6 +64,7 @@ for _name, _function in _VERBS.items():
 app.add_typer(weights)
 app.add_typer(baseline)
 app.add_typer(policy)
+app.add_typer(review)
 
 
 def _version(asked: bool) -> None:

@@ -72,6 +72,8 @@ _SECRETS = (
 )
 _KEPT = frozenset({"key", "evaluator", "kind", "schema", "sha256", "digest", "file", "integrity"})
 """Names and digests by which a document is read; nothing of a machine is in them."""
+_GIVEN = frozenset({"authors"})
+"""Names that the plan gives on purpose: who may not approve alone is told by them."""
 
 
 @dataclass(frozen=True)
@@ -139,5 +141,8 @@ def _walked(value: Any, private: Private) -> Any:
     if isinstance(value, str):
         return private.redact(value)
     if isinstance(value, dict):
-        return {k: v if k in _KEPT and isinstance(v, str) else _walked(v, private) for k, v in value.items()}
+        return {
+            k: v if k in _GIVEN or (k in _KEPT and isinstance(v, str)) else _walked(v, private)
+            for k, v in value.items()
+        }
     return [_walked(one, private) for one in value] if isinstance(value, list) else value
