@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ganaudit.attacks.accused import Accused
+from ganaudit.attacks.balls import norms
 from ganaudit.attacks.blackbox import RandomNoise, RandomSearch, Square
 from ganaudit.attacks.corruptions import Corruption, applicable
 from ganaudit.attacks.critic import Side
@@ -130,22 +131,31 @@ class Campaign:
         """Return this campaign with what the panel of the other side of the same critic says as well."""
         return replace(self, failed={**self.failed, **other.failed})
 
+    def broken_at(self, norm: Norm, *, queries: bool = False, stored: bool = False) -> Tensor:
+        """Return the smallest budget of ``norm`` at which anything fooled each sample, (N,) float64.
+
+        0 for one called wrongly as it stands, infinite for one that nothing fooled. Attacks within a ball count at its
+        radius, smallest changes at their size. ``queries``: attacks without gradients only. ``stored``: still fooled
+        after rounding to the levels of a file; smallest changes do not count there, since rounding undoes them.
+        """
+        least = torch.full_like(self.scores, math.inf)
+        if not stored:
+            least[self.clean] = 0.0
+        for entry in self.entries:
+            if entry.norm == norm and entry.share is not None and not (queries and entry.kind == "white-box"):
+                hit = entry.stored if stored else entry.fooled
+                least = torch.where(hit, least.clamp(max=entry.share), least)
+        if norm in self.minimal and not queries and not stored:
+            least = torch.minimum(least, self.minimal[norm])
+        return least
+
     def fooled(self, norm: Norm, share: float, *, queries: bool = False, stored: bool = False) -> Tensor:
         """Return which samples any attack of ``norm`` fooled within ``share`` of the range, (N,) bool.
 
-        What works within a smaller ball works within a larger one. ``queries``: attacks without gradients only.
-        ``stored``: still fooled after rounding to the levels of a file; changes of the smallest norm do not count
-        there, since rounding undoes them.
+        What works within a smaller ball works within a larger one: the share of them never falls as budgets grow. The
+        options are those of ``broken_at``.
         """
-        found = torch.zeros_like(self.clean) if stored else self.clean.clone()
-        for entry in self.entries:
-            if entry.norm == norm and entry.share is not None and entry.share <= share:
-                if queries and entry.kind == "white-box":
-                    continue
-                found |= entry.stored if stored else entry.fooled
-        if norm in self.minimal and not queries and not stored:
-            found |= self.minimal[norm] <= share
-        return found
+        return self.broken_at(norm, queries=queries, stored=stored) <= share
 
 
 def budgets_for(x: Tensor, norm: Norm) -> tuple[float, ...]:
@@ -296,19 +306,27 @@ class _Run:
 
     def minimal(self, kinds: Sequence[Norm]) -> tuple[dict[Norm, Tensor], Tensor | None, Tensor | None]:
         """Return the smallest changes by norm, and the samples and scores after those of the first."""
-        found: dict[Norm, Tensor] = {}
-        nearest = reached = None
         if not self._mine.differentiable:
-            return found, nearest, reached
-        for norm in kinds:
-            outcome = self._mine.each(
+            return {}, None, None
+        outcomes = [
+            self._counted(self._mine.each(
                 lambda critic, x, norm=norm: minimal_norms(  # type: ignore[misc]
                     critic, x, norm, side=self._mine.side, steps=self._profile.minimal_steps
                 )
-            )
-            found[norm] = self._counted(outcome).norms / self._span
-            if nearest is None:
-                nearest, reached = outcome.samples, outcome.scores_after
+            ))
+            for norm in kinds
+        ]  # fmt: skip
+        x, found, order = self._mine.x.cpu().double(), {}, None
+        for norm in kinds:
+            # What was made for one norm has a size in the other, which may be the smaller one.
+            sizes = torch.stack([
+                torch.where(one.fooled, norms(one.samples.double() - x, norm), math.inf) for one in outcomes
+            ])  # fmt: skip
+            found[norm] = sizes.amin(0) / self._span
+            order = sizes.argmin(0) if order is None else order
+        rows = torch.arange(len(x))
+        nearest, reached = (torch.stack([getattr(one, name) for one in outcomes])[order, rows]
+                            for name in ("samples", "scores_after"))  # fmt: skip
         return found, nearest, reached
 
     def panel(

@@ -72,21 +72,23 @@ def robustness_curve(found: Campaign, norm: Norm) -> Curve:
     for entry in found.entries:
         if entry.norm == norm and entry.share and not (found.masked and entry.kind == "white-box"):
             named.setdefault(entry.title, [start]).append(float((~entry.fooled).double().mean()))
-    bounds = [robust_bounds(found.fooled(norm, share, queries=found.masked)) for share in shares]
-    _, first = robust_bounds(found.clean)
+    # Smallest changes break samples between the budgets as well.
+    between = norm in found.minimal and not found.masked
+    finer = torch.linspace(0, max(shares), _POINTS, dtype=torch.float64).tolist() if between else []
+    every, least = sorted({*x, *finer}), found.broken_at(norm, queries=found.masked)
+    bounds = [robust_bounds(least <= share) for share in every]
     series.append(Series(
         name="any attack without gradients" if found.masked else "any attack",
-        x=x,
-        y=[start, *[share for share, _ in bounds]],
-        low=[first.low, *[ends.low for _, ends in bounds]],
-        high=[first.high, *[ends.high for _, ends in bounds]],
+        x=every,
+        y=[share for share, _ in bounds],
+        low=[ends.low for _, ends in bounds],
+        high=[ends.high for _, ends in bounds],
     ))  # fmt: skip
     series += [Series(name=name, x=x, y=y) for name, y in named.items() if len(y) == len(x)]
-    if norm in found.minimal and not found.masked:
-        finer = torch.linspace(0, max(shares), _POINTS, dtype=torch.float64)
-        kept = [float((found.minimal[norm] > float(share)).double().mean()) for share in finer]
+    if between:
+        kept = [float((found.minimal[norm] > share).double().mean()) for share in finer]
         kept[0] = start  # a sample that needs a change of size 0 is called wrongly as it stands
-        series.append(Series(name="smallest change found", x=finer.tolist(), y=kept))
+        series.append(Series(name="smallest change found", x=finer, y=kept))
     return Curve(
         title=f"Robust accuracy over the budget, {norm}: {SIDES_TOLD[found.accused.side]}",
         x=Axis(title=f"{norm} norm of the change over the width of the range"),

@@ -18,6 +18,10 @@ SIDES: tuple[Side, ...] = ("fake", "real")
 """Which samples are changed: generated ones that shall pass as real, or real ones that shall be called generated."""
 
 
+def _unheard(_: str) -> None:
+    return
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Critic:
     """A scalar score with a threshold.
@@ -35,6 +39,8 @@ class Critic:
     scale: float = 1.0
     """Spread of the scores of calibration reals (interquartile range); for reporting, in no loss."""
     differentiable: bool = True
+    told: Callable[[str], None] = _unheard
+    """Takes what an attack did otherwise than asked, in words; ``attempt`` puts it into the notes of its outcome."""
 
     def __post_init__(self) -> None:
         if math.isnan(self.threshold):

@@ -88,12 +88,13 @@ def attempt(
     What the attack returns is projected on the ball, clipped to the range and tested again, then rounded to the levels
     of a file (256 for images, 65536 for waveforms) and tested once more. Samples already called wrongly are not
     attacked. The random numbers of a sample depend on ``rng`` and on that sample. A batch that does not fit into
-    memory is halved, which the notes say.
+    memory is halved, which the notes say, as they say what the attack itself did otherwise than asked.
 
     Raises ValueError for no samples, for values that are no numbers or outside the range, and for a batch below 1.
     """
     x = checked(x, threat, batch)
-    counter = Counter(critic)
+    told: dict[str, None] = {}
+    counter = Counter(replace(critic, told=lambda words: told.update({words: None})))
     before, fitted = scored(counter.critic, x, batch)
     seed = int(rng.integers(2**63))
     samples = x.clone()
@@ -105,7 +106,7 @@ def attempt(
         samples[rows] = threat.allowed(x[rows], made.detach().to(x))
 
     fitted = in_parts(len(todo), fitted, change)
-    notes = () if fitted == batch else (f"batch halved from {batch} to {fitted}: out of memory",)
+    notes = (*told, *([] if fitted == batch else [f"batch halved from {batch} to {fitted}: out of memory"]))
     return concluded(counter, x, samples, threat, before, batch=fitted, notes=notes)
 
 

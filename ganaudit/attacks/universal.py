@@ -12,6 +12,7 @@ from torch import Tensor
 from ganaudit.attacks.balls import projected, steepest
 from ganaudit.attacks.critic import Critic, ascent
 from ganaudit.attacks.threat import Kind, Threat
+from ganaudit.attacks.trial import scored
 from ganaudit.numerics.arguments import whole
 from ganaudit.numerics.memory import in_parts
 
@@ -76,9 +77,10 @@ class Universal:
         whole(len(x), "samples to fit on", 1)
         delta = torch.zeros_like(x[:1])
         best, lowest = delta, float("inf")
-        slack = self._slack(critic, x, threat)
+        scores, batch = scored(critic, x, self.batch)
+        slack = float(critic.margin_of(scores, threat.side).abs().nanmedian())
         for k in range(self.steps + 1):
-            hinge, gradient = self._hinge(critic, x, threat, delta, slack)
+            hinge, gradient, batch = self._hinge(critic, x, threat, delta, slack, batch)
             if hinge < lowest:
                 best, lowest = delta, hinge
             if k == self.steps or not bool(gradient.any()):
@@ -86,19 +88,18 @@ class Universal:
             # No box here: how far a value may move differs from sample to sample.
             step = steepest(gradient, threat.budget.norm, self._length(k, threat.budget.radius), None, None)
             delta = projected(delta + step.to(delta), threat.budget.norm, threat.budget.radius, None, None)
+        if batch < self.batch:
+            critic.told(f"{self.title}: batch halved from {self.batch} to {batch}: out of memory")
         return Planted(best)
 
     def _length(self, k: int, radius: float) -> float:
         plain = 2.5 * radius / self.steps
         return max(plain, radius / 10) if 2 * k < self.steps else plain
 
-    def _slack(self, critic: Critic, x: Tensor, threat: Threat) -> float:
-        with torch.no_grad():
-            margins = torch.cat([critic.margin(part, threat.side) for part in torch.split(x, self.batch)])
-        return float(margins.abs().nanmedian())
-
-    def _hinge(self, critic: Critic, x: Tensor, threat: Threat, delta: Tensor, slack: float) -> tuple[float, Tensor]:
-        """Return the mean hinge at ``delta`` and the direction, (1, ...) float64, along which it falls."""
+    def _hinge(
+        self, critic: Critic, x: Tensor, threat: Threat, delta: Tensor, slack: float, batch: int
+    ) -> tuple[float, Tensor, int]:
+        """Return the mean hinge at ``delta``, the direction, (1, ...) float64, along which it falls, and the batch."""
         sums: list[float] = []
         gradient = torch.zeros_like(delta, dtype=torch.float64)
 
@@ -113,8 +114,8 @@ class Universal:
             sums.append(float((margins + slack)[active].sum()))
 
         # Halved here, not by the caller: the perturbation is one for all samples that it is fitted on.
-        in_parts(len(x), self.batch, add)
-        return sum(sums) / len(x), gradient
+        batch = in_parts(len(x), batch, add)
+        return sum(sums) / len(x), gradient, batch
 
 
 def _listed(shape: torch.Size) -> str:

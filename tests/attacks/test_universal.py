@@ -92,6 +92,24 @@ def test_the_batch_changes_nothing():
     torch.testing.assert_close(one, many, atol=1e-12, rtol=0)
 
 
+def test_memory_that_runs_out_is_told_with_the_batch_that_fitted():
+    x = samples(40)
+    plain = linear(middle(x) + 0.2)
+
+    def small(y):
+        # Scores alone, without a tape, fit: it is the fitting that does not.
+        if y.requires_grad and len(y) > 5:
+            raise torch.OutOfMemoryError("no room")
+        return plain.score(y)
+
+    threat = Threat(Budget("linf", 0.02), 0, 1, "fake")
+    whole = attempt(plain, Universal(8), x, threat, np.random.default_rng(0))
+    halved = attempt(Critic(small, plain.threshold, 0, 1), Universal(8), x, threat, np.random.default_rng(0))
+    assert whole.notes == ()
+    assert halved.notes == ("One perturbation for all samples: batch halved from 256 to 4: out of memory",)
+    torch.testing.assert_close(halved.samples, whole.samples, rtol=0, atol=1e-9)
+
+
 def test_a_single_sample_stays():
     x = samples(1)
     threat = Threat(Budget("linf", 0.1), 0, 1, "fake")

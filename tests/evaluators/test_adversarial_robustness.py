@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import math
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import torch
 from scipy import stats
 
 from ganaudit.attacks import campaign
+from ganaudit.attacks.accused import Accused
 from ganaudit.attacks.spatial import Spatial
 from ganaudit.auditing import audit
 from ganaudit.data.glyphs import load_glyphs
@@ -132,6 +134,31 @@ def test_smallest_changes_and_the_area_under_attack_are_those_of_the_closed_form
     area = stats.mannwhitneyu(test @ W, lifted).statistic / 1600
     assert found["auc-under-attack"].value == pytest.approx(area, abs=1e-9)
     assert found["auc-under-attack"].value < found["auc-under-attack"].null.value
+
+
+def test_a_smallest_change_breaks_a_sample_at_every_budget_from_its_size_on():
+    found = campaign_of(
+        torch.tensor([0.5, -1.0, -1.0, -1.0, -1.0]),
+        minimal=torch.tensor([0.0, 0.003, 0.02, math.inf, 0.007], dtype=torch.float64),
+        entries={0.004: [0, 4], 0.016: [0, 3]},
+    )
+    assert found.broken_at("linf").tolist() == [0.0, 0.003, 0.02, 0.016, 0.004]
+    for share, broken in ((0.0, [0]), (0.003, [0, 1]), (0.004, [0, 1, 4]), (0.016, [0, 1, 3, 4]), (0.02, range(5))):
+        assert torch.nonzero(found.fooled("linf", share))[:, 0].tolist() == list(broken)
+
+
+def campaign_of(scores, minimal, entries):
+    """What is left of a campaign against threshold 0 when its attacks are given: by budget, the samples fooled."""
+    made = []
+    for share, hit in entries.items():
+        fooled = torch.zeros(len(scores), dtype=torch.bool)
+        fooled[hit] = True
+        made.append(campaign.Entry("a", "white-box", "linf", share, "", fooled, fooled, scores.double(), 0, 0))
+    return campaign.Campaign(
+        accused=Accused("fake", torch.zeros(len(scores), 1), ()), threshold=0.0, budgets={"linf": tuple(entries)},
+        scores=scores.double(), entries=tuple(made), minimal={"linf": minimal.double()}, nearest=None,
+        reached=scores.double(), pushed={}, noised=scores.double(), panel=None, planted=None, notes=(), passes=(0, 0),
+    )  # fmt: skip
 
 
 def test_unit_and_zero_of_the_score_change_nothing():
@@ -304,7 +331,9 @@ def test_waveforms_have_budgets_of_their_own():
     expected = exact(made, real, w, -1, 1, 3e-4 * 2)
     assert [found[f"{family}-at-0.0003"].value for family in FAMILIES] == pytest.approx(expected)
     curve = next(d for d in row.details if d.kind == "curve")
-    assert curve.series[0].x == [0.0, 1e-4, 3e-4, 1e-3, 3e-3]
+    steps = next(s for s in curve.series if s.name == "Projected gradient steps")
+    assert steps.x == [0.0, 1e-4, 3e-4, 1e-3, 3e-3]
+    assert set(steps.x) < set(curve.series[0].x)
 
 
 def test_curves_fall_and_galleries_show_what_needed_least():
@@ -322,6 +351,11 @@ def test_curves_fall_and_galleries_show_what_needed_least():
         assert strongest.name == "any attack"
         assert all(b <= a for a, b in zip(strongest.y, strongest.y[1:], strict=False))
         assert all(lo <= y <= hi for lo, y, hi in zip(strongest.low, strongest.y, strongest.high, strict=True))
+        # The lower envelope: at no budget is one attack alone stronger, also between the budgets of the plan.
+        envelope = dict(zip(strongest.x, strongest.y, strict=True))
+        assert {"smallest change found", "Projected gradient steps"} < {one.name for one in curve.series}
+        for one in curve.series[1:]:
+            assert all(envelope[budget] <= y for budget, y in zip(one.x, one.y, strict=True)), one.name
     triplets = next(d for d in row.details if d.kind == "triplets" and d.side == "fake")
     tau = threshold(made, real)
     margins = tau - scored(made, made.generate(made.latents(0, 0, 40)))
