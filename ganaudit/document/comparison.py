@@ -263,6 +263,6 @@ def _summary(
     if statuses:
         told.append(f"{len(statuses)} evaluator{'s' if len(statuses) != 1 else ''} of another status")
     appeared, gone = (sum(w.only == only for w in warnings) for only in ("b", "a"))
-    counts = [(appeared, "appeared"), (gone, "went away")]
-    told += [f"{n} warning{'s' if n != 1 else ''} {did}" for n, did in counts if n]
+    passed = [(appeared, "appeared"), (gone, "went away")]
+    told += [f"{n} warning{'s' if n != 1 else ''} {did}" for n, did in passed if n]
     return "; ".join(told) or "no number, verdict or warning differs; what the audits rest on or show does"
