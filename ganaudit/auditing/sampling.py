@@ -32,20 +32,22 @@ _CELL = 64
 """Pixels to which a small sample is enlarged in a grid, by whole pixels."""
 
 
-def write_samples(plan: AuditPlan, count: int, out: Path, progress: Progress) -> dict[str, Any]:
-    """Write ``count`` samples to a folder (PNG and manifest.json), an ``.npz`` or a ``.png`` grid; return the manifest.
+def write_samples(plan: AuditPlan, count: int, out: Path, progress: Progress, first: int = 0) -> dict[str, Any]:
+    """Write ``count`` samples, from sample ``first`` on, to a folder, an ``.npz`` or a ``.png`` grid.
 
+    Returns the manifest, which the folder has beside its PNG files as manifest.json.
     Audio goes into the folder as WAV of 16 bits at 16,000 values a second, into the grid as a picture of each.
     Raises SubjectError for a subject without a generator.
     """
     subject = open_subject(plan, progress)
     if subject.generator is None:
         raise SubjectError(f"subject {plan.subject!r}: it has no generator to sample from")
-    arrays = _draw(subject, count, plan.seed, progress)
+    arrays = _draw(subject, first, count, plan.seed, progress)
     manifest: dict[str, Any] = {
         "subject": subject.name,
         "digest": subject.digest,
         "seed": plan.seed,
+        "first": first,
         "samples": count,
         "range": [subject.sample.low, subject.sample.high],
     }
@@ -65,7 +67,7 @@ def write_samples(plan: AuditPlan, count: int, out: Path, progress: Progress) ->
 def _write_folder(out: Path, shown: Tensor, manifest: dict[str, Any]) -> None:
     is_audio = shown.ndim == 3
     files = []
-    for i, one in enumerate(shown):
+    for i, one in enumerate(shown, manifest["first"]):
         name = f"{i:06d}.wav" if is_audio else f"{i:06d}.png"
         content = wav(one.numpy(), RATE) if is_audio else png(one)
         write_atomically(out / name, content)
@@ -79,10 +81,13 @@ def _write_folder(out: Path, shown: Tensor, manifest: dict[str, Any]) -> None:
     write_atomically(out / "manifest.json", (json.dumps(said, indent=2) + "\n").encode())
 
 
-def _draw(subject: Subject, count: int, seed: int, progress: Progress) -> dict[str, Tensor]:
+def _draw(subject: Subject, first: int, count: int, seed: int, progress: Progress) -> dict[str, Tensor]:
     block = subject.block or BLOCK
+    # In the blocks of the audit: a network may round otherwise where a sample stands elsewhere in its batch.
+    begin = first - first % block
 
     def work(start: int, size: int) -> tuple[Tensor, ...]:
+        start += begin
         x = subject.drawn(seed, start, size)
         z, labels = subject.latents(seed, start, size), subject.labels(seed, start, size)
         parts = [x, z] if labels is None else [x, z, labels]
@@ -90,8 +95,10 @@ def _draw(subject: Subject, count: int, seed: int, progress: Progress) -> dict[s
 
     names = ["samples", "latents"] + (["labels"] if subject.classes else [])
     names += ["scores"] if subject.discriminator is not None else []
-    with progress.task(f"generating {count} samples", count) as task:
-        return dict(zip(names, in_blocks(work, count, 512, task, block), strict=True))
+    total = first - begin + count
+    with progress.task(f"generating {count} samples", total) as task:
+        columns = [column[first - begin :] for column in in_blocks(work, total, 512, task, block)]
+    return dict(zip(names, columns, strict=True))
 
 
 def grid(images: Tensor) -> bytes:

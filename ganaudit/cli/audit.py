@@ -14,6 +14,7 @@ import typer
 from ganaudit.cli.baseline import STORE, against_of
 from ganaudit.cli.console import Console, cell
 from ganaudit.cli.gate import judged, verdict_table
+from ganaudit.cli.report import MOST_BYTES, Layout, LayoutOption, MostBytesOption, Shape, write_report
 from ganaudit.document.errors import ConfigError
 from ganaudit.locations import cache_dir
 
@@ -68,10 +69,15 @@ def audit(
         bool, typer.Option("--no-real-samples", help="Put no real sample into any file.")
     ] = False,
     policy: Annotated[Path | None, typer.Option(help="Gates to judge the audit by.")] = None,
+    author: Annotated[
+        list[str] | None, typer.Option(help="Who made the subject or runs the audit: cannot approve alone; repeatable.")
+    ] = None,
     baseline: Annotated[
         Path | None, typer.Option(help="For gates with baseline = true: a document, or the name or file of a baseline.")
     ] = None,
     store: Annotated[Path, typer.Option(help="Folder of the baselines.")] = STORE,
+    layout: LayoutOption = Layout.FILE,
+    max_bytes: MostBytesOption = MOST_BYTES,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Keep and reuse no evidence.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and do none of it.")] = False,
 ) -> int:
@@ -106,15 +112,17 @@ def audit(
         "extractor": _present({"id": extractor, "weights": extractor_weights}),
         "evaluators": _names(evaluators),
         "policy": _present({"file": policy}),
+        "review": _present({"authors": author or None}),
     }
     plan = load_plan(config, _present(given), registry.names("evaluators"))
     if not plan.subject:
         raise ConfigError("subject: required; name a reference model or a path, or give --config with subject = ...")
     folder = out or Path("reports") / Path(plan.subject).stem
-    return _dry_run(console, plan, folder) if dry_run else _audited(console, plan, folder, baseline, store)
+    shape = Shape(layout, max_bytes, cache_dir() / "charts" if plan.cache else None)
+    return _dry_run(console, plan, folder) if dry_run else _audited(console, plan, folder, baseline, store, shape)
 
 
-def _audited(console: Console, plan: AuditPlan, folder: Path, baseline: Path | None, store: Path) -> int:
+def _audited(console: Console, plan: AuditPlan, folder: Path, baseline: Path | None, store: Path, shape: Shape) -> int:
     from ganaudit.document.files import check_writable
     from ganaudit.document.policy import load_policy
 
@@ -129,8 +137,7 @@ def _audited(console: Console, plan: AuditPlan, folder: Path, baseline: Path | N
         speaks = ranks.rank == 0
         plan = plan.model_copy(update={"device": device_of(plan.device, ranks)})
         audited = run(plan, progress=console if speaks else None, command=["ganaudit", *sys.argv[1:]], ranks=ranks)
-        charts = cache_dir() / "charts" if plan.cache else None
-        return _told(console, audited, policy, against, folder, charts) if speaks else 0
+        return _told(console, audited, policy, against, folder, shape) if speaks else 0
 
 
 def _told(
@@ -139,7 +146,7 @@ def _told(
     policy: Policy | None,
     against: AuditDocument | Baseline | None,
     folder: Path,
-    charts: Path | None,
+    shape: Shape,
 ) -> int:
     """Judge the audit, write its files and say how it went; return the exit code."""
     from ganaudit.auditing.session import write
@@ -156,7 +163,7 @@ def _told(
     finally:
         # A misspelt gate must not lose the finished audit.
         write(replace(audited, document=document), folder)
-    _write_report(console, sealed(document), audited.files, folder, charts)
+    _write_report(console, sealed(document), audited.files, folder, shape)
     code, words = exit_of(document, judgement)
     if console.as_json:
         console.data(document.model_dump(mode="json", by_alias=True))
@@ -174,15 +181,13 @@ def _told(
 
 
 def _write_report(
-    console: Console, document: AuditDocument, files: dict[str, bytes], folder: Path, charts: Path | None
+    console: Console, document: AuditDocument, files: dict[str, bytes], folder: Path, shape: Shape
 ) -> None:
-    from ganaudit.document.files import write_atomically
-    from ganaudit.report.drawings import Drawings
-    from ganaudit.report.html import render_html
-
-    path = folder / "report.html"
-    write_atomically(path, render_html(document, files, drawings=Drawings(charts)).encode())
-    console.text(f"report: {path}")
+    """Write report.html and, where asked, the folder report beside it: what a reviewer signs is the one file."""
+    page = write_report(document, files, folder / "report.html", replace(shape, layout=Layout.FILE))
+    if shape.layout is Layout.DIR:
+        page = write_report(document, files, folder / "report", shape)
+    console.text(f"report: {page}")
 
 
 def summary_table(console: Console, document: AuditDocument) -> None:

@@ -20,6 +20,7 @@ def sample(
     samples: Annotated[int, typer.Option(min=1, help="How many.")],
     out: Annotated[Path, typer.Option(help="A folder, an .npz file, or a .png file for one grid.")],
     seed: Annotated[int, typer.Option(help="The same seed gives the samples of the audit.")] = 0,
+    first: Annotated[int, typer.Option(min=0, help="Number of the first sample, as reports tell it.")] = 0,
     discriminator: Annotated[Path | None, typer.Option(help="For formats that hold only a generator.")] = None,
     latent: Annotated[int | None, typer.Option(help="Latent size, for files that do not tell it.")] = None,
     value_range: Annotated[
@@ -52,7 +53,7 @@ def sample(
     check_writable(out.parent if out.suffix else out)
     from ganaudit.auditing.sampling import write_samples
 
-    written = write_samples(plan, samples, out, console)
+    written = write_samples(plan, samples, out, console, first)
     if console.as_json:
         console.data(written)
     console.text(f"{samples} samples: {out}")

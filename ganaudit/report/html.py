@@ -1,48 +1,59 @@
 """The report a reviewer signs: one HTML file under 2 MB, complete without script, that asks nothing of any address.
 
-Its one script is ``templates/report.js``; the page names its digest, and a browser runs no other.
+Its one script is ``templates/report.js``; the page names its digest, and a browser runs no other. For hosts that allow
+nothing inside a page, the same page is written with its style, script and pictures in files beside it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property, partial
 from typing import Any
 
 import jinja2
-from markupsafe import Markup
 
 from ganaudit.document.errors import DocumentError
 from ganaudit.document.files import dumps
 from ganaudit.document.gates import Verdict
-from ganaudit.document.model import (
-    AuditDocument,
-    Curve,
-    EvaluatorResult,
-    Gallery,
-    Histogram,
-    Table,
-    Triplet,
-    Triplets,
-)
+from ganaudit.document.model import AuditDocument, Curve, Gallery, Table, Triplets
 from ganaudit.report import words
+from ganaudit.report.answers import standing
+from ganaudit.report.assets import Assets, Beside, Inside
+from ganaudit.report.cautions import cautions
 from ganaudit.report.drawings import Drawings
+from ganaudit.report.gate_cards import cards, held_words, limit_words, reason
 from ganaudit.report.history import history_of
-from ganaudit.report.how import How, how
-from ganaudit.report.rendering import address, content_hash, environment, packaged
+from ganaudit.report.rendering import environment
+from ganaudit.report.replay import replay_of
+from ganaudit.report.sections import (
+    Figure,
+    GalleryView,
+    Glance,
+    Row,
+    Section,
+    TripletsView,
+    anchors_of,
+    figure,
+    figures_of,
+    gap_rows,
+    glances,
+    judged_keys,
+    section,
+)
 from ganaudit.report.sheets import Sheet, Strips, cell_size, contact_sheet, read_samples, strips
-from ganaudit.report.summary import gaps, summarise
-from ganaudit.report.svg import ChartError
+from ganaudit.report.summary import summarise
 
-__all__ = ["MOST_BYTES", "read_samples", "render_html"]
+__all__ = ["MOST_BYTES", "read_samples", "render_folder", "render_html"]
 
 MOST_BYTES = 2_000_000
 _DRAWN_ANEW = Drawings()
 _SAMPLES_A_ROW = 4
 """A row of three pictures and its words take the place of so many samples."""
+_REASONS = 4
+"""Open gates that the head of the page names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +91,9 @@ _MARKS = {
     "skipped": ("calm", "»"),
     "measured": ("calm", "✓"),
     "unjudged": ("calm", "–"),
+    "failed gate": ("bad", "✕"),
+    "undecided gate": ("doubt", "?"),
+    "warning": ("doubt", "!"),
 }
 
 
@@ -98,60 +112,38 @@ def render_html(
     """
     page = _Page(document, samples, drawings)
     for budget in _BUDGETS:
-        text = page.render(budget, thinned=budget is not _BUDGETS[0])
+        text = page.render(budget, Inside())
         if len(text.encode()) <= most_bytes:
             return text
-    raise DocumentError(
+    raise _too_large(most_bytes)
+
+
+def render_folder(
+    document: AuditDocument,
+    samples: Mapping[str, bytes],
+    *,
+    most_bytes: int = MOST_BYTES,
+    drawings: Drawings = _DRAWN_ANEW,
+) -> dict[str, bytes]:
+    """Return the report as files by name: index.html, style.css, script.js and pictures in images/.
+
+    Nothing stands inside the page that a policy of ``style-src 'self'; img-src 'self'`` refuses. The files together
+    keep to ``most_bytes``, as the one file of ``render_html`` does. Raises DocumentError as it does.
+    """
+    page = _Page(document, samples, drawings)
+    for budget in _BUDGETS:
+        assets = Beside()
+        files = {"index.html": page.render(budget, assets).encode(), **assets.files}
+        if sum(map(len, files.values())) <= most_bytes:
+            return files
+    raise _too_large(most_bytes)
+
+
+def _too_large(most_bytes: int) -> DocumentError:
+    return DocumentError(
         f"the report of this document would exceed {most_bytes} bytes even without samples and charts; "
-        "it has too many results or too long texts; read document.json itself"
+        "it has too many results or too long texts; read document.json itself, or allow more with --max-bytes"
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _Figure:
-    """A chart, or the reason why there is none."""
-
-    title: str
-    svg: Markup | None
-    problem: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class _GalleryView:
-    gallery: Gallery
-    sheet: Sheet
-    address: Markup
-    """The sheet as a data address."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Row:
-    """One sample before a change, the change, and the sample after it."""
-
-    item: Triplet
-    pictures: tuple[Markup, ...]
-    """The three as data addresses."""
-
-
-@dataclass(frozen=True, slots=True)
-class _TripletsView:
-    triplets: Triplets
-    sheet: Strips
-    rows: list[_Row]
-
-
-@dataclass(frozen=True, slots=True)
-class _Section:
-    """One evaluator as the page shows it."""
-
-    result: EvaluatorResult
-    anchor: str
-    figures: list[_Figure]
-    tables: list[Table]
-    galleries: list[_GalleryView]
-    triplets: list[_TripletsView]
-    notes: list[str]
-    how: list[How]
 
 
 class _Page:
@@ -161,101 +153,98 @@ class _Page:
         self.document = document
         self.samples = samples
         self.drawings = drawings
-        self.anchors = _anchors(document)
-        self._sheets: dict[object, _GalleryView] = {}
-        self._strips: dict[object, _TripletsView] = {}
+        self.anchors = anchors_of(document)
+        self.replay = replay_of(document)
+        self._sheets: dict[object, Sheet] = {}
+        self._strips: dict[object, Strips] = {}
 
-    def render(self, budget: _Budget, *, thinned: bool) -> str:
+    def render(self, budget: _Budget, assets: Assets) -> str:
         document = self.document
-        galleries = [self._gallery(g, budget) for g in document.galleries]
-        sections = [self._section(r, budget) for r in document.results if r.status == "measured"]
+        summary = summarise(document)
+        galleries = [self._gallery(g, budget, assets) for g in document.galleries]
+        sections = [self._section(g, budget, assets) for g in self._glances if g.result.status == "measured"]
         shown: list[Sheet | Strips] = [view.sheet for view in galleries]
-        for section in sections:
-            shown += [*(view.sheet for view in section.galleries), *(view.sheet for view in section.triplets)]
-        style, script = packaged("report.css"), packaged("report.js")
+        for one in sections:
+            shown += [*(view.sheet for view in one.galleries), *(view.sheet for view in one.triplets)]
         text = (
             _templates(budget.text)
             .get_template("report.html.j2")
             .render(
                 document=document,
-                summary=summarise(document),
+                summary=summary,
+                open_gates=cards(document, summary.open),
+                reasons=_REASONS,
+                cautions=cautions(document),
                 training=self._training,
                 training_figures=self._training_figures if budget.charts else [],
-                gaps=gaps(document),
+                gaps=gap_rows(document),
                 galleries=galleries,
+                glances=self._glances,
                 sections=sections,
+                evidence={one.result.evaluator: one.evidence for one in sections},
                 sample_warnings=[w for sheet in shown for w in sheet.warnings],
                 anchors=self.anchors,
                 gates=_gates_by_measure(document),
                 budget=budget,
-                thinned=thinned,
-                style=Markup(style),  # noqa: S704  our own style sheet, from the package
-                style_hash=content_hash(style),
-                script=Markup(script),  # noqa: S704  our own script, from the package
-                script_hash=content_hash(script),
+                thinned=budget is not _BUDGETS[0],
+                assets=assets,
+                replays=self.replay is not None,
                 digest=hashlib.sha256(dumps(document).encode("utf-8", "surrogatepass")).hexdigest(),
                 policy=None if document.policy is None else _policy(document.policy),
             )
         )
         return text.rstrip("\n") + "\n"
 
-    def _section(self, result: EvaluatorResult, budget: _Budget) -> _Section:
-        details = result.details
-        return _Section(
-            result=result,
-            anchor=self.anchors[result.evaluator],
-            figures=self._figures[result.evaluator] if budget.charts else [],
-            tables=[d for d in details if d.kind == "table"],
-            galleries=[self._gallery(d, budget) for d in details if d.kind == "gallery"],
-            triplets=[self._triplets(d, budget) for d in details if d.kind == "triplets"],
-            notes=[d.text for d in details if d.kind == "note"],
-            how=how(result.measurements),
+    def _section(self, glance: Glance, budget: _Budget, assets: Assets) -> Section:
+        result = glance.result
+        return section(
+            glance,
+            judged_keys(self.document.verdicts, result.evaluator),
+            self._figures[result.evaluator] if budget.charts else [],
+            [self._gallery(d, budget, assets) for d in result.details if isinstance(d, Gallery)],
+            [self._triplets(d, budget, assets) for d in result.details if isinstance(d, Triplets)],
         )
 
-    def _gallery(self, gallery: Gallery, budget: _Budget) -> _GalleryView:
+    def _gallery(self, gallery: Gallery, budget: _Budget, assets: Assets) -> GalleryView:
         # Small samples look the same under several budgets, and compressing them takes long.
         look = (id(gallery), min(budget.samples, len(gallery.items)), cell_size(gallery, budget.pixels))
         if look not in self._sheets:
-            sheet = contact_sheet(gallery, self.samples, budget.samples, budget.pixels)
-            self._sheets[look] = _GalleryView(gallery, sheet, address(sheet.png))
-        return self._sheets[look]
+            self._sheets[look] = contact_sheet(gallery, self.samples, budget.samples, budget.pixels)
+        sheet = self._sheets[look]
+        shown = gallery.items[: sheet.shown]
+        commands = tuple(None if self.replay is None else self.replay.command(item) for item in shown)
+        return GalleryView(gallery, sheet, assets.picture(sheet.png), commands)
 
-    def _triplets(self, triplets: Triplets, budget: _Budget) -> _TripletsView:
+    def _triplets(self, triplets: Triplets, budget: _Budget, assets: Assets) -> TripletsView:
         most = min(budget.samples // _SAMPLES_A_ROW, len(triplets.items))
         look = (id(triplets), most, cell_size(triplets, budget.pixels))
         if look not in self._strips:
-            sheet = strips(triplets, self.samples, most, budget.pixels)
-            rows = [
-                _Row(item, tuple(address(png) for png in (strip.before, strip.change, strip.after)))
-                for item, strip in zip(triplets.items, sheet.strips, strict=False)
-            ]
-            self._strips[look] = _TripletsView(triplets, sheet, rows)
-        return self._strips[look]
+            self._strips[look] = strips(triplets, self.samples, most, budget.pixels)
+        sheet = self._strips[look]
+        rows = [
+            Row(item, tuple(assets.picture(png) for png in (strip.before, strip.change, strip.after)))
+            for item, strip in zip(triplets.items, sheet.strips, strict=False)
+        ]
+        return TripletsView(triplets, sheet, rows)
+
+    @cached_property
+    def _glances(self) -> list[Glance]:
+        return glances(self.document, self.anchors)
 
     @cached_property
     def _training(self) -> tuple[dict[str, Any], list[Curve], list[Table]]:
         return history_of(self.document.subject.training)
 
     @cached_property
-    def _training_figures(self) -> list[_Figure]:
+    def _training_figures(self) -> list[Figure]:
         return [
-            _figure(curve.title, partial(self.drawings.detail, curve, f"training-chart-{i}"))
+            figure(curve.title, partial(self.drawings.detail, curve, f"training-chart-{i}"))
             for i, curve in enumerate(self._training[1])
         ]
 
     @cached_property
-    def _figures(self) -> dict[str, list[_Figure]]:
-        return {r.evaluator: _draw(r, self.anchors[r.evaluator], self.drawings) for r in self.document.results}
-
-
-def _anchors(document: AuditDocument) -> dict[str, str]:
-    anchors: dict[str, str] = {}
-    for result in document.results:
-        if result.evaluator not in anchors:
-            name = f"evaluator-{words.slug(result.evaluator)}"
-            taken = sum(a == name or a.startswith(f"{name}--") for a in anchors.values())
-            anchors[result.evaluator] = f"{name}--{taken + 1}" if taken else name
-    return anchors
+    def _figures(self) -> dict[str, list[Figure]]:
+        return {r.evaluator: figures_of(r, self.anchors[r.evaluator], self.drawings) for r in self.document.results}
 
 
 def _gates_by_measure(document: AuditDocument) -> dict[str, list[Verdict]]:
@@ -265,29 +254,12 @@ def _gates_by_measure(document: AuditDocument) -> dict[str, list[Verdict]]:
     return gates
 
 
-def _draw(result: EvaluatorResult, anchor: str, drawings: Drawings) -> list[_Figure]:
-    figures = []
-    for i, detail in enumerate(result.details):
-        if isinstance(detail, Curve | Histogram):
-            figures.append(_figure(detail.title, partial(drawings.detail, detail, f"{anchor}-chart-{i}")))
-    if not figures and any(m.value is not None and (m.interval or m.null) for m in result.measurements):
-        draw = partial(drawings.measurements, result.measurements, f"{anchor}-chart")
-        figures.append(_figure("The numbers with their intervals and nulls", draw))
-    return figures
-
-
-def _figure(title: str, draw: Callable[[], str]) -> _Figure:
-    try:
-        return _Figure(title, Markup(draw()))  # noqa: S704  svg.py wrote it as XML and let no script or address pass
-    except ChartError as error:
-        return _Figure(title, None, str(error))
-
-
 @cache
 def _templates(longest: int) -> jinja2.Environment:
     made = environment(longest)
-    made.filters.update(cell=_cell, is_numeric=_is_numeric, indices=_indices, called=_called)
-    made.globals.update(marks=_MARKS, split_measure=words.split_measure)
+    made.filters.update(cell=_cell, is_numeric=_is_numeric, indices=_indices, called=_called, standing=standing)
+    made.filters.update(limit=limit_words, reason=reason)
+    made.globals.update(marks=_MARKS, split_measure=words.split_measure, held_words=held_words)
     return made
 
 
@@ -319,7 +291,7 @@ def _called(score: float, threshold: float | None) -> str:
     return "called generated" if score < threshold else "called real"
 
 
-def _indices(view: _GalleryView) -> str:
+def _indices(view: GalleryView) -> str:
     shown = [item.index for item in view.gallery.items[: view.sheet.shown]]
     if shown and shown == list(range(shown[0], shown[0] + len(shown))):
         return f"indices {shown[0]} to {shown[-1]}, row by row"

@@ -17,7 +17,7 @@ from PIL import Image
 from ganaudit.document.errors import DocumentError
 from ganaudit.document.files import dumps
 from ganaudit.document.model import AuditDocument, Gallery, Measurement, Note, Slider, Table, Triplets
-from ganaudit.report.html import read_samples, render_html
+from ganaudit.report.html import read_samples, render_folder, render_html
 from ganaudit.report.words import number
 
 from .golden import check
@@ -41,15 +41,18 @@ def test_the_page_is_in_the_order_a_reviewer_reads(html: str) -> None:
         "Gates that passed",
         'id="warnings"',
         'id="not-run"',
-        'id="numbers"',
+        'id="glance"',
         'id="samples"',
         'id="evaluator-frechet-distance"',
         'id="evaluator-kernel-distance"',
         'id="evaluator-inception-score"',
         'id="evaluator-precision-recall"',
         'id="evaluator-discriminator-detection"',
+        'id="numbers"',
         'id="identity"',
+        'id="environment"',
         'id="repeat"',
+        'id="limits"',
     ]
     places = [html.index(mark) for mark in marks]
     assert places == sorted(places)
@@ -60,6 +63,7 @@ def test_everything_of_the_document_is_told(html: str, document: AuditDocument) 
     for verdict in document.verdicts:
         assert verdict.message in text
         assert verdict.gate in text
+        assert verdict.waiver is None or verdict.waiver.reason in text
     for result in document.results:
         assert result.title in text
         assert result.reason is None or result.reason in text
@@ -113,6 +117,52 @@ def test_the_script_is_small_asks_no_address_and_writes_text_alone() -> None:
     assert [word for word in asks + writes if word in SCRIPT] == []
 
 
+def test_a_folder_holds_the_same_page_with_nothing_inside_it(
+    document: AuditDocument, samples: dict[str, bytes], html: str
+) -> None:
+    files = render_folder(document, samples)
+    page = files.pop("index.html").decode()
+    assert files.pop("style.css").decode() == (resources.files("ganaudit.report") / "templates/report.css").read_text()
+    assert files.pop("script.js").decode() == SCRIPT
+    found = Page(page)
+    assert [a for tag, a in found.tags if tag in ("link", "script")] == [
+        {"rel": "stylesheet", "href": "style.css"},
+        {"src": "script.js"},
+    ]
+    assert "style" not in {tag for tag, _ in found.tags}
+    shown = set()
+    for tag, key, value in found.attributes():
+        assert key != "style"
+        assert not key.startswith("on")
+        if key != "xmlns":
+            assert not value.startswith(("data:", "javascript:", "http", "//")), f"<{tag} {key}={value[:60]!r}>"
+        if key == "src" and tag == "img":
+            shown.add(value)
+    assert shown == set(files)
+    assert all(re.fullmatch(r"images/[0-9a-f]{32}\.png", name) for name in files)
+    (policy,) = [a["content"] for tag, a in found.tags if a.get("http-equiv") == "Content-Security-Policy"]
+    assert "unsafe" not in (policy or "")
+    assert "data:" not in (policy or "")
+    # Word for word what the one file says, with the same pictures.
+    assert " ".join("".join(found.text).split()) == " ".join(
+        "".join(Page(re.sub(r"<(style|script)>.*?</\1>", "", html, flags=re.DOTALL)).text).split()
+    )
+    sources = [v for tag, key, v in Page(html).attributes() if (tag, key) == ("img", "src")]
+    inside = [base64.b64decode(source.partition(",")[2]) for source in sources]
+    assert {hashlib.sha256(content).hexdigest() for content in inside} == {
+        hashlib.sha256(content).hexdigest() for content in files.values()
+    }
+
+
+def test_a_folder_keeps_to_its_bytes_too(document: AuditDocument, samples: dict[str, bytes]) -> None:
+    whole = sum(map(len, render_folder(document, samples).values()))
+    thinned = render_folder(document, samples, most_bytes=whole - 1)
+    assert sum(map(len, thinned.values())) < whole
+    assert "This page is thinned" in thinned["index.html"].decode()
+    with pytest.raises(DocumentError, match="would exceed 1000 bytes"):
+        render_folder(document, samples, most_bytes=1000)
+
+
 def test_the_policy_of_the_page_names_its_own_style_and_script_and_nothing_else(html: str) -> None:
     style = re.search(r"<style>(.*?)</style>", html, re.DOTALL)
     assert style is not None
@@ -132,7 +182,8 @@ def test_ids_are_unique_and_every_anchor_and_label_leads_somewhere(html: str) ->
     for tag, key, value in page.attributes():
         if key == "href":
             assert value.removeprefix("#") in named, value
-        if key in ("aria-labelledby", "aria-describedby", "for", "data-table", "data-copies"):
+        named_by = ("aria-labelledby", "aria-describedby", "for", "data-table", "data-copies", "data-filters")
+        if key in (*named_by, "data-a", "data-b"):
             assert set(value.split()) <= named, value
         for reference in re.findall(r"url\(#([^)]+)\)", value) if tag != "meta" else []:
             assert reference in named
@@ -142,7 +193,8 @@ def test_the_page_is_accessible_in_what_a_parser_can_see(html: str) -> None:
     page = Page(html)
     tags = [tag for tag, _ in page.tags]
     assert dict(page.tags)["html"] == {"lang": "en"}
-    assert tags.count("main") == tags.count("nav") == tags.count("header") == tags.count("h1") == 1
+    assert tags.count("main") == tags.count("header") == tags.count("h1") == 1
+    assert [a["aria-label"] for tag, a in page.tags if tag == "nav"] == ["Contents", "Evaluators"]
     assert page.headings[0] == 1
     assert all(b <= a + 1 for a, b in zip(page.headings, page.headings[1:], strict=False)), page.headings
     assert all(len(a.get("alt") or "") > 20 for tag, a in page.tags if tag == "img")
@@ -291,7 +343,7 @@ def test_long_tables_and_texts_are_cut_aloud_and_too_much_is_refused(document: A
     page = render_html(document.model_copy(update={"results": [result]}), {})
     assert "The first 200 of 5 000 rows" in page.replace("\u202f", " ")
     assert "cut here: 3 000 000 characters in the document" in page.replace("\u202f", " ")
-    endless = {"results": [], "galleries": [], "warnings": ["w" * 300] * 3_500}
+    endless = {"results": [], "galleries": [], "warnings": [f"{i} " + "w" * 300 for i in range(3_500)]}
     with pytest.raises(DocumentError, match="would exceed 1000000 bytes"):
         render_html(document.model_copy(update=endless), {}, most_bytes=1_000_000)
 
@@ -316,7 +368,8 @@ def test_a_document_without_verdicts_never_looks_passed(
 def test_a_bare_document_still_renders(document: AuditDocument) -> None:
     reference = document.reference.model_copy(update={"splits": {}, "classes": [], "licence": ""})
     empty = {"results": [], "galleries": [], "warnings": [], "verdicts": [], "policy": None, "plan": {}}
-    page = render_html(document.model_copy(update={**empty, "reference": reference}), {})
+    extractor = document.extractor.model_copy(update={"caution": ""})
+    page = render_html(document.model_copy(update={**empty, "reference": reference, "extractor": extractor}), {})
     assert "No evaluator was measured." in page
     assert "The audit has no warning." in page
     assert "The document holds no samples." in page
