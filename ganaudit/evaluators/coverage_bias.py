@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from ganaudit.document.model import Detail, Interval, Measurement, Note, Null
 from ganaudit.document.spec import EvaluatorSpec, Findings, MeasurementSpec
-from ganaudit.evidence.attributes import Source, class_reading, oracle_readings
-from ganaudit.evidence.class_quality import FEWEST, by_class, flipped, reached, recall_of_others, repeats, worst_recall
+from ganaudit.evidence.attributes import SOURCES, Reading, Source, class_reading, oracle_readings
+from ganaudit.evidence.class_quality import FEWEST, by_class, flipped, reached, recall_of_others, worst_recall
 from ganaudit.evidence.coverage_tables import attributes_table, bins_table, quality_table, shares_table, sweep_curve
 from ganaudit.evidence.coverage_words import examples, in_words, unlike
 from ganaudit.evidence.filled_bins import OF_BIN, Filled, filled
+from ganaudit.evidence.own_classifier import own_classifier, own_reading
 from ganaudit.evidence.standing_shares import Chance, Standing, standing
+from ganaudit.evidence.support_reading import support_measurement
 from ganaudit.evidence.truncation import amplification, truncated
 from ganaudit.evidence.view import View
 from ganaudit.numerics.bins import js_bounds, js_null
@@ -34,10 +36,13 @@ _Counts = npt.NDArray[np.int64]
 class CoverageBias:
     """Shares of classes and attributes, bins of feature space, recall by class, truncation and support size."""
 
-    attribute: Source = "auto"
+    attribute: str = "auto"
     """Who says which class a generated sample shows: "oracle" of a built-in set, the extractor's "classifier", a
     "probe" fitted to half of the labelled reals, or the "labels" that samples came with; "auto" takes the first that
-    can be had and is better than chance."""
+    can be had and is better than chance. With `classifier`: the name of what that reads; "auto" is "class"."""
+    classifier: str | None = None
+    """A program of the user's own that reads an attribute in place of the class: .pt2 or TorchScript, with its
+    declaration NAME.toml beside it, as for the extractor `module`; its key `classes` names the values."""
     samples: int = 2048
     """Samples of each side, at most, that an oracle reads, and that recall and close pairs are looked for among."""
     bins: int = 100
@@ -167,6 +172,9 @@ class CoverageBias:
     )  # fmt: skip
 
     def __post_init__(self) -> None:
+        if (self.attribute in SOURCES[1:]) if self.classifier else (self.attribute not in SOURCES):
+            allowed = "with classifier = FILE the name of what it reads" if self.classifier else ", ".join(SOURCES)
+            raise ValueError(f"attribute: found {self.attribute!r}; allowed: {allowed}")
         if min(self.samples, self.bins, self.truncated) < 2 or self.neighbours < 1:
             raise ValueError("samples, bins and truncated must be at least 2, neighbours at least 1")
         if not 0 < self.missing < 1:
@@ -179,13 +187,16 @@ class CoverageBias:
         # Of chances of their own, so that one part that cannot be had moves no number of another.
         chance = [np.random.default_rng(seed) for seed in rng.integers(2**63, size=8)]
         has_null = view.missing("features/null-fake")
-        reading = class_reading(view, self.attribute, self.samples, chance[0])
+        reading, used = self._reading(view, chance[0])
         by = None if isinstance(reading, str) else standing(reading, chance[1])
         why = reading if isinstance(reading, str) else "0 generated samples show a class that can be read"
         others = [standing(one, chance[2]) for one in oracle_readings(view, self.samples, chance[2])]
-        stands = [one for one in (by, *others) if one is not None]
+        stands = [by] if by is not None else []
+        stands += [one for one in others if one is not None and (by is None or one.reading.name != by.reading.name)]
         bins = filled(view, "real", "fake", self.bins, chance[3])
-        recall, quality = self._recall(view, by, why, has_null, chance[4])
+        of_class = by if by is not None and by.reading.name == "class" else None
+        lacks = why if by is None else f"0 samples have their class read: {by.reading.source} reads {by.reading.name}"
+        recall, quality = self._recall(view, of_class, lacks, has_null, chance[4])
         sweep, curve = self._sweep(view, by, why, has_null, chance[5])
         modes, gone = self._modes(stands, bins, has_null)
         measurements = [
@@ -195,15 +206,26 @@ class CoverageBias:
             self._fairness(by, why, has_null),
             *self._cells(view, bins, has_null, chance[6]),
             sweep,
-            self._agreement(view, by, why, has_null),
-            self._support(view, has_null, chance[7]),
+            self._agreement(view, of_class, lacks, has_null),
+            support_measurement(view, self.spec, self.samples, has_null, chance[7]),
         ]
         details: list[Detail] = [Note(text=in_words(measurements[0], stands, *gone))]
         if stands:
             details.append(attributes_table(stands))
         details += [shares_table(one, _asked(view, one) if one is by else None) for one in stands]
         details += [*quality, bins_table(bins.test), *curve]
-        return Findings(measurements, details, exhibits=examples(*gone, bins, _FALSE))
+        warnings = [reading] if self.classifier is not None and isinstance(reading, str) else []
+        return Findings(measurements, details, warnings, used, examples(*gone, bins, _FALSE))
+
+    def _reading(self, view: View, rng: np.random.Generator) -> tuple[Reading | str, dict[str, Any]]:
+        """Return what is read of both sides, or why nothing is, and the digest of a classifier that was given."""
+        if self.classifier is None:
+            return class_reading(view, cast(Source, self.attribute), self.samples, rng), {}
+        own = own_classifier(view, self.classifier)
+        if isinstance(own, str):
+            return own, {}
+        name = "class" if self.attribute == "auto" else self.attribute
+        return own_reading(view, own, name, self.samples, rng), {"classifier": own.network.digest}
 
     def _cells(self, view: View, found: Filled, why: str | None, rng: np.random.Generator) -> list[Measurement]:
         sizes, bins, keys = found.sizes, len(found.test.real), ("different-bins", "js-divergence")
@@ -345,34 +367,6 @@ class CoverageBias:
             key, hits / n, {"fake": n}, interval=_interval(reach, "Wilson score", covers), null=null,
             null_reason=no_null,
         )  # fmt: skip
-
-    def _support(self, view: View, no_null: str | None, rng: np.random.Generator) -> Measurement:
-        found = repeats(view, "fake", self.samples, rng)
-        if isinstance(found, str):
-            return self.spec.measurement(
-                "support-size", None, {"fake": len(view["features/fake"])}, reason=found, null_reason=no_null
-            )
-        size, within, n = found
-        null, few = None, no_null
-        if no_null is None:
-            other = repeats(view, "null-fake", n, rng, within)
-            if isinstance(other, str):
-                few = other
-            else:
-                rule = f"{view.null_rule}: {other[0].collisions} close pairs among {other[2]}"
-                null = Null(value=other[0].at_least, n=other[2], rule=rule)
-        told = f"here {size.collisions} of {size.pairs} at {within:.4g} or less"
-        if size.estimate is not None:
-            told += f", which speaks for {size.estimate:.4g}"
-        return self.spec.measurement(
-            "support-size",
-            size.at_least,
-            {"fake": n},
-            interval_reason="it is the lower end of a one-sided 95 % interval itself",
-            null=null,
-            null_reason=few,
-            estimator=f"{self.spec.measurements[-1].estimator}; {told}",
-        )
 
 
 def _asked(view: View, by: Standing) -> npt.NDArray[np.float64] | None:

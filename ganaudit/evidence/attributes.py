@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -20,9 +20,19 @@ from ganaudit.numerics.class_probe import ClassProbe
 from ganaudit.numerics.class_shares import Confusion
 from ganaudit.numerics.intervals import clopper_pearson
 
-__all__ = ["Reading", "Source", "class_reading", "oracle_readings"]
+__all__ = [
+    "SOURCES",
+    "Reading",
+    "Source",
+    "beats_chance",
+    "class_reading",
+    "confusion_of",
+    "has_held_out",
+    "oracle_readings",
+]
 
 Source: TypeAlias = Literal["auto", "oracle", "classifier", "probe", "labels"]
+SOURCES: tuple[str, ...] = get_args(Source)
 _Found: TypeAlias = npt.NDArray[np.int64]
 _Rng: TypeAlias = np.random.Generator
 
@@ -94,8 +104,8 @@ def class_reading(view: View, source: Source, samples: int, rng: _Rng) -> Readin
             continue
         rows = reader.real_rows
         found = reader.side("real")[1][rows] if reader.of else labels[rows]
-        confusion, right = _judged(found, labels[rows], len(names))
-        if reader.is_exact or confusion.has_inverse or (not confusion.is_full and _beats_chance(right, names)):
+        confusion, right = confusion_of(found, labels[rows], len(names))
+        if reader.is_exact or confusion.has_inverse or (not confusion.is_full and beats_chance(right, names)):
             used = confusion if confusion.has_inverse and reader.of else None
             return _reading(view, reader, names, found, used, right, labels[known])
         refused.append(
@@ -151,19 +161,20 @@ def _readers(
     """Yield the ways to read the class, the best first, or why one cannot be had."""
     if source in ("auto", "oracle"):
         yield from _by_oracle(view, labels, names, samples, rng)
-    if source in ("auto", "classifier", "probe") and not _has_held_out(view):
+    if source in ("auto", "classifier", "probe") and not has_held_out(view):
         yield f"needs held-out reals, and 0 are left: {view.against} holds the train split, which classifiers come from"
     elif source in ("auto", "classifier") and _classifies(view, names):
         yield _Reader("the extractor's classifier", partial(_most, view), lambda x: _top(view.logits_of(x)), known)
     elif source == "classifier":
         yield f"the extractor is no classifier of the {len(names)} classes of the reference"
-    if source in ("auto", "probe") and _has_held_out(view):
+    if source in ("auto", "probe") and has_held_out(view):
         yield _by_probe(view, labels, known, len(names), rng)
     if source in ("auto", "labels"):
         yield from _by_labels(view, known)
 
 
-def _has_held_out(view: View) -> bool:
+def has_held_out(view: View) -> bool:
+    """Return whether the reals compared with are such as no classifier was fitted to."""
     return view.against in ("test", "calibration") or view.missing("labels/train") is not None
 
 
@@ -268,13 +279,15 @@ def _read(view: View, oracle: Oracle, x: Tensor) -> _Found:
     return oracle.read((given.permute(0, 2, 3, 1) if given.ndim == 4 else given).contiguous().numpy())
 
 
-def _judged(found: _Found, labels: _Found, classes: int) -> tuple[Confusion, tuple[int, int]]:
+def confusion_of(found: _Found, labels: _Found, classes: int) -> tuple[Confusion, tuple[int, int]]:
+    """Return how what was read, -1 where it cannot be told, goes with the labels, and how many are right of all."""
     told = found >= 0
     confusion = Confusion.of(found[told], labels[told], classes)
     return confusion, (confusion.right, len(labels))
 
 
-def _beats_chance(right: tuple[int, int], names: tuple[str, ...]) -> bool:
+def beats_chance(right: tuple[int, int], names: tuple[str, ...]) -> bool:
+    """Return whether so many right of so many are surely above twice what guessing among the names gives."""
     return right[1] > 0 and clopper_pearson(*right, 0.99).low > 2 / len(names)
 
 

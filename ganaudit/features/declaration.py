@@ -43,6 +43,8 @@ class Declaration(BaseModel):
     """Number or name of the output that holds the features, where there is more than one; default the first."""
     logits: int | str | None = None
     """Number or name of the output that holds class scores."""
+    classes: tuple[str, ...] = ()
+    """What the class scores stand for, in their order; of a classifier that reads an attribute."""
     pool: Literal["none", "mean", "first"] = "none"
     """How maps (B, D, H, W) or tokens (B, T, D) become features (B, D): their mean, or the first token."""
 

@@ -76,6 +76,7 @@ class Module:
         _check_channels(options.shape, declared, len(self._framing.mean))
         if block is not None:
             self.block = block  # the only batch size the program takes
+        self.names = declared.classes
         self.digest = f"module/1 sha256:{sha256} {declared.model_dump_json(exclude_defaults=True)}"
         pooled = {"none": "", "mean": "; mean over places", "first": "; first token"}[declared.pool]
         self.preprocessing = f"{self._framing.describe()}{pooled}"
@@ -124,7 +125,7 @@ class Module:
     def _matrix(self, found: Tensor, what: str) -> Tensor:
         if found.dim() > 2 and found[0].numel() == found.shape[1]:
             found = found.flatten(1)
-        if found.dim() != 2 or not found.is_floating_point():
+        if found.dim() != 2 or not found.is_floating_point() or not found.shape[1]:
             raise ExtractorError(
                 f"module: {self._where}: {what} must be numbers (B, D); found {_shape(found)}; name another output, or "
                 'say pool = "mean" (maps and tokens) or "first" (tokens)'

@@ -75,6 +75,7 @@ class FakeView:
         self.against = "test"
         self.classes = self.label_classes = tuple("abcde")
         self.oracle = None
+        self.differentiable = None
         self.world = ALONE
 
     def missing(self, node: str) -> str | None:
