@@ -49,7 +49,7 @@ def attack_table(campaigns: Sequence[Campaign]) -> Table:
     columns = ["attacked", "attack", "kind", "norm", "budget (share of the range)", "robust accuracy", "low", "high",
                "after storing", "scores asked", "gradients taken"]  # fmt: skip
     rows = [_row(found, entry) for found in campaigns for entry in found.entries]
-    return Table(title="Robust accuracy by attack and budget", columns=columns, rows=rows)
+    return Table(title="Robust accuracy by attack and budget", columns=columns, rows=rows, folded=True)
 
 
 def _row(found: Campaign, entry: Entry) -> list[Cell]:

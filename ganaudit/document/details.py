@@ -96,6 +96,8 @@ class Table(Shown):
     rows: list[list[str | int | FiniteFloat | None]]
     slider: Slider | None = None
     """Where the rows are steps of one thing, such as a threshold."""
+    folded: bool = False
+    """Whether a page shows its title alone until a reader opens it: long tables that only back up shorter ones."""
 
     @model_validator(mode="after")
     def _rows_fit_columns(self) -> Table:
