@@ -58,7 +58,7 @@ class _Way:
 
     found: Inversion
     to_go: Tensor
-    """(T,) mean squared distance in features to the target, over that of two reals."""
+    """(T,) mean squared distance in features to the target, over that of two reals; (0,) if no way is made whole."""
     scores: Tensor | None
     """(T, N)."""
     frames: Tensor
@@ -81,16 +81,23 @@ def inversions(view: View, count: int, t: list[float], rng: np.random.Generator,
         return Inverted(Reading(None, {"real": n}, reason=real), [], None)
     known = view.subject.latents(seeds[0], 0, n)
     made, fine = generated(view.subject, known, real.labels)
-    if not bool(fine.all()):
-        why = f"the generator fails on {int((~fine).sum())} of {n} latents that the null is made from"
+    lost = torch.nonzero(~fine)[:, 0].tolist()
+    if not bool(fine.any()):
+        why = f"the generator fails on all {n} latents of seed {seeds[0]} that the null is made from"
         return Inverted(Reading(None, {"real": n}, reason=why), [], None)
-    own = _targets(view, made, real.labels, real.unit)
+    own = _targets(view, made[fine], None if real.labels is None else real.labels[fine], real.unit)
     start = view.subject.latents(seeds[1], 0, n)
     ways = {
         name: _way(view, targets, _search(view, targets, seed), start, t, judge=judge)
         for name, targets, seed in (("reals", real, seeds[2]), ("generated", own, seeds[3]))
     }
-    return Inverted(_reading(ways, n), _details(ways, real, known, t), _strips(real, ways["reals"]))
+    details = _details(ways, real, known[fine], t)
+    if lost:
+        details.append(Note(text=(
+            f"The generator fails on {len(lost)} of {n} latents of seed {seeds[0]} that samples to look for are made "
+            f"of, the first of them number {lost[0]}; the others are used."
+        )))  # fmt: skip
+    return Inverted(_reading(ways), details, _strips(real, ways["reals"]))
 
 
 def _reals(view: View, n: int, rng: np.random.Generator) -> _Targets | str:
@@ -196,40 +203,47 @@ def _way(view: View, targets: _Targets, found: Inversion, start: Tensor, t: list
     assert subject.latent is not None
     path = PATHS["slerp" if subject.latent.law == "normal" else "lerp"]
     end, goal = found.latents.cpu(), view.features_of(targets.x.cpu(), "none")
-    to_go, scores = [], []
+    start = start[: len(end)]
+    to_go, scores, whole = [], [], torch.ones(len(end), dtype=torch.bool)
     for share in t:
-        x, _ = generated(subject, path(start, end, share), targets.labels)
-        to_go.append(squared_distances(view.features_of(x, "none"), goal).mean() / targets.unit[1])
+        x, fine = generated(subject, path(start, end, share), targets.labels)
+        whole &= fine
+        to_go.append(squared_distances(view.features_of(x, "none"), goal) / targets.unit[1])
         if judge:
             scores.append(judged(subject, x, targets.labels))
     some = slice(0, _SHOWN)
     labels = None if targets.labels is None else targets.labels[some]
     frames = [generated(subject, path(start[some], end[some], s), labels)[0] for s in fractions(FRAMES - 1)]
-    return _Way(found, torch.stack(to_go), torch.stack(scores) if judge else None, torch.stack(frames, 1))
+    # What fails on the way has no sample there: only ways that are made whole are averaged.
+    kept = torch.stack(to_go)[:, whole].mean(1) if bool(whole.any()) else torch.zeros(0)
+    of_whole = torch.stack(scores)[:, whole] if judge and bool(whole.any()) else None
+    return _Way(found, kept, of_whole, torch.stack(frames, 1))
 
 
-def _reading(ways: dict[str, _Way], n: int) -> Reading:
+def _reading(ways: dict[str, _Way]) -> Reading:
+    n, m = (len(ways[name].found.errors) for name in ("reals", "generated"))
     own = middle(ways["reals"].found.errors.cpu(), {"real": n}, _COVERS)
-    other = middle(ways["generated"].found.errors.cpu(), {"fake": n}, "")
+    other = middle(ways["generated"].found.errors.cpu(), {"fake": m}, "")
     ends = other.interval if isinstance(other.interval, Interval) else None
     low, high = (None, None) if ends is None else (ends.low, ends.high)
     assert other.value is not None
-    rule = f"{n} samples of the generator itself, whose latents are known to exist, looked for at the same effort"
-    return replace(own, null=Null(value=other.value, low=low, high=high, n=n, rule=rule))
+    rule = f"{m} samples of the generator itself, whose latents are known to exist, looked for at the same effort"
+    return replace(own, null=Null(value=other.value, low=low, high=high, n=m, rule=rule))
 
 
 def _details(ways: dict[str, _Way], real: _Targets, known: Tensor, t: list[float]) -> list[Detail]:
     x, names = Axis(title="share of the way to the latent found"), {"reals": "to reals", "generated": "to generated"}
-    lines = [Series(name=names[name], x=t, y=way.to_go.tolist()) for name, way in ways.items()]
+    lines = [Series(name=names[name], x=t, y=way.to_go.tolist()) for name, way in ways.items() if len(way.to_go)]
     details: list[Detail] = [
         Curve(title="Along the latent to samples found in it: squared distance in features left to go", x=x,
               y=Axis(title="over that of two reals"), series=lines)
-    ]  # fmt: skip
-    if ways["reals"].scores is not None:
+    ] if lines else []  # fmt: skip
+    if any(way.scores is not None for way in ways.values()):
         shares = torch.tensor([0.05, 0.5, 0.95], dtype=torch.float64)
         series = []
         for name, way in ways.items():
-            assert way.scores is not None
+            if way.scores is None:
+                continue
             low, mid, high = torch.quantile(way.scores, shares, dim=1)
             series.append(Series(name=names[name], x=t, y=mid.tolist(), low=low.tolist(), high=high.tolist()))
         title = "Scores along the latent to samples found in it: median, and nine tenths"

@@ -472,3 +472,20 @@ def test_a_generator_that_is_told_the_class_looks_for_a_real_of_its_class():
     assert found["inversion-error"].value < 0.01
     _, unlabelled = measured(subject(classes=3), reference(), inversion=6)
     assert "is told one of 3 classes, and that of the reals is not known" in unlabelled["inversion-error"].reason
+    _, more = measured(subject(classes=2), reference(labels=3), inversion=9)
+    assert "told one of 2 classes" in more["inversion-error"].reason
+    assert "of 9 reals have another or none" in more["inversion-error"].reason
+
+
+def test_latents_that_fail_cost_themselves_when_reals_are_looked_for():
+    # Of standard normal numbers a share of 0.13 is that far out.
+    row, found = measured(subject(Breaking(1.5), discriminator=Weighs(W)), inversion=40)
+    one = found["inversion-error"]
+    assert one.n == 40
+    assert 20 < one.null.n < 40
+    assert one.value < 0.05
+    assert one.null.value < 0.01
+    told = next(d.text for d in row.details if d.kind == "note" and "samples to look for are made" in d.text)
+    assert f"fails on {40 - one.null.n} of 40 latents" in told
+    way = detail(row, "Along the latent to samples found in it")
+    assert all(np.isfinite(series.y).all() for series in way.series)
