@@ -18,6 +18,7 @@ from ganaudit.cli.compare import compare
 from ganaudit.cli.console import Console
 from ganaudit.cli.doctor import doctor
 from ganaudit.cli.gate import gate
+from ganaudit.cli.index import index
 from ganaudit.cli.init import init
 from ganaudit.cli.lint import lint
 from ganaudit.cli.policy import policy
@@ -48,6 +49,7 @@ _VERBS: dict[str, Callable[..., int]] = {
     "gate": gate,
     "report": report,
     "compare": compare,
+    "index": index,
     "lint": lint,
     "init": init,
     "train": train,

@@ -39,7 +39,7 @@ LayoutOption = Annotated[
 ]
 MostBytesOption = Annotated[
     int,
-    typer.Option(min=100_000, help="The most bytes of the report; a larger one shows fewer samples, and says so."),
+    typer.Option(min=20_000, help="The most bytes of the report; a larger one shows fewer samples, and says so."),
 ]
 
 

@@ -44,10 +44,11 @@ from ganaudit.report.chart_style import (
 from ganaudit.report.svg import ChartError, inline_svg
 from ganaudit.report.words import count, direction, number, plain, span
 
-__all__ = ["ChartError", "curve", "histogram", "measurements"]
+__all__ = ["ChartError", "curve", "histogram", "measurements", "trend"]
 
 _WIDTH = 560
 _HEIGHT = 230
+_TREND = (150, 34)
 _MOST_POINTS = 400
 _MOST_BINS = 120
 _MOST_LABELS = 30
@@ -116,6 +117,26 @@ def measurements(rows: Sequence[Measurement], prefix: str = "chart") -> str:
     chart = stacked(panels, spacing=18, resolve={"scale": {"x": "independent", "y": "independent"}})
     told = [_tell_measurement(m) for m in drawn]
     return _finish(chart, "Numbers with their intervals and nulls", [*told, *notes], [], prefix)
+
+
+@debug_mode(False)
+def trend(values: Sequence[float], title: str, prefix: str = "chart") -> str:
+    """Draw values in their order as a small line without axes, the last one marked; ids start with ``prefix``.
+
+    Raises ChartError when there are fewer than two.
+    """
+    if len(values) < 2:
+        raise ChartError("a trend needs two values")
+    notes: list[str] = []
+    rows = [{"x": i, "y": values[i]} for i in evenly(len(values), _MOST_POINTS, notes)]
+    x = alt.X("x:Q", axis=None, scale=alt.Scale(zero=False, nice=False))
+    y = alt.Y("y:Q", axis=None, scale=alt.Scale(zero=False, nice=False))
+    line = alt.Chart().mark_line(strokeWidth=2, color=COLOURS[0], aria=False).encode(x=x, y=y)
+    end = alt.Chart().mark_point(filled=True, size=55, opacity=1, color=COLOURS[0], aria=False).encode(x=x, y=y)
+    chart = layered([part(rows, line), part(rows[-1:], end)], width=_TREND[0], height=_TREND[1])
+    told = f"{count(len(values))} values from {number(values[0])} to {number(values[-1])}"
+    ends = f"lowest {number(min(values))}, highest {number(max(values))}"
+    return _finish(chart | {"autosize": "pad"}, f"Trend of {title}", [told, ends, *notes], [], prefix)
 
 
 # --- curves ----------------------------------------------------------------------------------------------------------

@@ -53,6 +53,16 @@ class Drawings:
 
         return self._drawn([m.model_dump(mode="json") for m in measured], prefix, draw)
 
+    def trend(self, values: Sequence[float], title: str, prefix: str) -> str:
+        """Return a small line through the values as SVG; raises ChartError when they are fewer than two."""
+
+        def draw() -> str:
+            from ganaudit.report import charts
+
+            return charts.trend(values, title, prefix)
+
+        return self._drawn({"trend": list(values), "title": title}, prefix, draw)
+
     def _drawn(self, content: Any, prefix: str, draw: Callable[[], str]) -> str:
         if self._folder is None:
             return draw()
