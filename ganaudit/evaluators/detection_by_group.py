@@ -193,7 +193,7 @@ class DetectionByGroup:
                 low=chance.usual.low,
                 high=chance.usual.high,
                 n=found.n,
-                of="groups dealt at random",
+                of="random groups",
                 rule=f"the gap when the same verdicts are dealt to the {found.n} {named} at random, {_DEALINGS} times; "
                 f"as large or larger in a share of {chance.p_value:.4g} (p-value, this gap alone)",
             ),
@@ -271,7 +271,7 @@ def _worst(
         low=chance.usual.low,
         high=chance.usual.high,
         n=len(called),
-        of="groups dealt at random",
+        of="random groups",
         rule=f"the worst of the {len(found)} groups when the verdicts on the {len(called)} test reals are dealt at "
         f"random, {_OF_WORST} times; as large or larger in a share of {chance.p_value:.4g} (p-value). The worst here "
         f"is {name}",

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ganaudit.document.model import Axis, Curve, Detail, Interval, Measurement, Note, Null, Series
 from ganaudit.document.spec import EvaluatorSpec, Findings, MeasurementSpec
-from ganaudit.evidence.score_calibration import brier_table, recalibration_table, tests_table
+from ganaudit.evidence.score_calibration import MAPS, brier_table, recalibration_table, tests_table
 from ganaudit.evidence.score_cautions import look_like_probabilities, score_cautions
 from ganaudit.evidence.score_quality import BINS, DRAWS, calibration_error, calibration_error_spec
 from ganaudit.evidence.score_resampling import resampling_details
@@ -37,6 +37,7 @@ _NONE = (
     "no factor makes the scores mean what they say: they point the wrong way, tell nothing about 0, or separate the "
     "sides fully there"
 )
+_NO_SLOPE = "no slope and offset have the least log-loss: all scores are equal, or a threshold separates the sides"
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,11 +142,20 @@ class DiscriminatorCalibration:
                 bounds=(0.0, None),
                 estimator=f"cross-fitted in {_FOLDS} parts; reported, never applied",
             ),
+            MeasurementSpec(
+                key="log-loss-platt",
+                title="Log-loss after Platt scaling",
+                meaning="The log-loss that a slope and an offset on the scores would give.",
+                unit="nats",
+                better="lower",
+                bounds=(0.0, None),
+                estimator=f"cross-fitted in {_FOLDS} parts; reported, never applied",
+            ),
         ),
         misleads=(
             "Only objectives with a log-likelihood ratio at their optimum (the original, non-saturating ones) train "
             "scores that could be calibrated; hinge, Wasserstein and relativistic critics are no worse for not being. "
-            "A temperature scales scores about 0 and removes no offset; the isotonic map does. A critic that tells "
+            "A temperature scales scores about 0 and removes no offset; the others do. A critic that tells "
             "nothing and says so is perfectly calibrated. Binning hides errors that cancel within "
             "a bin, and calibration error is above 0 by chance alone: read it against its null and p-value."
         ),
@@ -155,6 +165,9 @@ class DiscriminatorCalibration:
             "Murphy, A New Vector Partition of the Probability Score, 1973",
             "Turner et al., Metropolis-Hastings Generative Adversarial Networks, 2019, arXiv:1811.11357 (Z)",
             "Guo et al., On Calibration of Modern Neural Networks, 2017, arXiv:1706.04599 (temperature)",
+            "Platt, Probabilistic Outputs for Support Vector Machines, 1999 (slope and offset)",
+            "Spiegelhalter, Probabilistic Prediction in Patient Management and Clinical Trials, 1986 (test of squares)",
+            "Azadi et al., Discriminator Rejection Sampling, 2019, arXiv:1810.06758",
             "Zadrozny and Elkan, Transforming Classifier Scores into Probability Estimates, 2002 (isotonic)",
         ),
     )
@@ -216,7 +229,7 @@ class DiscriminatorCalibration:
     def _curve(self, found: Calibration, maps: Mapping[str, Recalibrated | None]) -> Curve:
         series = [_series("raw scores", found.equal_mass.curve, with_bounds=True)]
         series += [
-            _series(f"after {name}", m.calibration.equal_mass.curve) for name, m in maps.items() if m is not None
+            _series(f"after {MAPS[name]}", m.calibration.equal_mass.curve) for name, m in maps.items() if m is not None
         ]
         series.append(Series(name="calibrated", x=[0.0, 1.0], y=[0.0, 1.0]))
         return Curve(
@@ -253,17 +266,21 @@ def _tests(found: Calibration, sides: ScoreSides) -> Mapping[str, Reading]:
 def _bought(
     found: Calibration, sides: ScoreSides, maps: Mapping[str, Recalibrated | None], rng: np.random.Generator
 ) -> list[Detail]:
-    said = {"raw": sides.fake, **{name: m.fake for name, m in maps.items() if m is not None}}
+    # Not isotonic: its ends rest on few samples, and in the exponential of a score they outweigh all others.
+    said = {"raw": (sides.real, sides.fake)}
+    if (platt := maps["platt"]) is not None:
+        said[MAPS["platt"]] = (platt.real, platt.fake)
     return resampling_details(sides.real, sides.fake, said, found.equal_mass.p_value, rng)
 
 
 def _recalibrated(sides: ScoreSides, rng: np.random.Generator, bins: int, draws: int) -> dict[str, Recalibrated | None]:
     if min(sides.sizes.values()) < 2 * _FOLDS:
-        return {"temperature": None, "isotonic": None}
+        return dict.fromkeys(("temperature", "isotonic", "platt"))
     real, fake = sides.real, sides.fake
     return {
         "temperature": recalibrated(real, fake, rng, "temperature", _FOLDS, bins, draws),
         "isotonic": recalibrated(real, fake, rng, "isotonic", _FOLDS, bins, draws),
+        "platt": recalibrated(real, fake, rng, "platt", _FOLDS, bins, draws),
     }
 
 
@@ -272,7 +289,8 @@ def _after(maps: Mapping[str, Recalibrated | None], sides: ScoreSides) -> dict[s
     few = f"needs {2 * _FOLDS} samples on each side; found {sides.sizes['real']} and {sides.sizes['fake']}"
     for name, found in maps.items():
         if found is None:
-            reason = few if min(sides.sizes.values()) < 2 * _FOLDS else _NONE
+            reason = f"{_NO_SLOPE if name == 'platt' else _NONE} ({sides.sizes['real']} reals)"
+            reason = few if min(sides.sizes.values()) < 2 * _FOLDS else reason
             readings[f"log-loss-{name}"] = Reading(None, sides.sizes, reason=reason)
             continue
         loss = found.calibration.log_loss

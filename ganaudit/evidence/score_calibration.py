@@ -10,7 +10,10 @@ from ganaudit.numerics.calibration import Brier, Calibration, CalibrationTest, R
 from ganaudit.numerics.detection_costs import LikelihoodRatioCost
 from ganaudit.numerics.recalibration import Recalibrated
 
-__all__ = ["brier_table", "recalibration_table", "tests_table"]
+__all__ = ["MAPS", "brier_table", "recalibration_table", "tests_table"]
+
+MAPS = {"temperature": "temperature", "isotonic": "isotonic", "platt": "Platt scaling"}
+"""Recalibrations by the word of ``recalibrated``, as they are shown."""
 
 _Cell = str | int | float | None
 
@@ -59,7 +62,8 @@ def recalibration_table(
     rows = [_row("raw", found, cost)]
     if logits is not None:
         rows.append(_row("logits of the scores, read as probabilities", *logits))
-    for name, m in maps.items():
+    for word, m in maps.items():
+        name = MAPS[word]
         if m is None:
             rows.append([f"after {name}", *[None] * (len(columns) - 1)])
             continue

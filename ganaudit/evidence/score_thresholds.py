@@ -18,9 +18,9 @@ from ganaudit.numerics.thresholds import Threshold, achieved, rate_bounds, thres
 __all__ = ["at_threshold", "caught_at_rate", "no_thresholds", "operating_points", "threshold_table"]
 
 _COLUMNS = [
-    "FPR promised, at most",
+    "FPR promised (reals called generated), at most",
     "FPR achieved on test reals",
-    "low",
+    "low (95 %, Clopper-Pearson)",
     "high",
     "the promise holds",
     "law of the FPR over calibration draws",
@@ -110,10 +110,8 @@ def caught_at_rate(sides: ScoreSides, alpha: float) -> Reading:
 def threshold_table(sides: ScoreSides, calibration: Tensor, rates: Sequence[float], confidence: float) -> Table:
     """Return each rate's conformal and PAC threshold with its promise, and what it does to test reals and fakes."""
     rows = [_row(t, sides) for t in thresholds(calibration, sorted(rates, reverse=True), confidence)]
-    title = (
-        f"Thresholds from {len(calibration)} calibration reals: the false positive rate (FPR) they promise beside what "
-        f"they do to {len(sides.real)} test reals (low and high: Clopper-Pearson, 95 %, the drawing of test reals)"
-    )
+    n, m = len(calibration), len(sides.real)
+    title = f"Thresholds from {n} calibration reals: FPR promised, and achieved on {m} test reals"
     return Table(title=title, columns=_COLUMNS, rows=rows)
 
 
@@ -198,7 +196,7 @@ def _law(threshold: Threshold) -> Null:
         low=law.low,
         high=law.high,
         n=threshold.n,
-        of=f"promised, {_beta(threshold)}",
+        of=_beta(threshold),
         rule=f"promised: at most {threshold.alpha:g} {promise}. The rate expected of reals exchangeable with "
         f"calibration; the range is over the drawing of calibration reals, by the law {_beta(threshold)}",
     )

@@ -15,9 +15,10 @@ from ganaudit.numerics.arguments import vector, whole
 from ganaudit.numerics.calibration import Calibration, calibration
 from ganaudit.numerics.detection_costs import LikelihoodRatioCost, likelihood_ratio_cost
 
-__all__ = ["Method", "Recalibrated", "recalibrated", "temperature"]
+__all__ = ["Method", "Recalibrated", "platt", "recalibrated", "temperature"]
 
-Method = Literal["temperature", "isotonic"]
+Method = Literal["temperature", "isotonic", "platt"]
+_STEPS = 100  # of Newton's method: ten are the rule
 _WIDEST = 1e6  # of the score's own size: a temperature further off is none
 
 
@@ -31,7 +32,7 @@ class Recalibrated:
     fake: Tensor
     """(M,) float64, in the order given."""
     temperature: float | None
-    """Fitted to all samples; None for isotonic maps."""
+    """Fitted to all samples; None for other maps."""
     calibration: Calibration
     cost: LikelihoodRatioCost
 
@@ -66,6 +67,45 @@ def temperature(real: Tensor, fake: Tensor) -> float | None:
     return size / math.exp(float(brentq(slope, *ends, xtol=1e-10)))
 
 
+def platt(real: Tensor, fake: Tensor) -> tuple[float, float] | None:
+    """Return slope a and offset b for which a score + b has the least log-loss, from scores (N,) and (M,).
+
+    p = sigmoid(a score + b + log(N/M)): a temperature and an offset, so that scores without a natural 0 are put right
+    as well. Newton's method on the convex log-loss, steps halved until it falls. None where there is no least one: all
+    scores are equal, or some threshold separates the sides (ties allowed).
+    Raises ValueError when a side is not a vector of 2 or more finite scores.
+    Source: Platt 1999.
+    """
+    reals, fakes = vector(real, "real", least=2), vector(fake, "fake", least=2)
+    if float(reals.min()) >= float(fakes.max()) or float(fakes.min()) >= float(reals.max()):
+        return None
+    scores = torch.cat([reals, fakes])
+    middle, scale = float(scores.mean()), float(scores.std())
+    units = torch.stack([(scores - middle) / scale, torch.ones_like(scores)], 1)
+    signs = torch.ones_like(scores)
+    signs[: len(reals)] = -1
+
+    def loss(at: Tensor) -> Tensor:
+        return torch.nn.functional.softplus(signs * (units @ at)).mean()
+
+    at = units.new_zeros(2)
+    at[1] = math.log(len(reals) / len(fakes))
+    for _ in range(_STEPS):
+        p = torch.sigmoid(units @ at)
+        slope = units.T @ (p - (signs < 0).to(p.dtype)) / len(p)
+        # The small number keeps the matrix regular where p rounds to 0 and 1; where the slope is 0 it changes nothing.
+        curvature = units.T @ (units * (p * (1 - p))[:, None]) / len(p) + 1e-12 * torch.eye(2).to(units)
+        step = torch.linalg.solve(curvature, slope)
+        part = 1.0
+        while part > 1e-10 and float(loss(at - part * step)) > float(loss(at)):
+            part /= 2
+        at = at - part * step
+        if float(slope.abs().max()) < 1e-12:
+            break
+    a = float(at[0]) / scale
+    return a, float(at[1]) - a * middle - math.log(len(reals) / len(fakes))
+
+
 def recalibrated(
     real: Tensor,
     fake: Tensor,
@@ -79,20 +119,20 @@ def recalibrated(
 
     Each side is dealt evenly into ``folds`` parts with ``rng``; the map for a part is fitted to the others. isotonic:
     least squares under a rising map, between samples linear, its probabilities kept within 1/(n + 2) and
-    (n + 1)/(n + 2) of n samples fitted so that no ratio is infinite. temperature: see there; None where a part has no
-    temperature. The maps of different folds share samples: errors of the numbers are slightly understated, and scores
-    of different folds may swap ranks.
+    (n + 1)/(n + 2) of n samples fitted so that no ratio is infinite; its ends still rest on few samples. temperature,
+    platt: see there; None where a part has none. The maps of different folds share samples: errors of the numbers are
+    slightly understated, and scores of different folds may swap ranks.
     Raises ValueError when a side holds fewer than 2 ``folds`` finite scores, ``folds`` is below 2, ``method`` is
     another word, or as ``calibration`` does.
     Source: Zadrozny and Elkan 2002 (isotonic).
     """
     whole(folds, "folds", least=2)
     reals, fakes = vector(real, "real", least=2 * folds), vector(fake, "fake", least=2 * folds)
-    if method not in ("temperature", "isotonic"):
-        raise ValueError(f"method: found {method!r}; allowed: 'temperature' or 'isotonic'")
+    if method not in _MAPS:
+        raise ValueError(f"method: found {method!r}; allowed: 'temperature', 'isotonic' or 'platt'")
     real_fold, fake_fold = (torch.from_numpy(_dealt(len(s), folds, rng)).to(s.device) for s in (reals, fakes))
     new_real, new_fake = torch.empty_like(reals), torch.empty_like(fakes)
-    mapped = _isotonic if method == "isotonic" else _scaled
+    mapped = _MAPS[method]
     for fold in range(folds):
         mine, theirs = real_fold == fold, fake_fold == fold
         after = mapped(reals[~mine], fakes[~theirs], torch.cat([reals[mine], fakes[theirs]]))
@@ -119,6 +159,11 @@ def _scaled(reals: Tensor, fakes: Tensor, scores: Tensor) -> Tensor | None:
     return None if found is None else scores / found
 
 
+def _moved(reals: Tensor, fakes: Tensor, scores: Tensor) -> Tensor | None:
+    found = platt(reals, fakes)
+    return None if found is None else found[0] * scores + found[1]
+
+
 def _isotonic(reals: Tensor, fakes: Tensor, scores: Tensor) -> Tensor | None:
     from sklearn.isotonic import IsotonicRegression  # a second to import, for audits that ask no discriminator
 
@@ -128,3 +173,6 @@ def _isotonic(reals: Tensor, fakes: Tensor, scores: Tensor) -> Tensor | None:
     curve.fit(torch.cat([reals, fakes]).cpu().numpy(), labels)
     said = torch.from_numpy(curve.predict(scores.cpu().numpy())).to(scores.device)
     return torch.logit(said) - math.log(n / m)
+
+
+_MAPS = {"temperature": _scaled, "isotonic": _isotonic, "platt": _moved}

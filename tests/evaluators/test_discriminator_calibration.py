@@ -56,7 +56,7 @@ def test_known_factors_are_found_and_undone(factor, error, word):
     assert abs(found["temperature"].value / factor - 1) < 5 * 2 / math.sqrt(2 * N)
     assert abs(found["ece"].value - error) < found["ece"].null.value + 5 * 0.5 / math.sqrt(2 * N)
     assert found["ece-p-value"].value == pytest.approx(1 / 201)
-    for key in ("log-loss-temperature", "log-loss-isotonic"):
+    for key in ("log-loss-temperature", "log-loss-isotonic", "log-loss-platt"):
         assert abs(found[key].value - LOG_LOSS) < 5 * 0.6 / math.sqrt(2 * N)
         assert found[key].value < found["log-loss"].value
     assert any(word in d.text for d in result.details if d.kind == "note")
@@ -192,22 +192,34 @@ def test_two_points_are_chosen_as_the_known_answer_says():
     (zero, one) = shares.rows
     assert (zero[1], one[1]) == (0.5, 0.5)
     assert one[2] == pytest.approx(ones, abs=1e-6)
-    assert len(zero) == 6
-    for column in (3, 4, 5):  # raw, temperature and isotonic: the raw scores are right as they are
+    assert len(zero) == 5
+    for column in (3, 4):  # raw and after Platt scaling: the raw scores are right as they are
         assert zero[column] + one[column] == pytest.approx(1.0, abs=1e-6)
         assert abs(one[column] - 0.5) < 5 * 0.5 / math.sqrt(0.2 * n)
     assert any("Nothing was chosen for any other number" in d.text for d in result.details if d.kind == "note")
 
 
-def test_a_bold_critic_chooses_too_much_and_a_temperature_puts_it_right():
+def test_a_bold_critic_with_an_offset_chooses_too_much_and_slope_and_offset_put_it_right():
     apart = 1.0
-    result, _ = audited(CALIBRATION, apart, N, lambda x: 2 * apart * x)
+    result, found = audited(CALIBRATION, apart, N, lambda x: 2 * apart * x + 3)
     (shares,) = [d for d in result.details if isinstance(d, Table) and d.title.startswith("Where scores lie")]
-    assert shares.columns[3:] == ["chosen by raw scores", "chosen by temperature scores", "chosen by isotonic scores"]
+    assert shares.columns[3:] == ["generated, chosen by raw scores", "generated, chosen by Platt scaling scores"]
     table = np.array([row[1:] for row in shares.rows])
-    assert table.shape == (5, 5)
+    assert table.shape == (5, 4)
     np.testing.assert_allclose(table.sum(0), 1.0, atol=1e-9)
-    real, made, raw, right, _ = table.T
+    real, made, raw, right = table.T
     # The weights of this law have a second moment of e: a share scatters as that of N/e samples.
     assert abs(right - real).max() < 5 * 0.5 * math.sqrt((math.e + 1) / N)
     assert min(abs(made - real).max(), abs(raw - real).max()) > 3 * abs(right - real).max()
+    gains = {(row[0], row[1].split()[-1]): row[2:] for row in rows_of(result, "What choosing")}
+    _, low, high = gains["Platt scaling", "chosen"]
+    assert low < 0.5 < high
+    assert gains["raw", "chosen"][2] < 0.5, "twice too bold chooses too much"
+    # A factor knows of no offset; slope and offset come to the loss of the optimal critic, 0.5817.
+    assert abs(found["log-loss-platt"].value - 0.581726) < 5 * 0.6 / math.sqrt(2 * N)
+    assert found["log-loss-temperature"].value > found["log-loss-platt"].value + 0.05
+
+
+def rows_of(result, title):
+    (found,) = [d for d in result.details if isinstance(d, Table) and d.title.startswith(title)]
+    return found.rows

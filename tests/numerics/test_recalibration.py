@@ -7,10 +7,11 @@ import pytest
 import torch
 from scipy import special
 from sklearn.isotonic import IsotonicRegression
+from sklearn.linear_model import LogisticRegression
 
 from ganaudit.numerics.calibration import calibration, log_loss
 from ganaudit.numerics.detection_costs import likelihood_ratio_cost
-from ganaudit.numerics.recalibration import recalibrated, temperature
+from ganaudit.numerics.recalibration import platt, recalibrated, temperature
 
 
 def ratios(n, d, seed, times=1.0):
@@ -73,9 +74,56 @@ def test_every_score_is_mapped_by_a_map_that_has_not_seen_it():
 
 def test_bad_input_is_refused_in_words():
     rng, good = np.random.default_rng(0), torch.arange(12.0)
-    with pytest.raises(ValueError, match="method: found 'platt'; allowed: 'temperature' or 'isotonic'"):
-        recalibrated(good, good, rng, "platt")
+    with pytest.raises(ValueError, match="method: found 'beta'; allowed: 'temperature', 'isotonic' or 'platt'"):
+        recalibrated(good, good, rng, "beta")
     with pytest.raises(ValueError, match="fake: found 9 samples; allowed: 10 or more"):
         recalibrated(good, good[:9], rng)
     with pytest.raises(ValueError, match="folds: found 1"):
         recalibrated(good, good, rng, folds=1)
+
+
+# --- slope and offset
+
+
+def test_slope_and_offset_are_scikit_learns_and_solve_the_equations_of_the_least_loss():
+    rng = np.random.default_rng(11)
+    for seed, (n, m) in enumerate([(40, 60), (300, 200), (9, 7)]):
+        real, fake = (rng.normal(mean, 1, size) * 3 - 20 for mean, size in ((1, n), (0, m)))
+        a, b = platt(torch.from_numpy(real), torch.from_numpy(fake))
+        scores, labels = np.concatenate([real, fake]), np.array([1] * n + [0] * m)
+        p = special.expit(a * scores + b + math.log(n / m))
+        np.testing.assert_allclose([(p - labels).mean(), ((p - labels) * (scores + 20)).mean()], 0, atol=1e-9)
+        peer = LogisticRegression(C=1e10, tol=1e-10, max_iter=10_000).fit((scores + 20)[:, None] / 3, labels)
+        assert a == pytest.approx(float(peer.coef_[0, 0]) / 3, rel=1e-4), seed
+        offset = float(peer.intercept_[0]) + float(peer.coef_[0, 0]) * 20 / 3 - math.log(n / m)
+        assert b == pytest.approx(offset, rel=1e-3, abs=1e-3)
+
+
+def test_slope_and_offset_undo_a_known_scale_and_offset():
+    rng, n = np.random.default_rng(12), 40_000
+    ratios = [torch.from_numpy(rng.normal(mean, 1, n)) - 0.5 for mean in (1.0, 0.0)]  # log-ratios of unit normals
+    a, b = platt(*(4 * side + 7 for side in ratios))
+    # The information on slope and offset of n samples of either side is above n/10.
+    assert abs(4 * a - 1) < 5 * math.sqrt(10 / n)
+    assert abs(b + 7 * a) < 5 * math.sqrt(10 / n)
+    again = platt(*ratios)
+    assert (4 * a, b + 7 * a) == pytest.approx(again, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("real", "fake"),
+    [([1.0, 2.0], [0.0, 1.0]), ([0.0, 1.0], [1.0, 2.0]), ([3.0, 3.0], [3.0, 3.0])],
+    ids=["separated", "separated the wrong way", "equal"],
+)
+def test_where_no_slope_is_best_there_is_none(real, fake):
+    assert platt(torch.tensor(real), torch.tensor(fake)) is None
+
+
+def test_cross_fitted_platt_scaling_gives_the_ratios_back():
+    rng, n = np.random.default_rng(13), 4000
+    ratios = [torch.from_numpy(rng.normal(mean, 1, n)) - 0.5 for mean in (1.0, 0.0)]
+    found = recalibrated(*(2 * side + 3 for side in ratios), rng, "platt", draws=20)
+    assert found.temperature is None
+    # Slope and offset scatter by less than sqrt(10/n), scores reach four beyond the middle.
+    assert float((found.real - ratios[0]).abs().max()) < 5 * 5 * math.sqrt(10 / n)
+    assert found.calibration.equal_mass.p_value > 0.005
