@@ -29,6 +29,7 @@ from ganaudit.document.spec import EvaluatorSpec, MeasurementSpec
 from ganaudit.linting import catalogue as linting
 from ganaudit.linting.fields import FIELDS
 from ganaudit.linting.metrics import ALIASES, METRICS
+from ganaudit.reviewing.record import Review
 from ganaudit.training.config import TrainConfig
 
 __all__ = ["EXIT_CODES", "pages", "stale"]
@@ -148,6 +149,12 @@ def pages() -> dict[str, str]:
             "document.json",
             "The fields of the one file that gates and reports read. Schema: `ganaudit schema document`.",
         ),
+        "review.md": _model_page(
+            Review,
+            "review.json",
+            "What reviewers said and decided, written by `ganaudit review comment`, `sign` and `open` beside "
+            "document.json. Entries are only ever appended. Schema: `ganaudit schema review`.",
+        ),
     }
     for name in registry.names("evaluators"):
         found[f"evaluators/{name}.md"] = _evaluator(registry.find("evaluators", name))
@@ -171,7 +178,7 @@ def _index() -> str:
         "- [Command line](cli.md)",
         "- [Exit codes](exit-codes.md)",
         "- [audit.toml](audit-toml.md), [policy](policy.md), [train.toml](train-toml.md)",
-        "- [document.json](document.md)",
+        "- [document.json](document.md), [review.json](review.md)",
         "- [Lint rules](lint-rules.md)",
         "- [Extractors](extractors.md), [networks](networks.md), [attacks](attacks.md), [subjects and data "
         "sets](inputs.md)",
@@ -420,7 +427,8 @@ def _exit_codes() -> str:
 
 
 def _model_page(model: Any, title: str, lead: str) -> str:
-    schema = model.model_json_schema(by_alias=True, mode="serialization" if model is AuditDocument else "validation")
+    is_output = model in (AuditDocument, Review)
+    schema = model.model_json_schema(by_alias=True, mode="serialization" if is_output else "validation")
     module = sys.modules[model.__module__]
     sections = [_section(module, model.__name__, schema)]
     for name, definition in schema.get("$defs", {}).items():

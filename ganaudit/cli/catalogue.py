@@ -129,13 +129,14 @@ def _evaluator_facts(spec: Any, key: str) -> dict[str, Any]:
 
 def schema(
     console: Console,
-    what: Annotated[str, typer.Argument(help="document, policy or config.")],
+    what: Annotated[str, typer.Argument(help="document, policy, config or review.")],
 ) -> int:
     """Print the JSON Schema of a file."""
     from ganaudit.config import plan_schema
     from ganaudit.document.schema import document_schema, policy_schema
+    from ganaudit.reviewing.record import review_schema
 
-    schemas = {"document": document_schema, "policy": policy_schema, "config": plan_schema}
+    schemas = {"document": document_schema, "policy": policy_schema, "config": plan_schema, "review": review_schema}
     if what not in schemas:
         raise ConfigError(f"schema {what!r}: no such file; {nearest(what, schemas)}")
     console.data(schemas[what]())

@@ -17,7 +17,19 @@ from ganaudit.document.digests import json_digest
 from ganaudit.document.errors import DocumentError
 from ganaudit.document.policy import problems_of
 
-__all__ = ["SCHEMA", "Bound", "Comment", "Decision", "Entry", "Review", "Row", "linked", "parse_review", "review_text"]
+__all__ = [
+    "SCHEMA",
+    "Bound",
+    "Comment",
+    "Decision",
+    "Entry",
+    "Review",
+    "Row",
+    "linked",
+    "parse_review",
+    "review_schema",
+    "review_text",
+]
 
 SCHEMA = "ganaudit.review/1"
 _SHA256 = r"^sha256:[0-9a-f]{64}$"
@@ -27,6 +39,7 @@ class Bound(Record):
     """One thing that a decision is bound to, by its digest."""
 
     what: Literal["subject", "subject files", "document", "policy", "report", "samples"]
+    """Which part of the audit."""
     digest: str
     """sha256 of a file, of canonical JSON, or of the lines that sha256sum prints for a folder; or the word none."""
     words: str
@@ -39,21 +52,28 @@ class Row(Record):
     """One row of the checklist."""
 
     id: str
+    """Its name."""
     question: str
+    """What is asked."""
     state: Literal["met", "unmet", "told"]
     """told: it keeps nobody from signing, and a reviewer must know it."""
     found: str
+    """The answer, and why."""
     todo: str = ""
     """What to do about it where it is unmet."""
 
 
 class _Entry(Record):
     number: int = Field(ge=1)
+    """Its place in the file, from 1."""
     reviewer: str = Field(min_length=1)
+    """Who says so: a name, no proof of identity."""
     role: str = ""
+    """In which capacity."""
     time: str
     """UTC, ISO 8601, by the clock of the machine it was written on."""
     text: str
+    """What they say."""
     before: str | None = Field(pattern=_SHA256)
     """Digest of the entry before; null for the first."""
     digest: str = Field(pattern=_SHA256)
@@ -64,6 +84,7 @@ class Comment(_Entry):
     """A remark on the audit or on one gate of it."""
 
     kind: Literal["comment"] = "comment"
+    """Which entry it is."""
     gate: str = ""
     """The gate it answers, or one slice of it as ``gate[slice]``; empty for a remark on the whole."""
     document: str = Field(pattern=_SHA256)
@@ -74,9 +95,11 @@ class Decision(_Entry):
     """A reviewer's decision, and what it is bound to."""
 
     kind: Literal["decision"] = "decision"
+    """Which entry it is."""
     decision: Literal["approve", "conditions", "reject"]
     """conditions: approved under the conditions that ``text`` lists."""
     bound: list[Bound]
+    """What it is bound to."""
     checklist: list[Row]
     """As it stood when the decision was made."""
     acknowledged: list[str] = Field(default_factory=list)
@@ -93,6 +116,7 @@ class Review(Record):
 
     schema_: Literal["ganaudit.review/1"] = Field(default="ganaudit.review/1", alias="schema")
     entries: list[Entry] = Field(default_factory=list)
+    """Comments and decisions."""
 
     @property
     def decisions(self) -> list[Decision]:
@@ -116,6 +140,11 @@ def linked(review: Review, kind: type[Comment] | type[Decision], content: dict[s
     entry["before"] = review.head
     made = kind.model_validate(entry | {"digest": f"sha256:{'0' * 64}"})
     return made.model_copy(update={"digest": _digest_of(made.model_dump(mode="json"))})
+
+
+def review_schema() -> dict[str, Any]:
+    """Return the JSON Schema of ``review.json``."""
+    return Review.model_json_schema(by_alias=True, mode="serialization")
 
 
 def review_text(review: Review) -> str:

@@ -208,6 +208,23 @@ def test_authors_are_told_to_the_audit(ganaudit: Run, tmp_path: Path) -> None:
     rules = load_document(tmp_path / "out").plan["review"]
     assert rules == {"authors": ["Ada"], "approvals": 2, "author_alone": False}
     assert sign(ganaudit, tmp_path / "out") == 3
+    assert ganaudit(*audit, "--author", "Bob", "--author", "Carla Canary", "--config", "audit.toml").code == 0
+    rules = load_document(tmp_path / "out").plan["review"]
+    assert rules == {"authors": ["Bob", "Carla Canary"], "approvals": 2, "author_alone": False}
+
+
+def test_a_review_fits_its_schema(ganaudit: Run, failing: Audit) -> None:
+    import jsonschema
+
+    assert ganaudit("review", "comment", failing.folder, "--reviewer", "R", "--comment", "c").code == 0
+    assert sign(ganaudit, failing.folder, "reject") == 0
+    schema = json.loads(ganaudit("schema", "review").out)
+    validator = jsonschema.Draft202012Validator(schema)
+    validator.check_schema(schema)
+    written = json.loads((failing.folder / "review.json").read_text("utf-8"))
+    validator.validate(written)
+    written["entries"][1]["decision"] = "maybe"
+    assert not validator.is_valid(written)
 
 
 def test_no_verb_of_a_review_imports_torch(passing: Audit) -> None:
