@@ -70,6 +70,13 @@ class Console:
             with _stdout_may_close():
                 self._out.print(escape(text), soft_wrap=True)
 
+    def raw(self, text: str) -> None:
+        """Write text as it stands, never wrapped, for a program that reads along; to stderr where stdout is JSON."""
+        stream = sys.stderr if self.as_json else sys.stdout
+        with _stdout_may_close():
+            stream.write(text)
+            stream.flush()
+
     def say(self, text: str) -> None:
         """Write a remark to stderr, unless quiet."""
         if not self.quiet:

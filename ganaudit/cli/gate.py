@@ -9,6 +9,7 @@ import typer
 
 from ganaudit.cli.baseline import STORE, against_of
 from ganaudit.cli.console import Console
+from ganaudit.cli.outlets import Outlets, source_of, with_outlets
 
 if TYPE_CHECKING:
     from ganaudit.document.gates import Policy
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["gate", "judged", "verdict_table"]
 
 
+@with_outlets
 def gate(
     console: Console,
     document: Annotated[Path, typer.Argument(help="document.json, or the folder that holds it.")],
@@ -29,34 +31,30 @@ def gate(
     replicate: Annotated[
         list[Path] | None, typer.Option(help="Another audit of the same plan with another seed; may be repeated.")
     ] = None,
-    junit: Annotated[Path | None, typer.Option(help="Also write the verdicts as JUnit XML.")] = None,
-    markdown: Annotated[Path | None, typer.Option(help="Also write a Markdown summary.")] = None,
+    *,
+    outlets: Outlets,
 ) -> int:
     """Judge DOCUMENT by a policy."""
-    from ganaudit.document.files import load_document, read_document, write_atomically
+    from ganaudit.document.files import load_document, read_document
     from ganaudit.document.judge import exit_of, judge
     from ganaudit.document.policy import load_policy
+    from ganaudit.report.judged import Judged
 
+    outlets.check()
     rules = load_policy(policy)
     audited, changed = read_document(document)
     others = [load_document(path) for path in replicate or ()]
-    judgement = judge(audited, rules, against_of(baseline, store) if baseline else None, replicates=others)
+    against = against_of(baseline, store) if baseline else None
+    judgement = judge(audited, rules, against, replicates=others)
     answered = judged(audited, rules, judgement, changed)
     code, words = exit_of(answered, judgement)
-    if junit is not None:
-        from ganaudit.report.junit import render_junit
-
-        write_atomically(junit, render_junit(answered).encode())
-    if markdown is not None:
-        from ganaudit.report.markdown import render_markdown
-
-        write_atomically(markdown, render_markdown(answered).encode())
-    if console.as_json:
-        verdicts = [v.model_dump(mode="json") for v in judgement.verdicts]
-        console.data({"exit_code": code, "summary": words, "verdicts": verdicts, "remarks": answered.remarks})
-    verdict_table(console, judgement)
-    for remark in answered.remarks:
-        console.say(f"caution: {remark}")
+    with outlets.told(console, Judged(answered, code, words, source_of(policy, rules), against)):
+        if console.as_json:
+            verdicts = [v.model_dump(mode="json") for v in judgement.verdicts]
+            console.data({"exit_code": code, "summary": words, "verdicts": verdicts, "remarks": answered.remarks})
+        verdict_table(console, judgement)
+        for remark in answered.remarks:
+            console.say(f"caution: {remark}")
     console.last(code, words)
     return code
 

@@ -1,14 +1,20 @@
-"""A short summary for CI job pages: the verdict, the gates, the numbers."""
+"""A short summary for CI job pages and comments: the verdict, the gates, the numbers, within what such a page holds."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 from ganaudit.document.model import AuditDocument, Measurement, Null, Triplets
 from ganaudit.report.summary import gaps, summarise
 from ganaudit.report.words import count, direction, number, plain, short, span
 
-__all__ = ["render_markdown"]
+__all__ = ["COMMENT", "STEP_SUMMARY", "escape", "render_markdown"]
+
+COMMENT = 65_535
+"""The most bytes of a comment on GitHub: 65,536 characters are refused, and no character is shorter than a byte."""
+STEP_SUMMARY = 1_048_575
+"""The most bytes of all summaries of one step on GitHub: over 1 MiB the whole is dropped."""
 
 _ICONS = {"passed": "✅", "failed": "❌", "incomplete": "⚠️", "unjudged": "➖"}
 _ICONS |= {"missing": "⚠️", "inconclusive": "⚠️", "waived": "⏸️"}
@@ -19,49 +25,114 @@ _SPECIAL = re.compile(r"[\\`*_{}\[\]()#!|~$@]|:(?=/|[\w+-]+:)|(?<=www)\.", re.IG
 _HTML = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
 
-def render_markdown(document: AuditDocument) -> str:
-    """Return the summary as Markdown; every string of the document is escaped, long tables and texts are cut aloud."""
+@dataclass(frozen=True, slots=True)
+class _Section:
+    """A part of the page that can be cut: its rows in the order of what counts, each with the urgency of its room."""
+
+    title: str
+    head: list[str]
+    rows: list[tuple[int, str]]
+    """Urgency (0 first) and text; never more urgent than the row before, so that a cut leaves the first ones."""
+
+    @property
+    def frame(self) -> list[str]:
+        return [f"### {self.title}", "", *self.head]
+
+
+def render_markdown(document: AuditDocument, limit: int = COMMENT) -> str:
+    """Return the summary as Markdown of at most ``limit`` bytes, of which it needs some 30,000 for its own frame.
+
+    Every string of the document is escaped, long texts are cut aloud. Where room is short every part keeps a share and
+    the rest goes to gates that did not pass, warnings, numbers, what did not run, gates that passed and evidence, in
+    this order; what is left out is counted.
+    """
     summary = summarise(document)
-    lines = [
-        f"## {_ICONS[summary.outcome]} {_escape(document.subject.name)}: {summary.word}",
+    lead = [
+        f"## {_ICONS[summary.outcome]} {escape(document.subject.name)}: {summary.word}",
         "",
-        f"{_escape(summary.sentence)}.",
+        f"{escape(summary.sentence)}.",
         "",
-        f"Subject {_escape(document.subject.digest)}, held against {_escape(document.reference.name)} "
-        f"({_escape(document.reference.against)}), features by {_escape(document.extractor.id)}.",
+        f"Subject {escape(document.subject.digest)}, held against {escape(document.reference.name)} "
+        f"({escape(document.reference.against)}), features by {escape(document.extractor.id)}.",
         "",
     ]
-    lines += _gates(document) + _warnings(document) + _numbers(document) + _changes(document) + _missing(document)
-    return "\n".join(lines).rstrip("\n") + "\n"
+    sections = [_gates(document), _warnings(document), _numbers(document), _changes(document), _missing(document)]
+    sections = [section for section in sections if section.rows]
+    return "\n".join([*lead, *_fitted(sections, limit - _size(lead))]).rstrip("\n") + "\n"
 
 
-def _gates(document: AuditDocument) -> list[str]:
+def _fitted(sections: list[_Section], room: int) -> list[str]:
+    """Return the lines of all sections within ``room`` bytes.
+
+    Half of the room is shared alike, so that nothing is lost behind a thousand gates; the rest goes to urgent rows.
+    """
+    room -= sum(_size([*section.frame, _cut(len(section.rows), len(section.rows)), "", ""]) for section in sections)
+    share = room // (2 * len(sections)) if sections else 0
+    kept = [_fitting(section.rows, share) for section in sections]
+    room -= sum(_size([row for _, row in s.rows[:n]]) for s, n in zip(sections, kept, strict=True))
+    queue = [(urgency, at, row) for at, s in enumerate(sections) for urgency, row in s.rows[kept[at] : _MOST_ROWS]]
+    closed: set[int] = set()
+    for _, at, row in sorted(queue, key=lambda entry: entry[0]):
+        if _size([row]) > room:
+            closed.add(at)  # a cut leaves the first rows: none comes after one that was left out
+        if at not in closed:
+            room -= _size([row])
+            kept[at] += 1
+    lines = []
+    for section, n in zip(sections, kept, strict=True):
+        lines += [*section.frame, *(row for _, row in section.rows[:n])]
+        lines += ["", _cut(n, len(section.rows)), ""] if n < len(section.rows) else [""]
+    return lines
+
+
+def _fitting(rows: list[tuple[int, str]], room: int) -> int:
+    """Return how many of the first rows have room."""
+    n = 0
+    for _, row in rows[:_MOST_ROWS]:
+        room -= _size([row])
+        if room < 0:
+            break
+        n += 1
+    return n
+
+
+def _size(lines: list[str]) -> int:
+    return sum(len(line.encode("utf-8", "replace")) + 1 for line in lines)
+
+
+def _cut(shown: int, n: int) -> str:
+    return f"The first {shown} of {count(n)}; the rest is in document.json."
+
+
+def _gates(document: AuditDocument) -> _Section:
     summary = summarise(document)
-    rows = [
-        [
-            f"{_ICONS[v.outcome]} {v.outcome}{' (blocking)' if v.blocking else ''}",
-            _escape(v.gate),
-            _escape(v.measure),
-            "none" if v.value is None else number(v.value),
-            "none" if v.limit is None else short(v.limit),
-            _escape(v.message),
-        ]
-        for v in (*summary.open, *summary.settled)
+    rows = [(0, v) for v in summary.open] + [(4, v) for v in summary.settled]
+    cells = [
+        (
+            urgency,
+            [
+                f"{_ICONS[v.outcome]} {v.outcome}{' (blocking)' if v.blocking else ''}",
+                escape(v.name),
+                escape(v.measure),
+                "none" if v.value is None else number(v.value),
+                "none" if v.limit is None else short(v.limit),
+                escape(v.message),
+            ],
+        )
+        for urgency, v in rows
     ]
-    return _table("Gates", ["Outcome", "Gate", "Number", "Value", "Limit", "Message"], rows) if rows else []
+    return _table("Gates", ["Outcome", "Gate", "Number", "Value", "Limit", "Message"], cells)
 
 
-def _warnings(document: AuditDocument) -> list[str]:
-    if not document.warnings:
-        return []
-    shown = [f"- {_escape(text)}" for text in document.warnings[:_MOST_ROWS]]
-    return ["### What weakens a pass", "", *shown, *_cut(len(document.warnings)), ""]
+def _warnings(document: AuditDocument) -> _Section:
+    told = dict.fromkeys([*document.remarks, *document.warnings])
+    return _Section("What weakens a pass", [], [(1, f"- {escape(text)}") for text in told])
 
 
-def _numbers(document: AuditDocument) -> list[str]:
+def _numbers(document: AuditDocument) -> _Section:
     rows = [
         [
-            _escape(f"{r.evaluator}/{m.key}"),
+            escape(f"{r.evaluator}/{m.key}"),
             _value(m),
             span(m.interval) or "none",
             "none" if m.null is None else _null(m.null),
@@ -72,46 +143,40 @@ def _numbers(document: AuditDocument) -> list[str]:
         if r.status == "measured"
         for m in r.measurements
     ]
-    head = ["Number", "Value", "Interval", "Null", "n", "Direction"]
-    return _table("Numbers", head, rows) if rows else []
+    return _table("Numbers", ["Number", "Value", "Interval", "Null", "n", "Direction"], [(2, row) for row in rows])
 
 
 def _null(null: Null) -> str:
     """Return value and range, and of what where it is not of reals against reals."""
-    of = f"({_escape(null.otherwise)})" if null.otherwise else ""
+    of = f"({escape(null.otherwise)})" if null.otherwise else ""
     return " ".join(filter(None, [number(null.value), span(null), of]))
 
 
 def _value(m: Measurement) -> str:
-    return f"none: {_escape(m.reason or '')}" if m.value is None else f"{number(m.value)} {_escape(m.unit)}".rstrip()
+    return f"none: {escape(m.reason or '')}" if m.value is None else f"{number(m.value)} {escape(m.unit)}".rstrip()
 
 
-def _changes(document: AuditDocument) -> list[str]:
+def _changes(document: AuditDocument) -> _Section:
     shown = [(r, d) for r in document.results for d in r.details if isinstance(d, Triplets)]
-    if not shown:
-        return []
-    lines = [f"- {_escape(d.title)}: {count(len(d.items))} ({_escape(r.evaluator)})" for r, d in shown[:_MOST_ROWS]]
-    return ["### Samples before and after a change, in the report", "", *lines, *_cut(len(shown)), ""]
+    rows = [(5, f"- {escape(d.title)}: {count(len(d.items))} ({escape(r.evaluator)})") for r, d in shown]
+    return _Section("Samples before and after a change, in the report", [], rows)
 
 
-def _missing(document: AuditDocument) -> list[str]:
+def _missing(document: AuditDocument) -> _Section:
     rows = [
-        [_escape(f"{g.evaluator}/{g.key}" if g.key else g.evaluator), g.status.replace("_", " "), _escape(g.reason)]
+        [escape(f"{g.evaluator}/{g.key}" if g.key else g.evaluator), g.status.replace("_", " "), escape(g.reason)]
         for g in gaps(document)
     ]
-    return _table("Not measured", ["What", "Status", "Reason"], rows) if rows else []
+    return _table("Not measured", ["What", "Status", "Reason"], [(3, row) for row in rows])
 
 
-def _table(title: str, head: list[str], rows: list[list[str]]) -> list[str]:
-    lines = [f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *rows[:_MOST_ROWS])]
-    return [f"### {title}", "", *lines, *_cut(len(rows)), ""]
+def _table(title: str, head: list[str], rows: list[tuple[int, list[str]]]) -> _Section:
+    frame = [f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head))]
+    return _Section(title, frame, [(urgency, f"| {' | '.join(cells)} |") for urgency, cells in rows])
 
 
-def _cut(n: int) -> list[str]:
-    return ["", f"The first {_MOST_ROWS} of {count(n)}; the rest is in document.json."] if n > _MOST_ROWS else []
-
-
-def _escape(text: str) -> str:
+def escape(text: str) -> str:
+    """Return text of the document as one line of Markdown that nothing in it can turn into a mark, cut aloud."""
     one_line = " ".join(plain(text, _MOST_TEXT).split())
     escaped = _SPECIAL.sub(r"\\\g<0>", one_line)
     return "".join(_HTML.get(c, c) for c in escaped)

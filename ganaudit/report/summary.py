@@ -90,6 +90,10 @@ def _holes(document: AuditDocument) -> list[str]:
         holes.append("the policy has no gate, so nothing was judged")
     elif document.verdicts and not mild and all(v.outcome == "missing" for v in document.verdicts):
         holes.append("no gate met a number")
+    least = 0 if document.policy is None else document.policy.get("min_gates", 0)
+    decided = sum(v.outcome in ("passed", "failed", "waived") for v in document.verdicts)
+    if document.verdicts and isinstance(least, int) and decided < least:
+        holes.append(f"{decided} of the {least} gates that min_gates asks for were decided")
     holes += [
         f"{r.evaluator} failed" if r.status == "failed" else f"{r.evaluator} was asked for and is not assessable"
         for r in broken(document)
