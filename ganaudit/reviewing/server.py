@@ -115,6 +115,10 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_error(refused.status, refused.words)
         except GanauditError as error:
             self.send_error(500, str(error))
+        except (ConnectionError, TimeoutError):
+            raise  # the browser went away, there is nobody to answer
+        except Exception as error:  # whoever asked must not wait for an answer that never comes
+            self.send_error(500, f"internal: {type(error).__name__}: {error}")
 
     def _asked(self) -> str:
         """Return the path behind the token; raises _RefusedError when the request is not from this page's user."""

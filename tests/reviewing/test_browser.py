@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import socket
 from collections.abc import Iterator
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -121,4 +122,23 @@ def test_another_page_in_the_same_browser_signs_nothing(
     page.wait_for_url(f"{client.server.address}sign")
     assert "sent from another page" in page.inner_text("body")
     assert load_review(failing.folder).entries == []
+    page.context.close()
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1440, "light"), (1440, "dark"), (360, "light"), (360, "dark")])
+def test_axe_finds_nothing_serious(browser: Any, client: Client, width: int, scheme: str) -> None:
+    axe = pytest.importorskip("axe_playwright_python")
+    program = (resources.files(axe) / "axe.min.js").read_text(encoding="utf-8")
+    client.post("comment", {"reviewer": "R", "comment": "known", "gate": "strict"})
+    # The page's own policy refuses every script, as it should; only this test may put one in.
+    page, _, _ = opened(browser, client, viewport={"width": width, "height": 900}, color_scheme=scheme, bypass_csp=True)
+    page.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
+    page.evaluate(program)
+    found = page.evaluate("axe.run(document, {resultTypes: ['violations'], iframes: false})")
+    told = [
+        (v["id"], v["impact"], [(node["target"], node["failureSummary"]) for node in v["nodes"][:3]])
+        for v in found["violations"]
+        if v["impact"] in ("serious", "critical")
+    ]
+    assert told == []
     page.context.close()

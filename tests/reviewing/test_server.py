@@ -408,6 +408,15 @@ def test_a_review_or_a_document_that_breaks_meanwhile_is_told(client: Client, fa
     assert broken.headers["content-type"].startswith("text/plain")
 
 
+def test_a_fault_of_ours_is_answered_too(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> str:
+        raise ZeroDivisionError("of ours")
+
+    monkeypatch.setattr(client.server.desk, "page", broken)
+    got = client.get()
+    assert (got.status, got.text) == (500, "internal: ZeroDivisionError: of ours\n")
+
+
 def test_an_audit_without_report_or_samples_has_a_page(failing: Audit) -> None:
     shutil.rmtree(failing.folder / "samples")
     (failing.folder / "report.html").unlink()
