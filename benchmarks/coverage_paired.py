@@ -19,7 +19,7 @@ from torch import Tensor
 
 from ganaudit.document.error_parts import ErrorParts, pairing
 from ganaudit.document.model import Interval, Measurement
-from ganaudit.document.movements import difference_bounds
+from ganaudit.document.pairs import difference_bounds
 from ganaudit.numerics.error_parts import SCHEME, grouped_errors
 from ganaudit.numerics.frechet_inference import corrected_frechet_distance
 from ganaudit.numerics.intervals import Bounds, clopper_pearson

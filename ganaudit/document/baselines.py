@@ -9,8 +9,10 @@ from typing import Any, Literal
 from pydantic import ConfigDict, Field, FiniteFloat
 
 from ganaudit.document.details import Record
+from ganaudit.document.error_parts import ErrorParts
 from ganaudit.document.grounds import MACHINE
 from ganaudit.document.model import AuditDocument, Comparability, Interval, Measurement
+from ganaudit.document.pairs import Draws, draws_of
 
 __all__ = ["BASELINE_SCHEMA", "Baseline", "BaselineEntry", "BaselineNumber", "content_digest", "entry_of"]
 
@@ -24,9 +26,12 @@ class BaselineNumber(Record):
     value: FiniteFloat
     interval: Interval | None = None
     n: int
+    sizes: dict[str, int] = Field(default_factory=dict)
     unit: str
     better: Literal["lower", "higher", "target", "none"]
     volatile: bool = False
+    error_parts: ErrorParts | None = None
+    """By which the next audit tells which of its errors it shares."""
 
 
 class BaselineEntry(Record):
@@ -49,6 +54,8 @@ class BaselineEntry(Record):
     comparability: Comparability
     environment: dict[str, Any]
     """What times depend on."""
+    draws: Draws
+    """What its samples were drawn from."""
     numbers: dict[str, BaselineNumber]
     """By ``<evaluator>/<key>``."""
 
@@ -64,6 +71,8 @@ class BaselineEntry(Record):
             interval=found.interval,
             interval_reason=None if found.interval else "the baseline keeps none",
             n=found.n,
+            sizes=found.sizes,
+            error_parts=found.error_parts,
             unit=found.unit,
             better=found.better,
             null_reason="a baseline keeps no null",
@@ -109,7 +118,14 @@ def entry_of(document: AuditDocument, *, author: str, reason: str, accepted: str
     """Return what a baseline keeps of an audit: every number that has a value."""
     numbers = {
         f"{result.evaluator}/{m.key}": BaselineNumber(
-            value=m.value, interval=m.interval, n=m.n, unit=m.unit, better=m.better, volatile=m.volatile
+            value=m.value,
+            interval=m.interval,
+            n=m.n,
+            sizes=m.sizes,
+            unit=m.unit,
+            better=m.better,
+            volatile=m.volatile,
+            error_parts=m.error_parts,
         )
         for result in document.results
         for m in result.measurements
@@ -126,5 +142,6 @@ def entry_of(document: AuditDocument, *, author: str, reason: str, accepted: str
         reference=document.reference.digest,
         comparability=document.comparability,
         environment={field: getattr(document.environment, field) for field in MACHINE},
+        draws=draws_of(document),
         numbers=numbers,
     )

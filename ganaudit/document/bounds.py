@@ -6,9 +6,11 @@ import math
 from dataclasses import dataclass, replace
 from statistics import NormalDist
 
+from ganaudit.document.error_parts import Pairing
 from ganaudit.document.model import Measurement
+from ganaudit.document.pairs import difference_bounds
 
-__all__ = ["Bounds", "bounds", "n_that_decides", "widening"]
+__all__ = ["Bounds", "bounds", "bounds_against", "n_that_decides", "widening"]
 
 _OUT_OF_REACH = 1e6
 """Widths of the interval in its distance from the limit beyond which no sample size would decide."""
@@ -56,6 +58,20 @@ def bounds(found: Measurement, spread: float = 0.0) -> Bounds:
         low = found.value - math.hypot(found.value - low, spread)
         high = found.value + math.hypot(high - found.value, spread)
     return Bounds(found.value, low, high, is_interval=True)
+
+
+def bounds_against(found: Measurement, held: Measurement, pair: Pairing | None) -> Bounds:
+    """Return the range of a number as it stands against another one, which counts as fixed after that.
+
+    The interval of their difference, put around the other's value: narrower where the errors go together (``pair``).
+    """
+    if found.interval is None or held.interval is None or found.interval.level != held.interval.level:
+        half = 0.0 if held.interval is None else (held.interval.high - held.interval.low) / 2
+        return bounds(found, half if found.interval else 0.0)
+    assert found.value is not None
+    assert held.value is not None
+    low, high = difference_bounds(held, found, pair)
+    return Bounds(found.value, held.value + low, held.value + high, is_interval=True)
 
 
 def widening(level: float, comparisons: int) -> float:

@@ -16,7 +16,8 @@ from ganaudit.document.differences import Difference, differences
 from ganaudit.document.files import dumps
 from ganaudit.document.gates import Verdict
 from ganaudit.document.model import AuditDocument, EvaluatorResult
-from ganaudit.document.movements import Movement, movements, same_latents
+from ganaudit.document.movements import Movement, movements
+from ganaudit.document.pairs import draws_of, same_latents
 from ganaudit.document.repeats import steady
 
 __all__ = ["Audited", "Comparison", "Difference", "Flip", "Movement", "StatusChange", "WarningChange", "compare"]
@@ -135,7 +136,7 @@ def compare(a: AuditDocument, b: AuditDocument, altered: Sequence[str] = ()) -> 
     warnings = _warnings(a, b)
     details = [] if alike else _details(a, b)
     refused = [d.path for d in grounds if d.section == "comparability" and not d.path.startswith("evaluators.")]
-    seed, why = same_latents(a, b)
+    seed, why = same_latents(draws_of(a), draws_of(b))
     empty = not any((grounds, numbers, flips, statuses, warnings, details))
     return Comparison(
         a=_audited(a),

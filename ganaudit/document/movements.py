@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from statistics import NormalDist
 from typing import Any, Literal
 
 from pydantic import Field, FiniteFloat
 
 from ganaudit.document.details import Record
-from ganaudit.document.error_parts import Pairing, pairing
+from ganaudit.document.error_parts import Pairing
 from ganaudit.document.grounds import MACHINE, ground
 from ganaudit.document.model import AuditDocument, Measurement
+from ganaudit.document.pairs import Shared, difference_bounds, draws_of, pair_of, shared
 
-__all__ = ["Held", "Movement", "Shared", "difference_bounds", "movements", "same_latents", "shared"]
+__all__ = ["Held", "Movement", "movements"]
 
 _DIGITS = 1e-9
-_LEAST = 1e-3
-"""Of the width without pairing, what is kept of it: features of two machines differ by rounding, which is no chance."""
 
 Moved = Literal["better", "worse", "rose", "fell", "within", "untold", "equal", "missing", "not comparable"]
 
@@ -66,102 +63,14 @@ class Movement(Record):
     """The fields for which it cannot be compared."""
 
 
-@dataclass(frozen=True, slots=True)
-class Shared:
-    """What two numbers were both drawn from."""
-
-    parts: frozenset[str]
-    """Of ``real``, ``fake`` and ``both``."""
-    words: str
-    """In words; empty where nothing is shared."""
-
-
 def movements(a: AuditDocument, b: AuditDocument) -> list[Movement]:
     """Return one movement for every number of either audit, in the order of A, then of B."""
     ours, theirs = (dict(_numbers(document)) for document in (a, b))
     return [_movement(a, b, measure, ours.get(measure), theirs.get(measure)) for measure in {**ours, **theirs}]
 
 
-def shared(a: AuditDocument, b: AuditDocument, ours: Measurement, theirs: Measurement) -> Shared:
-    """Return which samples two numbers of two audits were both drawn from.
-
-    Real samples: the same split, all of it. Latents: sample i is made from (seed, i) alone, so equal seeds and equal
-    latent spaces give both generators the same latents.
-    """
-    parts, words = set(), []
-    sizes = [(one.sizes.get("real"), one.sizes.get("fake")) for one in (ours, theirs)]
-    if sizes[0][0] is not None and sizes[0][0] == sizes[1][0] and _reals(a) == _reals(b):
-        parts.add("real")
-        words.append(f"the same {sizes[0][0]} real samples")
-    seed, _ = same_latents(a, b)
-    if seed is not None and sizes[0][1] is not None and sizes[0][1] == sizes[1][1]:
-        parts.add("fake")
-        words.append(f"the same {sizes[0][1]} latents (seed {seed})")
-    if {"real", "fake"} <= parts:
-        parts.add("both")
-    return Shared(frozenset(parts), " and ".join(words))
-
-
-def same_latents(a: AuditDocument, b: AuditDocument) -> tuple[int | None, str]:
-    """Return the seed from which sample i of both audits has the same latent, and that in words; else None and why."""
-    if not (a.subject.has_generator and b.subject.has_generator):
-        without = [name for name, d in (("A", a), ("B", b)) if not d.subject.has_generator]
-        return (
-            None,
-            f"no latents to pair by: {' and '.join(without)} {'is' if len(without) == 1 else 'are'} samples only",
-        )
-    if a.subject.latent is None or a.subject.latent != b.subject.latent:
-        return None, f"other latents: A has {a.subject.latent or 'none'}, B has {b.subject.latent or 'none'}"
-    seeds = [document.plan.get("seed") for document in (a, b)]
-    if seeds[0] != seeds[1] or not isinstance(seeds[0], int):
-        return None, f"other latents: A has seed {seeds[0]}, B has seed {seeds[1]}; audit both with one --seed"
-    return seeds[0], f"same latents: seed {seeds[0]}"
-
-
-def difference_bounds(ours: Measurement, theirs: Measurement, pair: Pairing | None) -> tuple[float, float]:
-    """Return the interval of ``theirs`` less ``ours`` from the interval of each and how their errors go together.
-
-    d = b - a; low d - (l_b^2 + u_a^2 - 2 rho l_b u_a)^(1/2), high d + (u_b^2 + l_a^2 - 2 rho u_b l_a)^(1/2), l and u
-    the distances of a number from the ends of its interval: for symmetric intervals the widths add in squares less what
-    the errors share; unequal ends, as of a share near 1, keep their sides. At the confidence of both intervals. rho is
-    the correlation of the errors, 0 where ``pair`` is None. Influences count the second order twice, which makes rho
-    too large where one number is at its null and the other is not; so no half is less than z times the root of the
-    variance of the difference itself, which then errs to the wide side, or the half for rho = 0 where that is less. A
-    thousandth of the latter is left in any case, so that what rounding moves is not told as a movement.
-    Source: Newcombe 1998, method 10; Zou and Donner 2008 (variance estimates recovery).
-    """
-    (a, la, ua), (b, lb, ub) = _reach(ours), _reach(theirs)
-    rho, least = 0.0, 0.0
-    if pair is not None:
-        assert ours.interval is not None
-        rho = pair.correlation
-        least = NormalDist().inv_cdf((1 + ours.interval.level) / 2) * math.sqrt(pair.variance)
-    low, high = (
-        max(
-            math.sqrt(max(0.0, x * x + y * y - 2 * rho * x * y)),
-            min(least, math.hypot(x, y)),
-            _LEAST * math.hypot(x, y),
-        )
-        for x, y in ((lb, ua), (ub, la))
-    )
-    return b - a - low, b - a + high
-
-
-def _reach(found: Measurement) -> tuple[float, float, float]:
-    assert found.value is not None
-    assert found.interval is not None
-    # A value beyond its own interval, as a bootstrap may give, has no distance on that side.
-    return found.value, max(0.0, found.value - found.interval.low), max(0.0, found.interval.high - found.value)
-
-
 def _numbers(document: AuditDocument) -> Sequence[tuple[str, Measurement]]:
     return [(f"{r.evaluator}/{m.key}", m) for r in document.results for m in r.measurements]
-
-
-def _reals(document: AuditDocument) -> str:
-    reference = document.reference
-    split = reference.splits.get(reference.against)
-    return split.digest if split is not None else f"{reference.digest} {reference.against}"
 
 
 def _movement(
@@ -244,10 +153,8 @@ def _difference(a: AuditDocument, b: AuditDocument, ours: Measurement, theirs: M
     if one.level != other.level:
         reason = f"the intervals have confidence {one.level:g} in A and {other.level:g} in B"
         return told | {"movement": "untold", "reason": reason}
-    held = shared(a, b, ours, theirs)
-    pair = None
-    if ours.error_parts is not None and theirs.error_parts is not None:
-        pair = pairing(ours.error_parts, theirs.error_parts, held.parts)
+    drawn = draws_of(a), draws_of(b)
+    held, pair = shared(*drawn, ours, theirs), pair_of(*drawn, ours, theirs)
     low, high = difference_bounds(ours, theirs, pair)
     covers = one.covers if one.covers == other.covers else f"in A {one.covers}; in B {other.covers}"
     return told | {

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from ganaudit.document.baselines import Baseline
-from ganaudit.document.bounds import Bounds, bounds, n_that_decides, widening
+from ganaudit.document.baselines import Baseline, BaselineEntry
+from ganaudit.document.bounds import Bounds, bounds, bounds_against, n_that_decides, widening
 from ganaudit.document.gates import Gate, Verdict
-from ganaudit.document.grounds import Held, differing_fields, differing_machines
+from ganaudit.document.grounds import differing_fields, differing_machines
 from ganaudit.document.keys import part
 from ganaudit.document.model import AuditDocument, Measurement
+from ganaudit.document.pairs import Draws, draws_of, pair_of
 from ganaudit.document.replicates import replicate_problems, replicated
 
 __all__ = ["Case", "verdict_of"]
@@ -39,8 +40,8 @@ class _Ground:
 
     limit: float
     words: str = ""
-    spread: float = 0.0
-    """Half-width of what the limit itself was made of."""
+    around: Bounds | None = None
+    """The range to judge by, where it is not the number's own."""
     held: float | None = None
     anchor: float | None = None
 
@@ -92,7 +93,9 @@ def _against_null(case: Case, found: Measurement) -> Verdict:
     words += f" times {gate.ratio:g}" if gate.ratio != 1.0 else ""
     words += f" with margin {gate.margin:g}" if gate.margin else ""
     words += f", of n = {null.n} instead of {found.n})" if null.n != found.n else ")"
-    return _unsure(case, found, found, limit) or _compared(case, found, _Ground(limit, words, spread, held=null.value))
+    return _unsure(case, found, found, limit) or _compared(
+        case, found, _Ground(limit, words, bounds(found, spread if found.interval else 0.0), held=null.value)
+    )
 
 
 def _against_baseline(case: Case, found: Measurement) -> Verdict:
@@ -117,7 +120,7 @@ def _against_baseline(case: Case, found: Measurement) -> Verdict:
     return worst.model_copy(update={"held": verdict.held, "anchor": drifted.held, "message": message})
 
 
-def _against(case: Case, found: Measurement, held: Held, named: str, margin: float) -> Verdict:
+def _against(case: Case, found: Measurement, held: AuditDocument | BaselineEntry, named: str, margin: float) -> Verdict:
     reference = held.measurement(case.measure)
     if reference is None or reference.value is None:
         return _plain(case, "missing", f"was not measured in the {named}", found)
@@ -129,8 +132,11 @@ def _against(case: Case, found: Measurement, held: Held, named: str, margin: flo
         return _plain(case, "missing", message, found)
     limit = reference.value + (margin if found.better == "lower" else -margin)
     unsure = _unsure(case, found, found, limit) or _unsure(case, found, reference, limit, f"the {named}")
-    words = f" ({named} with margin {margin:g})"
-    return unsure or _compared(case, found, _Ground(limit, words, _half_width(reference), held=reference.value))
+    pair = pair_of(_draws(held), draws_of(case.document), reference, found)
+    words = f" ({named} with margin {margin:g}{', the shared samples taken into account' if pair else ''})"
+    return unsure or _compared(
+        case, found, _Ground(limit, words, bounds_against(found, reference, pair), held=reference.value)
+    )
 
 
 def _unsure(case: Case, found: Measurement, held: Measurement, limit: float, whose: str = "it") -> Verdict | None:
@@ -158,15 +164,14 @@ def _why_missing(case: Case, found: Measurement | None) -> str:
     return f"was not measured: {result.evaluator} is {result.status.replace('_', ' ')}: {result.reason}"
 
 
-def _half_width(measurement: Measurement) -> float:
-    interval = measurement.interval
-    return 0.0 if interval is None else (interval.high - interval.low) / 2
+def _draws(held: AuditDocument | BaselineEntry) -> Draws:
+    return held.draws if isinstance(held, BaselineEntry) else draws_of(held)
 
 
 def _compared(case: Case, found: Measurement, ground: _Ground) -> Verdict:
     assert found.value is not None
     limit, lower = ground.limit, found.better == "lower"
-    around = bounds(found, ground.spread if found.interval else 0.0)
+    around = ground.around or bounds(found)
     level = found.interval.level if found.interval else 0.95
     surer = around.widened(widening(level, case.comparisons))
     outcome: Literal["passed", "failed", "inconclusive"] = "inconclusive"

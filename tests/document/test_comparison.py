@@ -14,7 +14,7 @@ from ganaudit.document.error_parts import ErrorParts
 from ganaudit.document.gates import Verdict
 from ganaudit.document.grounds import differing_fields
 from ganaudit.document.model import AuditDocument, Measurement
-from ganaudit.document.movements import difference_bounds
+from ganaudit.document.pairs import difference_bounds
 from tests.document.documents import document, number, result
 
 SIZES = {"real": 1000, "fake": 1000}

@@ -10,6 +10,7 @@ import pytest
 from scipy import stats
 
 from ganaudit.document.baselines import Baseline, content_digest, entry_of
+from ganaudit.document.error_parts import ErrorParts
 from ganaudit.document.errors import ConfigError
 from ganaudit.document.gates import Gate, Policy, Waiver
 from ganaudit.document.judge import judge
@@ -378,3 +379,32 @@ def test_the_family_of_good_slices_fails_no_more_often_than_one():
 def test_power_is_that_of_the_interval():
     # Three sigma beyond the limit: P(fail) = Phi(3 - 1.96).
     assert _within(_rate("failed", truth=1.3), stats.norm.cdf(3 - stats.norm.ppf(0.975)))
+
+
+# --- shared samples
+
+
+@pytest.mark.parametrize("as_file", [True, False])
+def test_shared_samples_decide_what_two_independent_audits_could_not(as_file):
+    # Errors that are equal but for a tenth: of independent audits the difference would be unsure by hypot(.2, .2).
+    rng = np.random.default_rng(0)
+    parts = rng.normal(0, 1, 50)
+    parts *= 0.2 / 1.96 / np.linalg.norm(parts)
+
+    def audited(value, seed, own):
+        noise = rng.normal(0, 1, 50)
+        moved = parts + own * noise / np.linalg.norm(noise) * np.linalg.norm(parts)
+        scheme = ErrorParts.of("halves of 100", {"real": list(moved / 2**0.5), "fake": list(moved / 2**0.5)})
+        made = number(value, (value - 0.2, value + 0.2), sizes={"real": 100, "fake": 100}, error_parts=scheme)
+        base = document(result(made), plan={"seed": seed, "samples": 100})
+        return base.model_copy(update={"subject": base.subject.model_copy(update={"latent": "normal of 8"})})
+
+    before, after, elsewhere = audited(1.0, 0, 0.0), audited(1.1, 0, 0.1), audited(1.1, 1, 0.1)
+    gate = Gate(id="g", measure=FD, baseline=True, margin=0.05)
+    held = accepted(before) if as_file else before
+    verdict = judged(after, gate, baseline=held).verdicts[0]
+    assert verdict.outcome == "failed"
+    assert "shared samples taken into account" in verdict.message
+    assert verdict.low > 1.05
+    # Other latents share the reals alone: half the variance goes together, and the loss cannot be told from chance.
+    assert judged(elsewhere, gate, baseline=held).verdicts[0].outcome == "inconclusive"
