@@ -35,7 +35,7 @@ def tests_table(found: CalibrationTest, real: int, fake: int) -> Table:
     ]
     sides = [None, None] if found.z_sides is None else [found.z_sides, found.p_value]
     fixed: list[_Cell] = [
-        "the sum again, over its scatter at these numbers of both sides (z)",
+        "Do they add up, over the scatter at these numbers of both sides? (z)",
         *sides,
         "exact for many samples; none where all probabilities of a side agree",
     ]

@@ -18,17 +18,17 @@ from ganaudit.numerics.thresholds import Threshold, achieved, rate_bounds, thres
 __all__ = ["at_threshold", "caught_at_rate", "no_thresholds", "operating_points", "threshold_table"]
 
 _COLUMNS = [
-    "FPR promised (reals called generated), at most",
-    "FPR achieved on test reals",
-    "low (95 %, Clopper-Pearson)",
+    "FPR promised, at most",
+    "FPR achieved",
+    "low (95 %)",
     "high",
-    "the promise holds",
-    "law of the FPR over calibration draws",
+    "promise holds",
+    "law over calibration",
     "its mean",
     "its 95 % range",
-    "p-value of the FPR achieved",
+    "p-value",
     "threshold",
-    "rank among calibration reals",
+    "rank",
     "generated samples caught",
 ]
 _STEPS = 40
