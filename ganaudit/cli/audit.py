@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +14,7 @@ import typer
 from ganaudit.cli.baseline import STORE, against_of
 from ganaudit.cli.console import Console, cell
 from ganaudit.cli.gate import judged, verdict_table
+from ganaudit.cli.outlets import Outlets, source_of, with_outlets
 from ganaudit.cli.report import MOST_BYTES, Layout, LayoutOption, MostBytesOption, Shape, write_report
 from ganaudit.document.errors import ConfigError
 from ganaudit.locations import cache_dir
@@ -23,12 +24,14 @@ if TYPE_CHECKING:
     from ganaudit.config import AuditPlan
     from ganaudit.document.baselines import Baseline
     from ganaudit.document.gates import Policy
+    from ganaudit.document.judge import Judgement
     from ganaudit.document.model import AuditDocument, Measurement
     from ganaudit.evidence.others import Other
 
 __all__ = ["audit", "size_of"]
 
 
+@with_outlets
 def audit(
     console: Console,
     subject: Annotated[
@@ -80,6 +83,8 @@ def audit(
     max_bytes: MostBytesOption = MOST_BYTES,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Keep and reuse no evidence.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and do none of it.")] = False,
+    *,
+    outlets: Outlets,
 ) -> int:
     """Audit SUBJECT against real samples."""
     from ganaudit import registry
@@ -119,16 +124,29 @@ def audit(
         raise ConfigError("subject: required; name a reference model or a path, or give --config with subject = ...")
     folder = out or Path("reports") / Path(plan.subject).stem
     shape = Shape(layout, max_bytes, cache_dir() / "charts" if plan.cache else None)
-    return _dry_run(console, plan, folder) if dry_run else _audited(console, plan, folder, baseline, store, shape)
+    if dry_run:
+        return _dry_run(console, plan, folder)
+    ends = _Ends(folder, shape, against_of(baseline, store) if baseline else None, outlets)
+    return _audited(console, plan, ends)
 
 
-def _audited(console: Console, plan: AuditPlan, folder: Path, baseline: Path | None, store: Path, shape: Shape) -> int:
+@dataclass(frozen=True, slots=True)
+class _Ends:
+    """Where an audit goes and what it is held against once it is made."""
+
+    folder: Path
+    shape: Shape
+    against: AuditDocument | Baseline | None
+    outlets: Outlets
+
+
+def _audited(console: Console, plan: AuditPlan, ends: _Ends) -> int:
     from ganaudit.document.files import check_writable
     from ganaudit.document.policy import load_policy
 
     policy = load_policy(plan.policy.file) if plan.policy.file else None
-    against = against_of(baseline, store) if baseline else None
-    check_writable(folder)
+    check_writable(ends.folder)
+    ends.outlets.check()
     from ganaudit.auditing import run
     from ganaudit.evidence.ranks import device_of, launched
 
@@ -137,34 +155,38 @@ def _audited(console: Console, plan: AuditPlan, folder: Path, baseline: Path | N
         speaks = ranks.rank == 0
         plan = plan.model_copy(update={"device": device_of(plan.device, ranks)})
         audited = run(plan, progress=console if speaks else None, command=["ganaudit", *sys.argv[1:]], ranks=ranks)
-        return _told(console, audited, policy, against, folder, shape) if speaks else 0
+        return _told(console, audited, plan.policy.file, policy, ends) if speaks else 0
 
 
-def _told(
-    console: Console,
-    audited: Audited,
-    policy: Policy | None,
-    against: AuditDocument | Baseline | None,
-    folder: Path,
-    shape: Shape,
-) -> int:
+def _told(console: Console, audited: Audited, file: Path | None, policy: Policy | None, ends: _Ends) -> int:
     """Judge the audit, write its files and say how it went; return the exit code."""
     from ganaudit.auditing.session import write
     from ganaudit.document.files import sealed
     from ganaudit.document.judge import exit_of, judge
+    from ganaudit.report.judged import Judged, PolicySource
 
     document, judgement = audited.document, None
     for remark in audited.remarks:
         console.say(f"caution: {remark}")
     try:
         if policy is not None:
-            judgement = judge(document, policy, against)
+            judgement = judge(document, policy, ends.against)
             document = judged(document, policy, judgement)
     finally:
         # A misspelt gate must not lose the finished audit.
-        write(replace(audited, document=document), folder)
-    _write_report(console, sealed(document), audited.files, folder, shape)
+        write(replace(audited, document=document), ends.folder)
+    document = sealed(document)
+    _write_report(console, document, audited.files, ends.folder, ends.shape)
     code, words = exit_of(document, judgement)
+    source = PolicySource() if file is None or policy is None else source_of(file, policy)
+    with ends.outlets.told(console, Judged(document, code, words, source, ends.against)):
+        _show(console, document, judgement)
+    console.last(code, words)
+    return code
+
+
+def _show(console: Console, document: AuditDocument, judgement: Judgement | None) -> None:
+    """Write every number and verdict to stdout."""
     if console.as_json:
         console.data(document.model_dump(mode="json", by_alias=True))
     summary_table(console, document)
@@ -176,8 +198,6 @@ def _told(
         )
     if judgement is not None:
         verdict_table(console, judgement)
-    console.last(code, words)
-    return code
 
 
 def _write_report(

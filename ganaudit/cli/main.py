@@ -21,6 +21,7 @@ from ganaudit.cli.gate import gate
 from ganaudit.cli.index import index
 from ganaudit.cli.init import init
 from ganaudit.cli.lint import lint
+from ganaudit.cli.log import log
 from ganaudit.cli.policy import policy
 from ganaudit.cli.report import report
 from ganaudit.cli.review import review
@@ -51,6 +52,7 @@ _VERBS: dict[str, Callable[..., int]] = {
     "compare": compare,
     "index": index,
     "lint": lint,
+    "log": log,
     "init": init,
     "train": train,
     "sample": sample,
