@@ -29,6 +29,7 @@ WORKS = {
     "detection-coverage": ("benchmarks.detection_coverage", "detection_coverage"),
     "detection-matrix": ("benchmarks.detection_matrix", "detection_matrix"),
     "leak-coverage": ("benchmarks.coverage_leaks", "leak_coverage"),
+    "report": ("benchmarks.reporting", "reporting"),
 }
 WHEN_NAMED = {"profile-full", "detection-matrix", "leak-coverage"}
 """Works that take long and run by ``--only`` alone."""
