@@ -270,8 +270,8 @@ def detection_matrix(kept: Kept | None = None) -> list[dict[str, Any]]:
 def _wanted(found: dict[str, Any]) -> str:
     control = found["control"]
     if not made_for(control):
-        n = len({measure.split("/")[0] for measure in WATCHED if measure.split("/")[0] in ALL})
-        told = f"no alarm of {len(WATCHED)} numbers of {n} evaluators together"
+        asked = [measure for measure in WATCHED if measure.split("/")[0] in ALL]
+        told = f"no alarm of {len(asked)} numbers of {len(ALL)} evaluators together"
         return told + (f"; NaN warned of in {found['warned']}" if control.startswith("nan") else "")
     silent = f", {SILENT[control]} silent" if control in SILENT else ""
     return f"caught by {' and '.join(made_for(control))}{silent}"
