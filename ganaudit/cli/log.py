@@ -29,7 +29,7 @@ class Tracker(enum.StrEnum):
 def log(
     console: Console,
     document: Annotated[Path, typer.Argument(help="document.json, or the folder that holds it.")],
-    to: Annotated[Tracker, typer.Option(help="The tracker; each is an extra of its own: ganaudit[mlflow].")],
+    to: Annotated[Tracker, typer.Option(help="mlflow, wandb or tensorboard; each is an extra of its own.")],
     run: Annotated[str | None, typer.Option(help="Name of the run; default: the subject's.")] = None,
     project: Annotated[
         str | None, typer.Option(help="MLflow's experiment or W&B's project; default: MLflow's own, ganaudit.")
