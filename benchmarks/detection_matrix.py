@@ -54,9 +54,7 @@ WATCHED: dict[str, Side] = {
     "interpolation-similarity/holes-lerp": "above",
 }
 
-# The area of two-sample-test is that of five detectors that share samples, and no test is to be read off it: over 20
-# audits of the perfect control it lay 1.5 standard errors from its null (root mean square), where 1 is due. The
-# accuracy is that of one detector on samples it has not seen.
+# The area of two-sample-test says what its accuracy does, of the same samples: one of them is watched.
 
 FIDELITY = ("frechet-distance", "kernel-distance", "precision-recall", "diversity", "two-sample-test")
 BY_SCORE = ("discriminator-detection", "discriminator-overfit")

@@ -126,7 +126,7 @@ class TwoSampleTest:
                 better="target",
                 target=0.5,
                 bounds=(0.0, 1.0),
-                estimator="Mann-Whitney on cross-fitted scores of all samples used, ties count half",
+                estimator="Mann-Whitney on the held-out samples of both sides, ties count half",
             ),
             MeasurementSpec(
                 key="power",
@@ -232,10 +232,9 @@ class TwoSampleTest:
                 interval_reason="it is exact for this split; another split gives another",
             ),
             self.spec.measurement(
-                "auc", found.auc.value, sizes, null=nulls.get("auc"), null_reason=why,
-                interval=_interval(found.auc.interval(0.95), "DeLong, logit scale",
-                                   "the drawing of the samples judged, as if independent; the detectors share samples, "
-                                   "so it is a little too narrow"),
+                "auc", held.auc.value, half, null=nulls.get("auc"), null_reason=why,
+                interval=_interval(held.auc.interval(0.95), "DeLong, logit scale",
+                                   "the drawing of held-out samples, for this one detector; not its fitting"),
             ),
             self.spec.measurement("power", power(_TARGET, held.n), half, interval_reason=flat, null_reason=flat),
         ]  # fmt: skip
@@ -246,8 +245,8 @@ def _sizes(found: Probe) -> dict[str, int]:
 
 
 def _nulls(null: Probe, rule: str) -> dict[str, Null]:
-    held, n = null.held_out, len(null.fake_scores)
-    area = null.auc.interval(0.95)
+    held = null.held_out
+    area = held.auc.interval(0.95)
     return {
         "accuracy": Null(
             value=held.accuracy,
@@ -257,7 +256,9 @@ def _nulls(null: Probe, rule: str) -> dict[str, Null]:
             rule=f"{rule}, half held out",
         ),
         "p-value": Null(value=held.p_value, n=held.n // 2, rule=f"{rule}, half held out"),
-        "auc": Null(value=null.auc.value, low=area.low, high=area.high, n=n, rule=rule),
+        "auc": Null(
+            value=held.auc.value, low=area.low, high=area.high, n=held.n // 2, rule=f"{rule}, half held out"
+        ),
     }
 
 

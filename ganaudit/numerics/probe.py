@@ -67,6 +67,8 @@ class HeldOut:
     """The same from Binomial(n, 1/2): as if each held-out sample's side were tossed for."""
     p_normal: float
     """The same from N(1/2, 1/(4 n)), as published for classifier two-sample tests."""
+    auc: Auc
+    """Of the scores of the held-out samples, independent given the detector: DeLong's error holds."""
     power: dict[float, float]
     """Chance that the binomial test at 5 % finds a detector of this true accuracy, for each of ``ACCURACIES``."""
 
@@ -232,7 +234,8 @@ def held_out_test(detector: Detector, n: int, rng: np.random.Generator, level: f
     orders = [rng.permutation(n), n + rng.permutation(n)]
     half = n - n // 2
     fitted, asked = (np.concatenate([order[part] for order in orders]) for part in (slice(half), slice(half, None)))
-    called, truth = detector(fitted, asked) > 0, asked < n
+    scores, truth = detector(fitted, asked), asked < n
+    called = scores > 0
     side, hits, named = n // 2, int((called & truth).sum()), int(called.sum())
     correct = hits + side - (named - hits)
     from scipy.stats import hypergeom  # half a second to import, for audits that ask no probe
@@ -248,6 +251,7 @@ def held_out_test(detector: Detector, n: int, rng: np.random.Generator, level: f
         min(1.0, exact),
         binomial,
         float(special.ndtr(-z)),
+        auc(*_sides(scores, truth)),
         {accuracy: power(accuracy, 2 * side) for accuracy in ACCURACIES},
     )
 

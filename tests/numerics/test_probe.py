@@ -89,6 +89,20 @@ def test_a_shift_is_found_and_its_area_is_the_closed_form():
     assert found.auc.value == pytest.approx(roc_auc_score(labels, scores), rel=1e-12)
 
 
+def test_the_area_of_held_out_samples_is_theirs_and_its_error_holds_without_a_difference():
+    # Whatever the detector learnt by chance, held-out samples of one law have area 1/2 and DeLong's error about it.
+    far = []
+    for seed in range(400):
+        real, fake = normals(60, 8, 2 * seed), normals(60, 8, 2 * seed + 1)
+        area = probe(real, fake, np.random.default_rng(seed), folds=2).held_out.auc
+        far.append((area.value - 0.5) / area.standard_error)
+    assert np.mean(np.abs(far) < 1.96) > 0.95 - 4 * math.sqrt(0.05 * 0.95 / 400)
+    assert abs(np.std(far) - 1.0) < 4 / math.sqrt(2 * 400)
+    real, fake = normals(1500, 4, 2, 0.5), normals(1500, 4, 3)
+    found = probe(real, fake, np.random.default_rng(1)).held_out
+    assert abs(found.auc.value - stats.norm.cdf(1.0 / math.sqrt(2))) <= 4 * found.auc.standard_error + 4 / 1500
+
+
 def test_scores_are_out_of_fold():
     # Every row is its own class: a detector that had seen it would name it rightly.
     n = 60
