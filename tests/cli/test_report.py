@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from ganaudit.document.files import sealed, write_document
-from ganaudit.document.model import AuditDocument
+from ganaudit.document.files import load_document, sealed, write_document
+from ganaudit.document.model import AuditDocument, Gallery
+from ganaudit.report.replay import replay_of
 from tests.document.documents import document, number, result
 from tests.report.conftest import build
 
@@ -166,3 +170,39 @@ def test_nothing_heavy_is_loaded(tmp_path: Path, words: list[str], unloaded: lis
         subprocess.run([sys.executable, "-m", "ganaudit", "report", "a"], cwd=tmp_path, env=environment, check=True)
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert "PROBE 0 []" in done.stdout or "PROBE 3 []" in done.stdout, done.stdout + done.stderr
+
+
+# --- samples drawn again ---------------------------------------------------------------------------------------------
+
+
+def test_the_command_beside_a_sample_draws_it_again(ganaudit: Run, tmp_path: Path) -> None:
+    words = ["--samples", "300", "--evaluators", "precision-recall", "--seed", "5", "--out", "a", "--layout", "dir"]
+    assert ganaudit("audit", "digits", *words).code == 0
+    assert (tmp_path / "a/report.html").is_file()
+    assert (tmp_path / "a/report/index.html").is_file()
+    made = load_document(tmp_path / "a")
+    replay = replay_of(made)
+    assert replay is not None
+    galleries = [*made.galleries, *(d for r in made.results for d in r.details if isinstance(d, Gallery))]
+    items = [item for gallery in galleries if gallery.side == "fake" for item in gallery.items]
+    assert {item.index for item in items} > set(range(64))
+    asked = [items[0], items[40], items[64], max(items, key=lambda item: item.index)]
+    page = (tmp_path / "a/report.html").read_text()
+    for item in asked:
+        command = replay.command(item)
+        assert command is not None
+        assert command in page
+        assert ganaudit(*shlex.split(command)[1:]).code == 0
+        (drawn,) = (tmp_path / "replay").glob("*.png")
+        assert drawn.name == f"{item.index:06d}.png"
+        assert hashlib.sha256(drawn.read_bytes()).hexdigest() == item.sha256
+
+
+def test_samples_from_the_middle_are_those_of_a_whole_draw(ganaudit: Run, tmp_path: Path) -> None:
+    assert ganaudit("sample", "digits", "--samples", "70", "--out", "whole.npz").code == 0
+    assert ganaudit("sample", "digits", "--first", "61", "--samples", "9", "--out", "part.npz").code == 0
+    whole, part = np.load(tmp_path / "whole.npz"), np.load(tmp_path / "part.npz")
+    assert set(whole) == set(part)
+    for name in whole:
+        assert np.array_equal(whole[name][61:], part[name]), name
+    assert ganaudit("sample", "digits", "--first", "-1", "--samples", "9", "--out", "part.npz").code == 2
