@@ -520,7 +520,8 @@ def _prose(text: str) -> str:
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     def line(cells: Sequence[str]) -> str:
-        return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+        # A line break ends a row of a table, whatever the cell.
+        return f"| {' | '.join(' '.join(cell.split()).replace('|', chr(92) + '|') for cell in cells)} |"
 
     return "\n".join([line(columns), line(["---"] * len(columns)), *(line(row) for row in rows)])
 

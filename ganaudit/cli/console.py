@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from rich.cells import cell_len
 from rich.console import Console as RichConsole
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
@@ -57,10 +59,14 @@ class Console:
         if self.as_json:
             return
         table = Table(title=escape(title), title_justify="left", show_lines=False, pad_edge=False)
-        for name in columns:
-            table.add_column(escape(name), overflow="fold")
-        for row in rows:
-            table.add_row(*(escape(value) for value in row))
+        room = self._out.width // 2
+        names = [_breakable(row[0], room) for row in rows]
+        # What a row is about is cut between its words alone, unless one of them takes half of the width.
+        keeps = all(cell_len(line) <= room for name in names for line in name.splitlines())
+        for place, name in enumerate(columns):
+            table.add_column(escape(name), overflow="fold", no_wrap=keeps and not place)
+        for name, row in zip(names, rows, strict=True):
+            table.add_row(escape(name), *(escape(value) for value in row[1:]))
         with _stdout_may_close():
             self._out.print(table)
 
@@ -145,6 +151,17 @@ class _Bar:
 
     def note(self, text: str) -> None:
         self._bars.update(self._task, note=escape(text))
+
+
+def _breakable(name: str, room: int) -> str:
+    """Return a name that is wider than ``room`` with line ends after a space, / or -, as few as do."""
+    lines, line = [], ""
+    for part in re.split(r"(?<=[ /-])", name) if cell_len(name) > room else [name]:
+        if line and cell_len(line + part) > room:
+            lines.append(line)
+            line = ""
+        line += part
+    return "\n".join([*lines, line])
 
 
 def cell(value: float | None) -> str:

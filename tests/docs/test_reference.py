@@ -57,6 +57,21 @@ def without_blocks(page: Path) -> str:
 # --- pages written from the code
 
 
+def test_a_cell_with_a_line_break_stays_in_its_row() -> None:
+    rows = maker()._table(["option", "meaning"], [["a", "first line\nsecond | line"]]).splitlines()
+    assert rows == ["| option | meaning |", "| --- | --- |", "| a | first line second \\| line |"]
+
+
+def test_every_line_of_a_table_is_a_whole_row() -> None:
+    for page in REFERENCE.rglob("*.md"):
+        text = without_blocks(page)
+        for table in re.findall(r"(?:^\|.*\n?)+", text, re.MULTILINE):
+            columns = {len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()}
+            assert len(columns) == 1, f"{page.name}: {table.splitlines()[0]}"
+        broken = re.findall(r"^\|.*[^|\n]$", text, re.MULTILINE)
+        assert not broken, f"{page.name}: a row without its end: {broken[:2]}"
+
+
 def test_reference_is_fresh() -> None:
     assert maker().stale() == [], "run `make docs`"
 
