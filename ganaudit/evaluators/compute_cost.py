@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -145,6 +145,7 @@ class ComputeCost:
         networks = roles(subject)
         batches = [subject.block] if subject.block else sorted(self.batches)
         spent = {role.name: expense(role, subject.block or 1) for role in networks}
+        networks = [replace(role, outside=spent[role.name].outside) for role in networks]
         recipe, judge = recipe_of(subject.training), spent.get("discriminator")
         parts = None if judge is None else step_flops(spent["generator"], judge, recipe)
         memory = _memory(networks[0], batches)
@@ -270,7 +271,9 @@ def _count(value: float, sizes: Mapping[str, int]) -> Reading:
 def _parameters(role: Role, size: int | None = None) -> Reading:
     count = sum(weight.numel() for weight in role.weights)
     if not count:
-        return _none(role.outside or f"the {role.name} shows 0 parameters: a program may have frozen them")
+        other = sum(tensor.numel() for tensor in role.held)
+        told = f"the {role.name} shows torch 0 parameters and {other:,} numbers of other state"
+        return _none(role.outside or f"{told}: weights frozen into a program and none at all look alike")
     return _count(count if size is None else size, {"networks": 1})
 
 

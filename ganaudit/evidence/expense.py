@@ -66,6 +66,8 @@ class Expense:
     """The response and the squared gradient as one loss over one forward pass, to the weights."""
     kept: int | str
     """Bytes that the forward pass keeps for the backward pass."""
+    outside: str = ""
+    """Why none of its operations can be seen, or an empty text."""
 
     def flops(self, name: str) -> int | None:
         """Return the operations of a pass for one sample, None where it could not be counted."""
@@ -148,6 +150,9 @@ def expense(role: Role, batch: int) -> Expense:
         return role.outside or _tried(lambda: tallied(work))
 
     first = counted(forward)
+    outside = role.outside or _unseen(role, first)
+    if outside:
+        return Expense(batch, outside, outside, outside, outside, outside, outside, outside, outside, outside)
     with _asking(role.weights):
         return Expense(
             batch,
@@ -160,6 +165,19 @@ def expense(role: Role, batch: int) -> Expense:
             with_penalty=counted(lambda: penalty(inputs=False, merged=True)),
             kept=role.outside or _tried(lambda: saved_bytes(lambda: response(given), role.held)),
         )
+
+
+def _unseen(role: Role, forward: Tally | str) -> str:
+    """Return why a count of nothing says nothing: of a network without parameters whose arithmetic torch does not see.
+
+    What takes in and hands out tensors copies or converts them, so that some operations are seen all the same.
+    """
+    if isinstance(forward, str) or role.held or forward.flops or forward.uncounted:
+        return ""
+    return (
+        f"the {role.name} shows torch 0 parameters and 0 products or convolutions: it computes outside torch, or what "
+        "it computes has no formula; neither its operations nor its parameters can be counted"
+    )
 
 
 def _tried(work: Callable[[], Any]) -> Any:
@@ -243,7 +261,10 @@ def grown_flops(subject: Subject, factor: int) -> int | str:
     The network is built without memory or weights (torch's meta device) and draws nothing from a global generator.
     """
     if subject.grown is None:
-        return f"the network's code is not one known by name: it cannot be built at {factor} times the size"
+        return (
+            "operations are counted at 1, 2 and 4 times the size on networks that are built anew from a recorded "
+            "architecture; the subject records none"
+        )
     build = subject.grown
 
     def work() -> int:

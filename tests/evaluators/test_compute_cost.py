@@ -23,6 +23,7 @@ from ganaudit.evidence.timing import timed
 from ganaudit.numerics.flops import tallied
 from ganaudit.programs.exported import read_program as read_exported
 from ganaudit.programs.script import read_program as read_script
+from ganaudit.subjects.control import ControlFile, subject_of_control
 from ganaudit.subjects.directory import Directory
 from ganaudit.subjects.loading import LoadOptions
 from ganaudit.subjects.subject import Subject
@@ -194,6 +195,44 @@ class Elsewhere(nn.Module):
         return torch.from_numpy(np.tanh(z.numpy() @ np.ones((8, 16), dtype=np.float32))).view(-1, 1, 4, 4)
 
 
+class InNumpy(nn.Module):
+    """The same image, made where torch does not look."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weights = np.random.default_rng(0).normal(size=(8, 16))
+
+    def forward(self, z: Tensor) -> Tensor:
+        made = np.tanh(z.detach().cpu().double().numpy() @ self.weights).astype(np.float32)
+        return torch.from_numpy(made).view(-1, 1, 4, 4)
+
+
+def test_a_generator_of_numpy_has_no_count_of_nothing() -> None:
+    findings = found(small(InNumpy()), seconds=0.2, batches=(1,))
+    measured = by_key(findings)
+    for key in ("parameters", "flops", "parameter-bytes", "peak-memory", "activation-memory", "training-step-flops"):
+        assert measured[key].value is None, key
+    assert "outside torch" in (measured["flops"].reason or "")
+    assert "outside torch" in (measured["parameters"].reason or "")
+    assert "the subject records none" in (measured["growth-exponent"].reason or "")
+    # Its time and the discriminator, which is a network, are known.
+    assert measured["latency-p50"].value is not None
+    assert measured["discriminator-flops"].value == 2 * 16
+    said = " ".join(d.text for d in findings.details if d.kind == "note")
+    assert "takes 0" not in said
+    assert "cannot be seen" in said
+
+
+def test_a_control_is_not_said_to_cost_nothing() -> None:
+    subject = subject_of_control(ControlFile.model_validate({"set": "glyphs", "discriminator": "sensible"}), "perfect")
+    measured = by_key(found(subject, batches=(1,)))
+    assert measured["flops"].value is None
+    assert "outside torch" in (measured["flops"].reason or "")
+    # Its discriminator is a product with 25 mean images, which are no parameters.
+    assert measured["discriminator-flops"].value == 2 * 25 * 16 * 16
+    assert f"{25 * 256 + 2:,} numbers of other state" in (measured["discriminator-parameters"].reason or "")
+
+
 def test_what_runs_outside_torch_is_timed_and_not_counted() -> None:
     subject = dataclasses.replace(small(Elsewhere()), runtime="onnxruntime 9")
     measured = by_key(found(subject, seconds=0.2, batches=(1, 4)))
@@ -287,7 +326,7 @@ def test_growth_that_cannot_be_known_says_why() -> None:
     def refuses(_: str, factor: int) -> nn.Module:
         raise ValueError(f"size {factor} is not to be had")
 
-    assert "not one known by name" in (by_key(found(small()))["growth-exponent"].reason or "")
+    assert "the subject records none" in (by_key(found(small()))["growth-exponent"].reason or "")
     refused = dataclasses.replace(small(), grown=refuses)
     assert "size 1 is not to be had" in (by_key(found(refused))["growth-exponent"].reason or "")
 
