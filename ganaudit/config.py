@@ -240,10 +240,25 @@ def _beside(data: dict[str, Any], folder: Path) -> dict[str, Any]:
             data[key] = placed(data[key])
     if isinstance(data.get("others"), dict):
         data["others"] = {name: _other_beside(value, placed) for name, value in data["others"].items()}
+    data |= {"evaluators": _options_beside(data["evaluators"], placed)} if "evaluators" in data else {}
     for section, key in (("extractor", "weights"), ("policy", "file")):
         if isinstance(data.get(section), dict) and key in data[section]:
             data[section] = {**data[section], key: placed(data[section][key])}
     return data
+
+
+def _options_beside(sections: Any, placed: Callable[[Any], Any]) -> Any:
+    """Return the evaluators' options; those that name a file with an ending are placed: a bare word is no path."""
+    if not isinstance(sections, dict):
+        return sections
+
+    def one(value: Any) -> Any:
+        return placed(value) if isinstance(value, str) and Path(value).suffix else value
+
+    return {
+        name: {key: one(value) for key, value in options.items()} if isinstance(options, dict) else options
+        for name, options in sections.items()
+    }
 
 
 def _other_beside(value: Any, placed: Callable[[Any], Any]) -> Any:

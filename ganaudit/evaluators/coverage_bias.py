@@ -9,26 +9,28 @@ from typing import Any, ClassVar, cast
 import numpy as np
 import numpy.typing as npt
 
-from ganaudit.document.model import Detail, Interval, Measurement, Note, Null
+from ganaudit.document.model import Detail, Measurement, Note, Null
 from ganaudit.document.spec import EvaluatorSpec, Findings, MeasurementSpec
 from ganaudit.evidence.attributes import SOURCES, Reading, Source, class_reading, oracle_readings
 from ganaudit.evidence.class_quality import FEWEST, by_class, flipped, reached, recall_of_others, worst_recall
 from ganaudit.evidence.coverage_tables import attributes_table, bins_table, quality_table, shares_table, sweep_curve
 from ganaudit.evidence.coverage_words import examples, in_words, unlike
 from ganaudit.evidence.filled_bins import OF_BIN, Filled, filled
-from ganaudit.evidence.own_classifier import own_classifier, own_reading
-from ganaudit.evidence.standing_shares import Chance, Standing, standing
+from ganaudit.evidence.label_agreement import Agreement, agreement, agreement_measurement
+from ganaudit.evidence.own_classifier import check_given, own_classifier, own_reading
+from ganaudit.evidence.share_measurements import discrepancy_measurement, fairness_measurement, interval_of, null_of
+from ganaudit.evidence.standing_shares import Standing, standing
 from ganaudit.evidence.support_reading import support_measurement
-from ganaudit.evidence.truncation import amplification, truncated
+from ganaudit.evidence.truncation import amplification, failed_words, truncated
 from ganaudit.evidence.view import View
+from ganaudit.numerics.arguments import proportion, whole
 from ganaudit.numerics.bins import js_bounds, js_null
-from ganaudit.numerics.class_shares import fairness_discrepancy, total_variation
-from ganaudit.numerics.intervals import Bounds, normal, wilson
+from ganaudit.numerics.intervals import Bounds, normal
 
 __all__ = ["CoverageBias"]
 
 _FALSE = 0.05  # of the bins told to differ, on average
-_SHARES = "the drawing of generated samples, and of the reals that the classifier's errors are known from"
+_OF_MODES = "low: exact test of two counts (with a classifier's errors binomial and z), Holm; high: Clopper-Pearson"
 _Counts = npt.NDArray[np.int64]
 
 
@@ -175,17 +177,19 @@ class CoverageBias:
         if (self.attribute in SOURCES[1:]) if self.classifier else (self.attribute not in SOURCES):
             allowed = "with classifier = FILE the name of what it reads" if self.classifier else ", ".join(SOURCES)
             raise ValueError(f"attribute: found {self.attribute!r}; allowed: {allowed}")
-        if min(self.samples, self.bins, self.truncated) < 2 or self.neighbours < 1:
-            raise ValueError("samples, bins and truncated must be at least 2, neighbours at least 1")
-        if not 0 < self.missing < 1:
-            raise ValueError("missing must lie between 0 and 1")
+        for name, least in (("samples", 2), ("bins", 2), ("truncated", 2), ("neighbours", 1)):
+            whole(getattr(self, name), name, least)
+        proportion(self.missing, "missing")
         if len(self.truncations) < 2 or not all(psi > 0 for psi in self.truncations):
-            raise ValueError("truncations must be at least two factors above 0, the full one first")
+            found = ", ".join(f"{psi:g}" for psi in self.truncations)
+            raise ValueError(f"truncations: found ({found}); allowed: two factors or more above 0, the full one first")
+        if self.classifier is not None:
+            check_given(self.classifier)
 
     def evaluate(self, view: View, rng: np.random.Generator) -> Findings:
         """Return shares against the training set's, bins, recall by class, truncation and support, with their nulls."""
         # Of chances of their own, so that one part that cannot be had moves no number of another.
-        chance = [np.random.default_rng(seed) for seed in rng.integers(2**63, size=8)]
+        chance = [np.random.default_rng(seed) for seed in rng.integers(2**63, size=9)]
         has_null = view.missing("features/null-fake")
         reading, used = self._reading(view, chance[0])
         by = None if isinstance(reading, str) else standing(reading, chance[1])
@@ -197,25 +201,28 @@ class CoverageBias:
         of_class = by if by is not None and by.reading.name == "class" else None
         lacks = why if by is None else f"0 samples have their class read: {by.reading.source} reads {by.reading.name}"
         recall, quality = self._recall(view, of_class, lacks, has_null, chance[4])
-        sweep, curve = self._sweep(view, by, why, has_null, chance[5])
+        sweep, curve, cautions = self._sweep(view, by, why, has_null, chance[5])
         modes, gone = self._modes(stands, bins, has_null)
+        told = agreement(view, None if of_class is None else of_class.reading, lacks, self.samples, chance[8])
+        obeys, compared = agreement_measurement(self.spec, told, has_null)
+        doubts = [told.warning] if isinstance(told, Agreement) and told.warning is not None else []
         measurements = [
-            self._class(by, why, has_null),
+            discrepancy_measurement(self.spec, by, why, has_null),
             recall,
             modes,
-            self._fairness(by, why, has_null),
+            fairness_measurement(self.spec, by, why, has_null),
             *self._cells(view, bins, has_null, chance[6]),
             sweep,
-            self._agreement(view, of_class, lacks, has_null),
+            obeys,
             support_measurement(view, self.spec, self.samples, has_null, chance[7]),
         ]
-        details: list[Detail] = [Note(text=in_words(measurements[0], stands, *gone))]
-        if stands:
-            details.append(attributes_table(stands))
-        details += [shares_table(one, _asked(view, one) if one is by else None) for one in stands]
+        words = [in_words(measurements[0], by, stands, *gone), compared, *(f"Caution: {one}." for one in doubts)]
+        details: list[Detail] = [Note(text=" ".join(filter(None, words)))]
+        details += [attributes_table(stands)] if stands else []
+        details += [shares_table(one, _asked(view, one) if one is of_class else None) for one in stands]
         details += [*quality, bins_table(bins.test), *curve]
-        warnings = [reading] if self.classifier is not None and isinstance(reading, str) else []
-        return Findings(measurements, details, warnings, used, examples(*gone, bins, _FALSE))
+        cautions += [reading] if self.classifier is not None and isinstance(reading, str) else []
+        return Findings(measurements, details, [*doubts, *cautions], used, examples(*gone, bins, _FALSE))
 
     def _reading(self, view: View, rng: np.random.Generator) -> tuple[Reading | str, dict[str, Any]]:
         """Return what is read of both sides, or why nothing is, and the digest of a classifier that was given."""
@@ -249,36 +256,10 @@ class CoverageBias:
             ),
             self.spec.measurement(
                 "js-divergence", found.divergence, sizes,
-                interval=_interval(reach, "bootstrap, moved by its bias", covers),
+                interval=interval_of(reach, "bootstrap, moved by its bias", covers),
                 null=nulls.get("js-divergence"), null_reason=why,
             ),
         ]  # fmt: skip
-
-    def _class(self, by: Standing | None, why: str, no_null: str | None) -> Measurement:
-        if by is None:
-            return self.spec.measurement("class-discrepancy", None, {"fake": 0}, reason=why, null_reason=no_null)
-        told = f"{by.reading.stand_in_name}, read alike, give {total_variation(by.stand_in, by.target):.4g}"
-        return self.spec.measurement(
-            "class-discrepancy",
-            by.discrepancy,
-            {"fake": by.shares.n},
-            interval=_interval(by.discrepancy_bounds, "bootstrap, by directional derivative", _SHARES),
-            null=_null(by.discrepancy_chance, by, told) if no_null is None else None,
-            null_reason=no_null,
-        )
-
-    def _fairness(self, by: Standing | None, why: str, no_null: str | None) -> Measurement:
-        if by is None:
-            return self.spec.measurement("fairness-discrepancy", None, {"fake": 0}, reason=why, null_reason=no_null)
-        told = f"{by.reading.stand_in_name}, read alike, give {fairness_discrepancy(by.stand_in):.4g}"
-        return self.spec.measurement(
-            "fairness-discrepancy",
-            fairness_discrepancy(by.shares.values),
-            {"fake": by.shares.n},
-            interval=_interval(by.shares.fairness_bounds(0.95), "bootstrap, by derivative", _SHARES),
-            null=_null(by.fairness_chance, by, told) if no_null is None else None,
-            null_reason=no_null,
-        )
 
     def _recall(
         self, view: View, by: Standing | None, why: str, no_null: str | None, rng: np.random.Generator
@@ -302,7 +283,7 @@ class CoverageBias:
             key,
             1 - worst.value,
             sizes,
-            interval=_interval(flipped(worst.bounds), "Clopper-Pearson, Bonferroni", covers),
+            interval=interval_of(flipped(worst.bounds), "Clopper-Pearson, Bonferroni", covers),
             null=null,
             null_reason=few,
             estimator=f"{self.spec.measurements[1].estimator}; here {names[judged[worst.at]]}",
@@ -311,7 +292,10 @@ class CoverageBias:
     def _modes(
         self, stands: Sequence[Standing], bins: Filled, no_null: str | None
     ) -> tuple[Measurement, tuple[Standing | None, list[int]]]:
-        covers = "the drawing of samples; how many modes surely lack, and how many may, all modes at once"
+        covers = (
+            "the drawing of samples, all modes at once: low, those missing that are scarcer than among reals beyond "
+            "chance; high, those whose share may lie below the limit"
+        )
         if not stands:
             absent = bins.missing(self.missing)
             sure = int((bins.test.adjusted[absent] <= _FALSE).sum())
@@ -325,47 +309,29 @@ class CoverageBias:
         told = f"of the {len(one.target)} values of {one.reading.name}"
         return self.spec.measurement(
             "modes-missing", len(found), {"fake": one.shares.n},
-            interval=_interval(bounds, "Clopper-Pearson, widened by the classifier's errors; Bonferroni", covers),
-            null=_null(one.missing_chance(self.missing), one, told) if no_null is None else None, null_reason=no_null,
+            interval=interval_of(bounds, _OF_MODES, covers),
+            null=null_of(one.missing_chance(self.missing), one, told) if no_null is None else None, null_reason=no_null,
         ), (one, found)  # fmt: skip
 
     def _sweep(
         self, view: View, by: Standing | None, why: str, no_null: str | None, rng: np.random.Generator
-    ) -> tuple[Measurement, list[Detail]]:
-        key, sizes = "bias-amplification", {"fake": self.truncated}
+    ) -> tuple[Measurement, list[Detail], list[str]]:
+        key = "bias-amplification"
         if by is None:
-            return self.spec.measurement(key, None, {"fake": 0}, reason=why, null_reason=no_null), []
+            return self.spec.measurement(key, None, {"fake": 0}, reason=why, null_reason=no_null), [], []
         sweep = truncated(view, by.reading.read, self.truncations, self.truncated, rng)
         if isinstance(sweep, str):
-            return self.spec.measurement(key, None, {"fake": 0}, reason=sweep, null_reason=no_null), []
-        found = amplification(sweep, by, rng)
+            return self.spec.measurement(key, None, {"fake": 0}, reason=sweep, null_reason=no_null), [], []
+        found, lost = amplification(sweep, by, rng), failed_words(sweep)
         reach = normal(found.change, found.error, 0.95)
+        within = Bounds(max(-1.0, reach.low), min(1.0, reach.high))
         covers = "the drawing of latents, the same at every factor; the classifier's errors held fixed"
         return self.spec.measurement(
-            key, found.change, sizes,
-            interval=_interval(Bounds(max(-1.0, reach.low), min(1.0, reach.high)), "normal, paired bootstrap", covers),
+            key, found.change, {"fake": len(sweep[0].found)},
+            interval=interval_of(within, "normal, paired bootstrap", covers),
             null_reason="reals have no latents to truncate; 0 is a generator whose shares do not move",
-        ), [sweep_curve(self.truncations, found.distances, found.errors, by.discrepancy_chance.mean)]  # fmt: skip
-
-    def _agreement(self, view: View, by: Standing | None, why: str, no_null: str | None) -> Measurement:
-        key, lacks = "label-agreement", view.missing("labels/fake")
-        if by is None or lacks is not None or by.reading.read is None:
-            lacks = f"0 labels to hold what is read against: {why if by is None else lacks or by.reading.source}"
-            return self.spec.measurement(key, None, {"fake": 0}, reason=lacks, null_reason=no_null)
-        told = view["labels/fake"].numpy()[by.reading.fake_rows]
-        n, hits, right = len(told), int((told == by.reading.fake).sum()), by.reading.right
-        reach = wilson(hits, n, 0.95)
-        null = None
-        if right is not None and no_null is None:
-            usual = wilson(*right, 0.95)
-            rule = f"{right[1]} held-out reals: the class read against their label"
-            null = Null(
-                value=right[0] / right[1], low=usual.low, high=usual.high, n=right[1], of="own labels", rule=rule
-            )
-        covers = "the drawing of generated samples, the classifier held fixed"
-        return self.spec.measurement(
-            key, hits / n, {"fake": n}, interval=_interval(reach, "Wilson score", covers), null=null,
-            null_reason=no_null,
+        ), [sweep_curve(self.truncations, found.distances, found.errors, by.discrepancy_chance.mean)], (
+            [lost] if lost else []
         )  # fmt: skip
 
 
@@ -374,16 +340,3 @@ def _asked(view: View, by: Standing) -> npt.NDArray[np.float64] | None:
         return None
     told = view["labels/fake"].numpy()
     return np.bincount(told[told >= 0], minlength=len(by.target)) / len(told)
-
-
-def _null(chance: Chance, by: Standing, told: str) -> Null:
-    rule = (
-        f"{by.shares.n} samples with the shares of {by.reading.target_name}, read with the same errors, 999 times; "
-        f"as large or larger in a share of {chance.p_value:.4g} (p-value); {told}"
-    )
-    of = "shares of the target"
-    return Null(value=chance.mean, low=chance.usual.low, high=chance.usual.high, n=by.shares.n, of=of, rule=rule)
-
-
-def _interval(bounds: Bounds, method: str, covers: str) -> Interval:
-    return Interval(low=bounds.low, high=bounds.high, level=0.95, method=method, covers=covers)

@@ -17,7 +17,7 @@ from ganaudit.evidence.handing import handed
 from ganaudit.evidence.judging import chosen, portions
 from ganaudit.evidence.view import View
 from ganaudit.numerics.class_probe import ClassProbe
-from ganaudit.numerics.class_shares import Confusion
+from ganaudit.numerics.class_shares import FEWEST, Confusion
 from ganaudit.numerics.intervals import clopper_pearson
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "confusion_of",
     "has_held_out",
     "oracle_readings",
+    "refused",
 ]
 
 Source: TypeAlias = Literal["auto", "oracle", "classifier", "probe", "labels"]
@@ -97,10 +98,10 @@ def class_reading(view: View, source: Source, samples: int, rng: _Rng) -> Readin
     names = view.label_classes if len(view.label_classes) > top else tuple(str(i) for i in range(top + 1))
     if len(names) < 2 or not len(known):
         return f"needs 2 classes of labelled reals; there are {len(names)}, and {len(known)} reals with a label"
-    refused = []
+    reasons = []
     for reader in _readers(view, source, labels, known, names, samples, rng):
         if isinstance(reader, str):
-            refused.append(reader)
+            reasons.append(reader)
             continue
         rows = reader.real_rows
         found = reader.side("real")[1][rows] if reader.of else labels[rows]
@@ -108,11 +109,8 @@ def class_reading(view: View, source: Source, samples: int, rng: _Rng) -> Readin
         if reader.is_exact or confusion.has_inverse or (not confusion.is_full and beats_chance(right, names)):
             used = confusion if confusion.has_inverse and reader.of else None
             return _reading(view, reader, names, found, used, right, labels[known])
-        refused.append(
-            f"{reader.source} is right for {right[0]} of {right[1]} held-out reals of {len(names)} classes, or never "
-            "tells two of them apart: shares do not follow from what it says"
-        )
-    return "; ".join(refused) or "nothing reads the class of generated samples: 0 ways can be had"
+        reasons.append(refused(reader.source, confusion, right, names))
+    return "; ".join(reasons) or "nothing reads the class of generated samples: 0 ways can be had"
 
 
 def oracle_readings(view: View, samples: int, rng: _Rng) -> list[Reading]:
@@ -284,6 +282,24 @@ def confusion_of(found: _Found, labels: _Found, classes: int) -> tuple[Confusion
     told = found >= 0
     confusion = Confusion.of(found[told], labels[told], classes)
     return confusion, (confusion.right, len(labels))
+
+
+def refused(source: str, confusion: Confusion, right: tuple[int, int], names: tuple[str, ...]) -> str:
+    """Return by which rule shares do not follow from what ``source`` says, with what was found and what is asked."""
+    found = right[0] / right[1] if right[1] else 0.0
+    words = (
+        f"{source} is right for {right[0]} of {right[1]} held-out reals ({found:.3g}; guessing among {len(names)} "
+        f"values gives {1 / len(names):.3g})"
+    )
+    if confusion.is_full:
+        asked = "its errors can be taken out only where it tells every two values apart beyond the noise of these reals"
+    else:
+        few = int((confusion.sizes < FEWEST).sum())
+        asked = (
+            f"{few} values have fewer than the {FEWEST} reals from which errors are taken out, and without that it "
+            f"must be right in more than {2 / len(names):.3g}, twice as often as guessing, with 99 % confidence"
+        )
+    return f"{words}; {asked}: shares do not follow from what it says"
 
 
 def beats_chance(right: tuple[int, int], names: tuple[str, ...]) -> bool:

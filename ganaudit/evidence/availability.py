@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ganaudit.data.reference import Reference
@@ -13,6 +13,8 @@ from ganaudit.features.extractor import Extractor
 from ganaudit.subjects.subject import Subject
 
 __all__ = ["Availability"]
+
+_SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,7 +82,10 @@ class Availability:
                 f"(--reference {side}=PATH names reals that training has not seen)"
             )
         if side == "train" and side not in self.reference.splits:
-            return "the reference has no train split"
+            return (
+                "the reference has no train split of reals (--reference train=PATH,test=PATH names those that training "
+                "has seen)"
+            )
         return None
 
     def _unlabelled(self, judge: Subject, side: str) -> str | None:
@@ -113,5 +118,14 @@ class Availability:
         if samples.labels is None:
             return f"the samples of {samples.name} have no labels"
         if side == "fake" and samples.classes != real.classes:
-            return "the classes of the subject's samples are not those of the reference"
+            return (
+                f"the classes of the subject's samples ({_listed(samples.classes)}) are not those of the reference "
+                f"({_listed(real.classes)}); give the labels of both the same names, in the same order"
+            )
         return None
+
+
+def _listed(classes: Sequence[str] | None) -> str:
+    names = list(classes or ())
+    shown = ", ".join(names[:_SHOWN]) + (f", ... {names[-1]}" if len(names) > _SHOWN else "")
+    return f"{len(names)}: {shown}" if names else "without names"

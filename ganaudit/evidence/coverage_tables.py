@@ -49,13 +49,14 @@ def shares_table(one: Standing, asked: np.ndarray | None) -> Table:
     rows: list[list[_Cell]] = []
     for j in order:
         share, target = float(one.shares.values[j]), float(one.target[j])
+        told = [] if asked is None else [float(asked[j])]
         rows.append([
             one.reading.values[j], int(one.shares.counts[j]), share, bounds[j].low, bounds[j].high, target,
-            share / target if target else None, None if asked is None else float(asked[j]),
+            share / target if target else None, *told,
         ])  # fmt: skip
     columns = [
         one.reading.name, "read", "share, corrected" if one.shares.is_corrected else "share", "low", "high",
-        f"share of {one.reading.target_name}", "ratio", "share asked for",
+        f"share of {one.reading.target_name}", "ratio", *([] if asked is None else ["share asked for"]),
     ]  # fmt: skip
     title = f"Shares by {one.reading.name}"
     if len(one.target) > len(order):

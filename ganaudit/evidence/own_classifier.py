@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ganaudit.document.errors import ExtractorError
-from ganaudit.evidence.attributes import Reading, beats_chance, confusion_of, has_held_out
+from ganaudit.evidence.attributes import Reading, beats_chance, confusion_of, has_held_out, refused
 from ganaudit.evidence.handing import handed
 from ganaudit.evidence.judging import chosen, portions
 from ganaudit.evidence.view import View
@@ -22,7 +22,7 @@ from ganaudit.features.extractor import ExtractorOptions, block_of
 from ganaudit.features.module import Module
 from ganaudit.numerics.class_shares import Confusion
 
-__all__ = ["Own", "own_classifier", "own_reading"]
+__all__ = ["Own", "check_given", "own_classifier", "own_reading"]
 
 _Found = npt.NDArray[np.int64]
 _UNKNOWN: _Found = np.full(0, -1, np.int64)
@@ -55,6 +55,17 @@ class _Read:
     said: _Found
     true: _Found
     """-1 where nothing says so."""
+
+
+def check_given(file: str) -> None:
+    """Raise ValueError when the classifier ``file``, or its declaration beside it, is not there: before any work."""
+    path = Path(file)
+    for what, asked in (("the program", path), ("its declaration", path.with_suffix(".toml"))):
+        if not asked.is_file():
+            raise ValueError(
+                f"classifier: {what} {asked}: no such file; allowed: a .pt2 or TorchScript program with its "
+                "declaration NAME.toml beside it, which says what it takes, as for the extractor module"
+            )
 
 
 def own_classifier(view: View, file: str) -> Own | str:
@@ -97,6 +108,12 @@ def own_reading(view: View, own: Own, name: str, samples: int, rng: np.random.Ge
     names, source = own.values if values is None else values, f"the classifier {Path(own.file).name}"
     confusion, right = None, None
     if values is None:
+        if len(np.unique(np.concatenate([sides["real"].said, sides["fake"].said]))) < 2:
+            return (
+                f"{source} says {names[int(sides['real'].said[0])]} of all {len(sides['real'].said)} reals and all "
+                f"{len(sides['fake'].said)} generated samples, and 0 reals have a label of {name}: nothing shows that "
+                "it tells anything apart, and shares do not follow from what it says"
+            )
         source += f", whose errors are not known (0 reals have a label of {name})"
     else:
         tried = _tried(sides["real"], names, f"{source} of {name}")
@@ -121,10 +138,7 @@ def _tried(real: _Read, names: tuple[str, ...], source: str) -> tuple[Confusion 
         return confusion, right
     if not confusion.is_full and beats_chance(right, names):
         return None, right
-    return (
-        f"{source} is right for {right[0]} of {right[1]} held-out reals of {len(names)} values, or never tells two of "
-        "them apart: it is no better than chance, and shares do not follow from what it says"
-    )
+    return refused(source, confusion, right, names)
 
 
 def _values(view: View, name: str) -> tuple[str, ...] | None:

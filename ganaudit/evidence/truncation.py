@@ -9,13 +9,15 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-from ganaudit.document.errors import SubjectError
+from ganaudit.evidence.latent_paths import generated
 from ganaudit.evidence.making import block_of_subject
 from ganaudit.evidence.standing_shares import Standing
 from ganaudit.evidence.view import View
 from ganaudit.numerics.class_shares import on_simplex, total_variation
 
-__all__ = ["Amplification", "Truncated", "amplification", "truncated"]
+__all__ = ["Amplification", "Truncated", "amplification", "failed_words", "truncated"]
+
+_FEWEST = 2  # latents, below which nothing varies
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,6 +27,9 @@ class Truncated:
     psi: float
     found: npt.NDArray[np.int64]
     """(N,), -1 where it cannot be told."""
+    failed: tuple[int, ...]
+    """Numbers of the latents, of those asked for, that the generator fails on at this psi or another: not in
+    ``found``."""
 
 
 def truncated(
@@ -37,7 +42,8 @@ def truncated(
     """Return what ``read`` says at each of ``factors``, or in words why the sweep cannot be had.
 
     Latents are fresh draws and are scaled as they are: in the space of the law itself, not in one that a network maps
-    them to. Labels of a conditional generator are those that it draws.
+    them to. Labels of a conditional generator are those that it draws. A latent that the generator fails on at one
+    factor is left out at all of them, so that the same ones are compared.
     """
     subject = None if view.missing("values/fake") is not None else view.subject
     if subject is None or subject.generator is None or subject.latent is None:
@@ -45,17 +51,36 @@ def truncated(
     if read is None:
         return f"needs a way to read the attribute off {samples} samples; labels came with the first samples alone"
     seed, block = int(rng.integers(2**31)), block_of_subject(subject)
-    sweep = []
-    for psi in factors:
-        parts = []
+    found, fine = np.full((len(factors), samples), -1, np.int64), np.ones((len(factors), samples), np.bool_)
+    for at, psi in enumerate(factors):
         for start in range(0, samples, block):
-            try:
-                z, labels = subject.latents(seed, start, block), subject.labels(seed, start, block)
-                parts.append(read(subject.generate(psi * z, labels)))
-            except SubjectError as error:
-                return f"the generator failed at psi = {psi:g}, latents {start} to {start + block} of {seed}: {error}"
-        sweep.append(Truncated(psi, np.concatenate(parts)[:samples]))
-    return sweep
+            # Whole blocks: a program may take one batch size only.
+            z, labels = subject.latents(seed, start, block), subject.labels(seed, start, block)
+            x, made = generated(subject, psi * z, labels)
+            count = min(block, samples - start)
+            found[at, start : start + count] = read(x)[:count]
+            fine[at, start : start + count] = made.numpy()[:count]
+    kept = fine.all(0)
+    if int(kept.sum()) < _FEWEST:
+        least = int(fine.sum(1).argmin())
+        return (
+            f"the generator fails on {int((~fine[least]).sum())} of {samples} latents of seed {seed} at psi = "
+            f"{factors[least]:g}; needs {_FEWEST} or more that it fails on at no psi, found {int(kept.sum())}"
+        )
+    failed = tuple(np.flatnonzero(~kept).tolist())
+    return [Truncated(psi, row[kept], failed) for psi, row in zip(factors, found, strict=True)]
+
+
+def failed_words(sweep: Sequence[Truncated]) -> str | None:
+    """Return how many latents a sweep left out because the generator fails on them, and which; None for none."""
+    failed = sweep[0].failed
+    if not failed:
+        return None
+    count = len(failed) + len(sweep[0].found)
+    return (
+        f"the generator fails on {len(failed)} of {count} latents of the truncation sweep, the first of them latent "
+        f"{failed[0]}; the others are used"
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,16 +7,20 @@ from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
+from scipy import stats
 
 from ganaudit.numerics.arguments import proportion, whole
 from ganaudit.numerics.intervals import Bounds, clopper_pearson, normal
 
 __all__ = [
+    "FEWEST",
     "Confusion",
     "Shares",
+    "around_uniform",
     "fairness_discrepancy",
     "kl_divergence",
     "on_simplex",
+    "scarcer",
     "scatter",
     "shares",
     "total_variation",
@@ -24,7 +28,8 @@ __all__ = [
 
 _Floats = npt.NDArray[np.float64]
 _Counts = npt.NDArray[np.int64]
-_FEWEST = 10  # reals of a class that a column of the confusion needs
+FEWEST = 10
+"""Reals of a class that a column of the confusion needs."""
 _EQUAL = 3.0  # standard errors within which two shares are taken as equal by the low end of an interval
 
 
@@ -66,7 +71,7 @@ class Confusion:
     @property
     def is_full(self) -> bool:
         """Whether every class has the 10 reals that its column of the confusion needs."""
-        return bool(self.sizes.min() >= _FEWEST)
+        return bool(self.sizes.min() >= FEWEST)
 
     @property
     def has_inverse(self) -> bool:
@@ -193,6 +198,34 @@ def scatter(truth: _Floats, n: int, confusion: Confusion | None, rng: np.random.
         if share > 0:
             errors -= share * _drawn(confusion.counts[:, j].astype(np.float64), int(confusion.sizes[j]), rng, draws)
     return np.asarray(errors @ confusion.inverse.T, dtype=np.float64)
+
+
+def around_uniform(seen: _Floats, n: int, errors: _Floats) -> _Floats:
+    """Return draws (R, K) of shares as far from uniform ones as the law may be of which n draws have the shares seen.
+
+    The distance of ``seen`` from uniform shares is too large by chance: its square is so by (1 - |seen|^2)/(n - 1) on
+    average, which is taken off. Each of ``errors`` (R, K) moves what is left along the same direction, since only that
+    moves a distance.
+    Equal to ``seen`` for large n; uniform shares where ``seen`` are exactly those.
+    """
+    apart = seen - 1 / len(seen)
+    length = float(np.linalg.norm(apart))
+    if not length:
+        return np.repeat(seen[None], len(errors), axis=0)
+    along = apart / length
+    true = np.sqrt(max(0.0, length**2 - float(1 - np.square(seen).sum()) / max(n - 1, 1)))
+    return np.asarray(1 / len(seen) + (true + errors @ along)[:, None] * along, dtype=np.float64)
+
+
+def scarcer(counts: _Counts, n: int, others: _Counts) -> _Floats:
+    """Return for each of K classes the chance of ``counts`` or fewer of n where both sides are drawn from one law.
+
+    ``others`` (K,) are the counts of the other side. Given how many both sides have together, the count of one is
+    hypergeometric, whatever the law: exact at any size, and close to exp(-e) for none where e are expected of many.
+    Source: Fisher 1935, one-sided.
+    """
+    total = int(others.sum())
+    return np.asarray(stats.hypergeom.cdf(counts, n + total, counts + others, n), dtype=np.float64)
 
 
 def on_simplex(values: _Floats) -> _Floats:

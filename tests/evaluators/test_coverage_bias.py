@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from ganaudit.auditing import audit
+from ganaudit.data.oracles.oracle import Attribute, Oracle
 from ganaudit.data.oracles.reading import SHAPES_ORACLE
 from ganaudit.data.reference import Reference
 from ganaudit.data.samples import Samples
@@ -141,7 +142,9 @@ def test_truncation_that_drops_classes_amplifies():
 def test_a_generator_that_fails_on_truncated_latents_keeps_the_other_numbers():
     found = by_key(row(bank([0.25] * 4, fails_below=0.5), reference(), truncations=(1.0, 0.2)))
     assert found["bias-amplification"].value is None
-    assert "the generator failed at psi = 0.2" in found["bias-amplification"].reason
+    reason = found["bias-amplification"].reason
+    assert reason.startswith("the generator fails on 256 of 256 latents")
+    assert "at psi = 0.2; needs 2 or more that it fails on at no psi, found 0" in reason
     assert found["class-discrepancy"].value is not None
 
 
@@ -313,7 +316,7 @@ def test_samples_alone_have_no_latents_and_labels_that_do_not_match_are_told():
     assert "the subject has 0" in found["bias-amplification"].reason
     other = samples_only(np.repeat(np.arange(4), 100), tuple("wxyz"))
     reason = by_key(row(other, reference(), samples=400, attribute="labels"))["class-discrepancy"].reason
-    assert "not those of the reference" in reason
+    assert "(4: w, x, y, z) are not those of the reference (4: a, b, c, d)" in reason
 
 
 def test_a_generators_own_labels_are_no_attribute_of_its_samples():
@@ -322,8 +325,100 @@ def test_a_generators_own_labels_are_no_attribute_of_its_samples():
 
 
 @pytest.mark.parametrize(
-    "options", [{"samples": 1}, {"missing": 0}, {"truncations": (1.0,)}, {"truncations": (1.0, 0)}]
+    ("options", "told"),
+    [
+        ({"samples": 1}, "samples: found 1; allowed: 2 or more"),
+        ({"neighbours": 0}, "neighbours: found 0; allowed: 1 or more"),
+        ({"missing": 0}, "missing: found 0; allowed: above 0 and below 1"),
+        ({"truncations": (1.0,)}, r"truncations: found \(1\); allowed: two factors or more"),
+        ({"truncations": (1.0, 0)}, r"truncations: found \(1, 0\); allowed"),
+    ],
 )
-def test_refuses(options):
-    with pytest.raises(ValueError, match="must"):
+def test_refuses(options, told):
+    with pytest.raises(ValueError, match=told):
         CoverageBias(**options)
+
+
+class Failing(Bank):
+    """Makes NaN for one latent in seven, by its second entry."""
+
+    def forward(self, z, labels=None):
+        made = super().forward(z)
+        made[z[:, 1] > 1.07] = torch.nan
+        return made
+
+
+def test_latents_that_the_generator_fails_on_are_left_out_of_the_sweep_and_counted():
+    images = torch.from_numpy(greys(planted([0.25] * 4, 4000), np.random.default_rng(1))).permute(0, 3, 1, 2)
+    made = Subject.from_modules(Failing(images.float() / 127.5 - 1), latent=2)
+    result = row(made, reference())
+    change, whole = by_key(result)["bias-amplification"], by_key(row(bank([0.25] * 4), reference()))
+    # At psi = 1 one in seven fails, and whoever fails there is left out at every psi.
+    assert change.n == pytest.approx(256 * 6 / 7, abs=4 * np.sqrt(256 * 6 / 49))
+    told = [warning for warning in result.warnings if "truncation sweep" in warning]
+    assert len(told) == 1
+    assert f"fails on {256 - change.n} of 256 latents" in told[0]
+    assert not any("means nothing" in one for one in (*result.warnings, *(m.reason or "" for m in result.measurements)))
+    # Which ones fail does not depend on the class.
+    assert change.value == pytest.approx(whole["bias-amplification"].value, abs=0.1)
+
+
+def test_samples_with_shuffled_labels_are_told_loudly():
+    """The defect is the labels': shuffled they hit one sample in four, as they would in any order."""
+    labels = np.repeat(np.arange(4), 100)
+    shuffled = np.random.default_rng(7).permutation(labels)
+    for attribute in ("auto", "labels"):
+        wrong = row(samples_only(shuffled, tuple("abcd")), reference(), samples=400, attribute=attribute)
+        found = by_key(wrong)["label-agreement"]
+        assert found.value == np.mean(labels == shuffled), "the greys tell the class without an error"
+        assert any(warning.startswith("labels do not match the samples") for warning in wrong.warnings), attribute
+        assert "labels do not match the samples" in wrong.details[0].text
+        assert "is below" in wrong.details[0].text
+        right = row(samples_only(labels, tuple("abcd")), reference(), samples=400, attribute=attribute)
+        assert by_key(right)["label-agreement"].value == 1
+        assert not any("do not match" in warning for warning in right.warnings)
+
+
+def test_a_generator_that_ignores_its_classes_is_told():
+    class Deaf(Told):
+        def forward(self, z, labels):
+            return super().forward(z, torch.zeros_like(labels) + (z[:, 1] > 0) * 2)
+
+    images = torch.from_numpy(greys(np.repeat(np.arange(4), 200), np.random.default_rng(2)))
+    made = Subject.from_modules(Deaf(images.permute(0, 3, 1, 2).float() / 127.5 - 1), latent=2, classes=4)
+    assert any("ignores the class it is told" in warning for warning in row(made, reference()).warnings)
+
+
+def test_dropped_modes_alarm_at_the_size_where_one_in_25_is_40_samples():
+    """3 of 25 classes: as controls drop them, at n = 1000 and read without an error."""
+    rng, shares = np.random.default_rng(4), np.full(25, 0.04)
+    splits = {}
+    for name, n in (("train", 5000), ("calibration", 50), ("test", 1000)):
+        labels = rng.choice(25, n, p=shares)
+        splits[name] = Samples.of(fine_greys(labels, rng), "images", name, "made", labels=labels, classes=NAMES)
+    real = Reference.of(
+        "made", "built-in", splits, seen=dict.fromkeys(splits, "unknown"), rule="made here",
+        oracle=Oracle("greys", (Attribute("class", NAMES),), read_greys),
+    )  # fmt: skip
+    kept = np.where(np.arange(25) < 3, 0, 1 / 22)
+    images = torch.from_numpy(fine_greys(rng.choice(25, 4000, p=kept), rng)).permute(0, 3, 1, 2).float() / 127.5 - 1
+    result = row(Subject.from_modules(Bank(images), latent=2), real, samples=1000, truncated=32)
+    found = by_key(result)
+    modes, gap = found["modes-missing"], found["class-discrepancy"]
+    assert (modes.value, modes.interval.low, modes.interval.high) == (3, 3, 3)
+    assert modes.interval.low > modes.null.high, "the rule of the detection matrix"
+    assert gap.value > gap.null.high
+    assert "is above" in result.details[0].text
+    assert "Chance cannot explain 3 of these 3." in result.details[0].text
+
+
+NAMES = tuple(f"c{i}" for i in range(25))
+
+
+def fine_greys(labels, rng):
+    """Images whose grey tells 25 classes apart: 10 levels each, and up to 3 of noise."""
+    return (labels[:, None, None, None] * 10 + 5 + rng.integers(-3, 4, (len(labels), 6, 6, 1))).astype(np.uint8)
+
+
+def read_greys(images):
+    return (images.reshape(len(images), -1).mean(1) // 10).astype(np.int64)[:, None]

@@ -8,11 +8,14 @@ import torch
 from torch import nn
 
 from ganaudit.auditing import audit
+from ganaudit.config import load_plan
 from ganaudit.data.oracles.oracle import Attribute, Oracle
+from ganaudit.document.errors import ConfigError
 from ganaudit.evaluators.coverage_bias import CoverageBias
+from ganaudit.subjects.subject import Subject
 
 from .made_up import by_key
-from .test_coverage_bias import ID, LEVELS, bank, reference, row, table
+from .test_coverage_bias import ID, LEVELS, Told, bank, greys, reference, row, table
 
 GREY = 'size = "any"\nchannels = "grey"\nrange = [0, 255]\n'
 
@@ -126,9 +129,15 @@ class Turned(nn.Module):
 @pytest.mark.parametrize(
     ("network", "declaration", "attribute", "told"),
     [
-        (Constant(), GREY, "class", "no better than chance"),
+        (
+            Constant(),
+            GREY,
+            "class",
+            "is right for 200 of 800 held-out reals (0.25; guessing among 4 values gives 0.25)",
+        ),
+        (Constant(), GREY, "tone", "says 0 of all 800 reals and all 800 generated samples"),
         # It never tells c from d.
-        (Reads(PLAIN[0], PLAIN[1], 250), GREY, "class", "no better than chance"),
+        (Reads(PLAIN[0], PLAIN[1], 250), GREY, "class", "only where it tells every two values apart"),
         (Reads(100, 200), GREY, "class", "tells 3 values (0, 1, 2), and reals have 4 of class (a, b, c, d)"),
         (Reads(*PLAIN), GREY + 'classes = ["w", "x", "y", "z"]\n', "class", "they do not match"),
         (Reads(*PLAIN), GREY + 'classes = ["a", "b"]\n', "class", "its declaration names 2 classes"),
@@ -146,9 +155,26 @@ def test_a_classifier_that_cannot_serve_is_refused_in_words_and_the_rest_goes_on
     assert found["js-divergence"].value is not None
 
 
-def test_files_that_are_missing_or_undeclared_are_told(tmp_path):
-    nowhere = by_key(row(bank([0.25] * 4), reference(), classifier=str(tmp_path / "none.pt2")))
-    assert "none.toml: no such file" in nowhere["class-discrepancy"].reason
+def test_a_file_that_is_not_there_ends_the_audit_before_any_work_and_the_program_is_named_first(tmp_path, monkeypatch):
+    made, real = bank([0.25] * 4), reference()
+    monkeypatch.setattr(nn.Module, "__call__", None)  # nothing may run
+    with pytest.raises(
+        ConfigError, match=r"evaluators.coverage-bias: classifier: the program .*none.pt2: no such file"
+    ):
+        row(made, real, classifier=str(tmp_path / "none.pt2"))
+    (tmp_path / "none.pt2").write_bytes(b"")
+    with pytest.raises(ConfigError, match=r"its declaration .*none.toml: no such file"):
+        row(made, real, classifier=str(tmp_path / "none.pt2"))
+
+
+def test_a_file_beside_the_plan_is_found_from_there(tmp_path):
+    saved(tmp_path, Reads(*PLAIN))
+    plan = tmp_path / "audit.toml"
+    plan.write_text('subject = "digits"\n[evaluators.coverage-bias]\nclassifier = "grey.pt2"\n')
+    assert load_plan(plan, {}, [ID]).evaluators[ID]["classifier"] == str(tmp_path / "grey.pt2")
+
+
+def test_a_declaration_that_says_too_little_is_told(tmp_path):
     file = saved(tmp_path, Reads(*PLAIN), 'size = "any"\n')
     assert (
         "say either mean and std, or range"
@@ -160,6 +186,17 @@ def test_reals_that_it_may_be_fitted_to_tell_no_errors(tmp_path):
     file = saved(tmp_path, Reads(*PLAIN))
     found = by_key(row(bank([0.25] * 4), reference(), against="train", classifier=file))
     assert "needs held-out reals" in found["class-discrepancy"].reason
+
+
+def test_of_another_attribute_there_is_no_share_asked_for_and_the_title_names_it(tmp_path):
+    images = torch.from_numpy(greys(np.repeat(np.arange(4), 200), np.random.default_rng(2)))
+    made = Subject.from_modules(Told(images.permute(0, 3, 1, 2).float() / 127.5 - 1), latent=2, classes=4)
+    file = saved(tmp_path, Reads(120), GREY + 'classes = ["dark", "light"]\n')
+    result = row(made, reference(), classifier=file, attribute="tone")
+    assert all("share asked for" not in cells for cells in table(result, "Shares by tone"))
+    assert by_key(result)["class-discrepancy"].title == "Discrepancy of shares of tone"
+    assert by_key(result)["fairness-discrepancy"].title == "Fairness discrepancy, shares of tone"
+    assert "The discrepancy of tone shares" in result.details[0].text
 
 
 def test_options_that_do_not_go_together_are_refused():

@@ -1,14 +1,18 @@
 """Shares of classes: known answers, the closed-form error, coverage, and confusions that cannot be taken out."""
 
+import math
+
 import numpy as np
 import pytest
 from scipy import optimize
 
 from ganaudit.numerics.class_shares import (
     Confusion,
+    around_uniform,
     fairness_discrepancy,
     kl_divergence,
     on_simplex,
+    scarcer,
     shares,
     total_variation,
 )
@@ -134,3 +138,31 @@ def test_refuses():
         Confusion.of([0, 2], [0, 1], 2)
     with pytest.raises(ValueError, match="as many as true"):
         Confusion.of([0], [0, 1], 2)
+
+
+def test_scarcer_is_the_tail_of_fishers_exact_test_by_counting():
+    counts, others, n = np.array([0, 2, 7]), np.array([6, 3, 4]), 9
+    total = int(others.sum())
+    for count, other, p in zip(counts, others, scarcer(counts, n, others), strict=True):
+        both = int(count + other)
+        ways = [math.comb(n, i) * math.comb(total, both - i) for i in range(both + 1)]
+        assert p == pytest.approx(sum(ways[: count + 1]) / sum(ways))
+
+
+def test_around_uniform_keeps_the_direction_and_takes_the_excess_off_the_length():
+    """Over many draws of one law the mean square of the distances that are left is the law's own."""
+    law, n = np.array([0.4, 0.3, 0.2, 0.1]), 200
+    rng = np.random.default_rng(0)
+    left = []
+    for _ in range(4000):
+        seen = rng.multinomial(n, law) / n
+        made = around_uniform(seen, n, np.zeros((1, 4)))[0]
+        assert made.sum() == pytest.approx(1)
+        one, other = made - 0.25, seen - 0.25
+        assert one @ other == pytest.approx(np.linalg.norm(one) * np.linalg.norm(other)), "along the same line"
+        left.append(np.square(made - 0.25).sum())
+    assert np.mean(left) == pytest.approx(np.square(law - 0.25).sum(), abs=4 * np.std(left) / np.sqrt(4000))
+
+
+def test_around_uniform_of_shares_that_are_uniform_is_those():
+    assert around_uniform(np.full(4, 0.25), 10, np.ones((3, 4)))[2].tolist() == [0.25] * 4
