@@ -7,6 +7,7 @@ from typing import ClassVar, Literal, get_args
 
 import numpy as np
 
+from ganaudit.document.alarms import bar, departure
 from ganaudit.document.model import Detail, Measurement, Note
 from ganaudit.document.spec import EvaluatorSpec, Findings, MeasurementSpec, NotAssessable
 from ganaudit.document.standing import against_null
@@ -66,6 +67,16 @@ class InterpolationSimilarity:
         minimum={"values/real": 3 * LEAST, "values/fake": LEAST},
         measurements=(
             MeasurementSpec(
+                key="similarity",
+                title="Similarity of the way to reals",
+                meaning="1: as other reals go; 0: as noise does. Most images are near 1: read it by its null.",
+                unit="share",
+                better="higher",
+                bounds=(0.0, 1.0),
+                estimator="1 - area between FD(t) of generated and of real samples mixed into reals / the same of "
+                "noise; trapezoids of the absolute difference",
+            ),
+            MeasurementSpec(
                 key="path-length",
                 title="Path length",
                 meaning="How far a sample moves for a small step between two latents, as a squared speed.",
@@ -92,16 +103,6 @@ class InterpolationSimilarity:
                 better="higher",
                 bounds=(0.0, 1.0),
                 estimator="lower median over paths of mean step / largest step, steps at equal fractions",
-            ),
-            MeasurementSpec(
-                key="similarity",
-                title="Similarity of the way to reals",
-                meaning="1: on their way to reals generated samples look as other reals do; 0: as far off as noise.",
-                unit="share",
-                better="higher",
-                bounds=(0.0, 1.0),
-                estimator="1 - area between FD(t) of generated and of real samples mixed into reals / the same of "
-                "noise; trapezoids of the absolute difference",
             ),
             MeasurementSpec(
                 key="crossing",
@@ -163,11 +164,13 @@ class InterpolationSimilarity:
         ),
         misleads=(
             "Mixtures are double exposures: also two reals mixed look like no real, so read every curve beside that of "
-            "reals. Mixing shrinks variance, and hides a generator whose samples vary too much. A path length depends "
-            "on the distance, the path, the ends and the step: compare it only where all are equal, and never with "
-            "published ones. A generator that always makes the same sample is perfectly smooth. Holes are what the "
-            "discriminator thinks poor; where it tells generated samples from reals, few ends are good and most ways "
-            "lead through poor ones: see what unrelated generated samples give, in the table."
+            "reals. Mixing shrinks variance, and hides a generator whose samples vary too much. The scale of "
+            "similarity ends at noise, which no image is like: coarse features, of an untrained network or of few "
+            "dimensions, put any images near 1, so only its distance from its null says something. A path length "
+            "depends on the distance, the path, the ends and the step: compare it only where all are equal, and never "
+            "with published ones. A generator that always makes the same sample is perfectly smooth. Holes are what "
+            "the discriminator thinks poor; where it tells generated samples from reals, few ends are good and most "
+            "ways lead through poor ones: see what unrelated generated samples give, in the table."
         ),
         references=(
             "Karras et al., A Style-Based Generator Architecture, 2019, arXiv:1812.04948 (path length)",
@@ -232,10 +235,28 @@ class InterpolationSimilarity:
         )
 
 
+def _standing(found: Measurement) -> str:
+    """Return the similarity as what it is beside other reals: the scale itself ends at noise and says little."""
+    far, null = departure(found, "below"), found.null
+    if far is None or found.value is None or null is None:
+        told = against_null(found, "The similarity of the way to reals", "other reals in their place", ".3g")
+        return told or "The similarity of the way to reals: see the table."
+    least = bar("below", 1)
+    stands = f"{far:.2g} standard errors below" if far > least else (
+        f"not told from them ({far:+.2g} standard errors below; {least:.2g} would tell)"
+    )  # fmt: skip
+    text = (
+        f"Similarity of the way to reals: {found.value:.4g} where other reals in their place have {null.value:.4g}, "
+        f"{stands}. 0 is noise, so no value near 1 is good by itself"
+    )
+    if null.value < 1:
+        text += f"; generated samples stray {(1 - found.value) / (1 - null.value):.3g} times as far as those reals"
+    return f"{text}."
+
+
 def _reading(measurements: list[Measurement]) -> str:
     by = {m.key: m for m in measurements}
-    told = against_null(by["similarity"], "The similarity of the way to reals", "other reals in their place", ".3g")
-    parts = [told or "The similarity of the way to reals: see the table."]
+    parts = [_standing(by["similarity"])]
     crossing, smooth = by["crossing"], by["smoothness"]
     if crossing.value is not None:
         parts.append(

@@ -201,10 +201,24 @@ def _crossing(blend: Blend, scores: Tensor) -> Reading:
     found = crossings(scores, blend.t, blend.threshold)
     crossing = found[~found.isnan()]
     if not len(crossing):
-        below = int((scores[0] < blend.threshold).sum())
-        told = f"{below} of {scores.shape[1]} start below the threshold, and 0 of them reach it"
-        return Reading(None, sizes, reason=told)
+        return Reading(None, sizes, reason=_uncrossed(scores[0], blend.threshold))
     return middle(crossing, {"fake": len(crossing)}, f"{_COVERS}; the threshold held fixed")
+
+
+def _uncrossed(starts: Tensor, threshold: float) -> str:
+    """Return why no pair crosses, given the scores (N,) at their starts."""
+    n, below = len(starts), int((starts < threshold).sum())
+    if below:
+        return (
+            f"{below} of {n} pairs start below the threshold, {threshold:.4g}, and 0 of them reach it: not even the "
+            "reals at their ends do"
+        )
+    if bool((starts == starts[0]).all()):
+        return f"all {n} pairs start with one score, {float(starts[0]):.4g}: the discriminator tells nothing apart"
+    return (
+        f"0 of {n} pairs start below the threshold, {threshold:.4g}: every generated sample among them passes as real "
+        f"already (lowest score {float(starts.min()):.4g}), and there is no way left to go"
+    )
 
 
 def _threshold(view: View, fpr: float) -> tuple[float | None, str | None]:

@@ -11,7 +11,7 @@ from torch import Tensor
 from ganaudit.document.model import Null, Table
 from ganaudit.evidence.score_sides import Reading, interval_of
 from ganaudit.evidence.view import View
-from ganaudit.numerics.holes import Cut, broken, poor_below, predicted_share
+from ganaudit.numerics.holes import Cut, broken, chance_below, poor_below, predicted_share
 from ganaudit.numerics.interpolation import chance_of_dip, dips
 from ganaudit.numerics.intervals import clopper_pearson
 
@@ -32,17 +32,37 @@ class Judge:
     reason: str = ""
 
 
-def judge_of(view: View, unjudged: str | None, inside: int) -> Judge:
-    """Return the cut of calibration reals for ``inside`` points between two ends.
+def judge_of(view: View, unjudged: str | None, inside: int, poor: Mapping[str, Tensor]) -> Judge:
+    """Return the cut of calibration reals for ``inside`` points between two ends, or why none can be trusted.
 
     Calibration reals, which the discriminator has not seen: it may score train reals higher than any other sample.
+    ``poor``: scores (N,) by name of what may be poor. A discriminator that scores none of it below the cut more often
+    than a real is blind to holes; finding none then says nothing.
     """
     if unjudged is not None:
         return Judge(None, unjudged)
     missing = view.missing("scores/calibration")
     if missing is not None:
         return Judge(None, f"{missing}: what scores as no real does is not known")
-    return Judge(poor_below(view["scores/calibration"], inside, CHANCE))
+    cut = poor_below(view["scores/calibration"], inside, CHANCE)
+    blind = _blind(cut, poor)
+    return Judge(None, blind) if blind else Judge(cut)
+
+
+def _blind(cut: Cut, poor: Mapping[str, Tensor]) -> str:
+    """Return why the discriminator sees no hole, or an empty text where it knows something as poor."""
+    usual, told = chance_below(cut.rank, cut.n, 1), []
+    for name, scores in poor.items():
+        n, below = len(scores), int((scores < cut.score).sum())
+        if n and clopper_pearson(below, n, 0.95).low > usual:
+            return ""
+        told.append(f"{below} of {n} {name}")
+    if not told:
+        return ""
+    return (
+        f"the discriminator is blind to holes: {' and '.join(told)} score below {cut.score + 0.0:.4g}, where "
+        f"{usual:.2%} of reals do, so garbage on a path would pass as well"
+    )
 
 
 def hole_reading(scores: Tensor | None, judge: Judge, paths: int) -> Reading:

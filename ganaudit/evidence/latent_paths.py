@@ -13,7 +13,7 @@ from ganaudit.evidence.judging import judged
 from ganaudit.evidence.making import block_of_subject
 from ganaudit.evidence.view import View
 from ganaudit.numerics.interpolation import evenness, lerp, slerp
-from ganaudit.numerics.path_length import is_quantised, squared_distances
+from ganaudit.numerics.path_length import on_levels, squared_distances
 from ganaudit.subjects.mapping import Mapped, mapped
 from ganaudit.subjects.subject import Subject
 
@@ -46,8 +46,8 @@ class LatentPaths:
     labels: Tensor | None
     failed: tuple[int, ...]
     """Numbers of the paths left out because the generator fails at an end of them."""
-    quantised: bool
-    """Whether every value of the samples at the starts lies on a level of an 8-bit file."""
+    quantised: int
+    """How many of the samples at the starts lie on the levels of an 8-bit file with every value."""
     space: Mapped | str = "w was not asked for"
     """The generator in two parts, or why it has no w."""
     w: tuple[Tensor, Tensor] | None = None
@@ -133,7 +133,7 @@ def latent_paths(view: View, seed: int, count: int) -> LatentPaths | str:
     if not bool(fine.any()):
         return f"the generator fails at an end of every one of {count} new paths (latents of seed {seed})"
     failed = tuple(torch.nonzero(~fine)[:, 0].tolist())
-    levels = is_quantised(starts[fine], subject.sample.low, subject.sample.high)
+    levels = int(on_levels(starts[fine], subject.sample.low, subject.sample.high).sum())
     kept = None if labels is None else labels[fine]
     space = mapped(subject)
     w = None if isinstance(space, str) else (space.w(a[fine], kept), space.w(b[fine], kept))

@@ -21,6 +21,7 @@ from ganaudit.numerics.path_length import PathLength, path_length, plateau, squa
 __all__ = ["Walked", "walked"]
 
 _TOLERANCE = 0.1
+_METHOD = "Student, cut at 0"
 _LENGTHS = ("path-length", "path-length-w")
 _HOLES = ("holes", "holes-lerp")
 _SHOWN, _LOWEST = 4, 2
@@ -52,7 +53,7 @@ def walked(view: View, blend: Blend, *, paths: int, distance: str, eps: float, r
     t = torch.from_numpy(rng.random(len(made)))
     length, details, warnings = _lengths(made, path, t, distance, eps, blend)
     walks, fine = made.walked(path, blend.t, judge=blend.unjudged is None)
-    judge = judge_of(view, blend.unjudged, len(blend.t) - 2)
+    judge = judge_of(view, blend.unjudged, len(blend.t) - 2, _seen(blend))
     scores = _scores(made, path, walks, blend)
     readings = length | {"smoothness": _smoothness(walks, blend)}
     readings |= {
@@ -74,10 +75,12 @@ def _lengths(
     paths: LatentPaths, path: str, t: Tensor, distance: str, eps: float, blend: Blend
 ) -> tuple[dict[str, Reading], list[Detail], list[str]]:
     sizes = {"fake": len(paths)}
-    if paths.quantised:
+    if 2 * paths.quantised > len(paths):
+        which = "" if paths.quantised == len(paths) else f"{paths.quantised} of "
         reason = (
-            f"every value of {len(paths)} generated samples lies on one of 256 levels: a step of {eps:g} moves a value "
-            "by 0 or by a whole level, and the quotient depends on the step; give the generator without its rounding"
+            f"{which}{len(paths)} generated samples lie on 256 levels with every value: a step of {eps:g} moves a "
+            "value by 0 or by a whole level, and the quotient depends on the step; give the generator without its "
+            "rounding"
         )
         lacks = Reading(None, sizes, reason=reason)
         return dict.fromkeys(_LENGTHS, lacks), [], [f"no path length: {reason}"]
@@ -97,8 +100,13 @@ def _lengths(
         Note(text=_told(sweep, flat, eps, paths)),
     ]
     covers = _DRAWN.format(" and of the point on the path")
-    reading = Reading(own.value, {"fake": own.n}, interval_of(own.bounds, "Student", covers), _NO_LATENT)
-    warnings = [] if len(flat) > 1 or own.value == 0 else [
+    reading = Reading(own.value, {"fake": own.n}, interval_of(own.bounds, _METHOD, covers), _NO_LATENT)
+    some = paths.quantised
+    warnings = [] if not some else [
+        f"{some} of {len(paths)} generated samples lie on 256 levels with every value: if they are rounded, the path "
+        "length hangs on the step; blank ones may be"
+    ]  # fmt: skip
+    warnings += [] if len(flat) > 1 or own.value == 0 else [
         f"the path length has no plateau: steps ten times as long and as short as {eps:g} both change it by more than "
         f"{_TOLERANCE:.0%}; too short a step shows rounding, too long a one cuts corners"
     ]  # fmt: skip
@@ -115,7 +123,7 @@ def _in_w(paths: LatentPaths, own: PathLength | None) -> Reading:
         why = paths.space if isinstance(paths.space, str) else "fewer than 2 paths are made whole"
         return Reading(None, sizes, reason=f"{why} ({len(paths)} paths)")
     covers = _DRAWN.format(" and of the point on the path")
-    return Reading(own.value, {"fake": own.n}, interval_of(own.bounds, "Student", covers), _NO_LATENT)
+    return Reading(own.value, {"fake": own.n}, interval_of(own.bounds, _METHOD, covers), _NO_LATENT)
 
 
 def _scores(made: LatentPaths, path: str, walks: Walks, blend: Blend) -> dict[str, Tensor]:
@@ -125,6 +133,13 @@ def _scores(made: LatentPaths, path: str, walks: Walks, blend: Blend) -> dict[st
     # A hole off the shell where normal latents lie is on no arc, but on the chord through the middle.
     chord = walks.scores if path == "lerp" else made.scored("lerp", blend.t)
     return {path: walks.scores, "lerp": chord}
+
+
+def _seen(blend: Blend) -> dict[str, Tensor]:
+    """Return scores of what a judge of holes has to know as poor: noise, or the generated samples where they are."""
+    if blend.noise.scores is None or blend.fake.scores is None:
+        return {}
+    return {"noise": blend.noise.scores[0], "generated samples": blend.fake.scores[0]}
 
 
 def _smoothness(walks: Walks, blend: Blend) -> Reading:

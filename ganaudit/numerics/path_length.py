@@ -13,7 +13,7 @@ from torch import Tensor
 from ganaudit.numerics.arguments import vector
 from ganaudit.numerics.intervals import Bounds, student
 
-__all__ = ["PathLength", "is_quantised", "path_length", "plateau", "squared_distances"]
+__all__ = ["PathLength", "on_levels", "path_length", "plateau", "squared_distances"]
 
 _NEAR = 1e-3  # of a level; float32 tells values near 1 apart to 3e-5 of one
 
@@ -27,7 +27,7 @@ class PathLength:
     trimmed: float
     """The mean of those between the percentiles 1 and 99, as peers trim: lower for a heavy upper tail."""
     bounds: Bounds | None
-    """Student's interval of ``value`` at 95 %; None for one path alone."""
+    """Student's interval of ``value`` at 95 %, cut at 0, which no squared speed is below; None for one path alone."""
     n: int
 
 
@@ -45,7 +45,10 @@ def path_length(distances: Tensor, eps: float) -> PathLength:
     low = np.quantile(values.numpy(), 0.01, method="lower")
     high = np.quantile(values.numpy(), 0.99, method="higher")
     kept = values[(values >= low) & (values <= high)]
-    bounds = student(values, 0.95) if len(values) > 1 else None
+    bounds = None
+    if len(values) > 1:
+        ends = student(values, 0.95)
+        bounds = Bounds(max(0.0, ends.low), ends.high)
     return PathLength(float(values.mean()), float(kept.mean()), bounds, len(values))
 
 
@@ -69,13 +72,17 @@ def plateau(values: Mapping[float, float], eps: float, tolerance: float) -> list
     return steps[first : last + 1]
 
 
-def is_quantised(x: Tensor, low: float, high: float) -> bool:
-    """Return whether every value of ``x`` lies on one of the 256 levels of an 8-bit file from ``low`` to ``high``.
+def on_levels(x: Tensor, low: float, high: float) -> Tensor:
+    """Return of each of ``x`` (N, ...) whether all its values lie on the 256 levels of an 8-bit file, (N,) bool.
 
-    Within a thousandth of a level. Small steps of such samples are 0 or a whole level: they have no path length.
+    Levels from ``low`` to ``high``, within a thousandth of one. Small steps of such samples are 0 or a whole level:
+    they have no path length. A sample whose values are all at an end of the range lies on levels too.
+    Raises ValueError when ``low < high`` does not hold.
     """
-    levels = (x.double() - low) * (255 / (high - low))
-    return bool(((levels - levels.round()).abs() <= _NEAR).all()) and x.numel() > 0
+    if not low < high:
+        raise ValueError(f"low, high: found {low}, {high}; allowed: low below high")
+    levels = (x.double() - low).flatten(1) * (255 / (high - low))
+    return ((levels - levels.round()).abs() <= _NEAR).all(1)
 
 
 def squared_distances(a: Tensor, b: Tensor) -> Tensor:

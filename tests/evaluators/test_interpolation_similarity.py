@@ -224,6 +224,36 @@ def test_samples_on_levels_have_no_path_length():
     assert found["smoothness"].value is not None
 
 
+class Mostly(Linear):
+    """On levels but for the samples whose first latent is among the largest: about one in ten, or four in ten."""
+
+    def __init__(self, share):
+        super().__init__()
+        self.cut = float(stats.norm.isf(share))
+
+    def forward(self, z, labels=None):
+        fine = super().forward(z, labels)
+        coarse = ((fine.clamp(-1, 1) + 1) * 127.5).round() / 127.5 - 1
+        return torch.where((z[:, 0] > self.cut).view(-1, 1, 1, 1), fine, coarse)
+
+
+def test_most_samples_on_levels_are_enough_to_have_no_path_length():
+    row, found = measured(subject(Mostly(0.1)), paths=100)
+    told = found["path-length"].reason
+    assert found["path-length"].value is None
+    count = int(told.split(" of 100 generated samples lie on 256 levels")[0])
+    assert 80 <= count < 100
+    assert any("no path length" in w for w in row.warnings)
+
+
+def test_some_samples_on_levels_are_warned_of():
+    row, found = measured(subject(Mostly(0.8)), paths=100)
+    assert found["path-length"].value > 0
+    assert found["path-length"].interval.low >= 0
+    assert "cut at 0" in found["path-length"].interval.method
+    assert any("of 100 generated samples lie on 256 levels" in w for w in row.warnings)
+
+
 def test_a_step_of_rounded_noise_has_no_plateau():
     class Coarse(Linear):
         """Rounds its latents to multiples of 1/64: small steps are none or a jump."""
@@ -332,6 +362,64 @@ def test_without_a_hole_paths_are_broken_no_more_often_than_unrelated_reals(perf
         one = perfect[1][key]
         assert one.interval.low <= one.null.high
         assert one.null.n == 100  # calibration reals
+
+
+class Same(Weighs):
+    """One score for all."""
+
+    def forward(self, x):
+        return 0 * super().forward(x)
+
+
+class Reversed(Weighs):
+    """Scores noise, and what lies far below reals, above them."""
+
+    def forward(self, x):
+        return x.flatten(1).square().sum(1)
+
+
+class Stepped(Weighs):
+    """Behind a step: half of the reals have the least score that there is."""
+
+    def forward(self, x):
+        return super().forward(x).sign()
+
+
+@pytest.mark.parametrize("critic", [Same, Reversed, Stepped])
+def test_a_blind_discriminator_sees_no_holes_and_says_so(critic):
+    inside = lambda z: z[:, 0].abs() < 0.15  # noqa: E731
+    row, found = measured(subject(Hollow(inside), critic(W)), reference(test=180, calibration=400))
+    for key in ("holes", "holes-lerp"):
+        assert found[key].value is None
+        assert "blind to holes: 0 of" in found[key].reason
+        assert "40 generated samples score below" in found[key].reason
+    note = next(d.text for d in row.details if d.kind == "note")
+    assert "paths between good samples" not in note
+
+
+def test_why_nothing_crosses_is_said_in_words():
+    _, found = measured(subject(discriminator=Same(W)))
+    assert "40 pairs start with one score, 0" in found["crossing"].reason
+    far = Linear(shift=0.0)
+    far.register_buffer("up", torch.from_numpy(20 * SCALE * W / np.linalg.norm(W)).float())
+    far.forward = lambda z, labels=None: Linear.forward(far, z, labels) + far.up.view(SHAPE)
+    _, found = measured(subject(far, Weighs(W)))
+    assert "0 of 40 pairs start below the threshold" in found["crossing"].reason
+    assert "passes as real already (lowest score" in found["crossing"].reason
+
+
+def test_the_similarity_is_told_as_its_distance_from_other_reals(perfect):
+    row, found = perfect
+    note = next(d.text for d in row.details if d.kind == "note")
+    assert row.measurements[0].key == "similarity"
+    assert "not told from them" in note
+    row, found = measured(subject(Linear(shift=0.15)))
+    one, note = found["similarity"], next(d.text for d in row.details if d.kind == "note")
+    half = math.hypot(one.interval.high - one.value, one.null.value - one.null.low)
+    far = (one.null.value - one.value) / half * stats.norm.ppf(0.975)
+    assert far > 2
+    assert f"{one.value:.4g} where other reals in their place have {one.null.value:.4g}, {far:.2g} standard" in note
+    assert f"stray {(1 - one.value) / (1 - one.null.value):.3g} times as far" in note
 
 
 def test_holes_need_reals_that_the_discriminator_has_not_seen():

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from ganaudit.numerics.interpolation import lerp, slerp
-from ganaudit.numerics.path_length import is_quantised, path_length, plateau, squared_distances
+from ganaudit.numerics.path_length import on_levels, path_length, plateau, squared_distances
 
 D, P, N = 16, 48, 60_000
 A = torch.from_numpy(np.random.default_rng(0).standard_normal((D, P)))
@@ -64,9 +64,21 @@ def test_levels_have_no_path_length_and_are_known_by_their_values():
     # Quantisation alone makes the squared distance about proportional to eps, so the quotient to 1/eps.
     assert values[0] > 10 * values[1]
     assert plateau({1e-4: values[0], 1e-2: values[1]}, 1e-2, 0.1) == [1e-2]
-    assert is_quantised(stored(a).float(), low, high)
-    assert not is_quantised((a @ A).float(), low, high)
-    assert not is_quantised(stored(a).float() + 0.01, low, high)
+    mixed = torch.cat([stored(a[:7]), a[:5] @ A, stored(a[:3]) + 0.01]).float()
+    assert on_levels(mixed, low, high).tolist() == [True] * 7 + [False] * 8
+    with pytest.raises(ValueError, match="low below high"):
+        on_levels(mixed, high, low)
+
+
+def test_the_interval_of_a_squared_speed_does_not_reach_below_0():
+    # One large value among zeros: Student's own interval is 4 ± 9.9.
+    found = path_length(torch.tensor([0.0] * 9 + [40.0]), 1.0)
+    assert (found.value, found.bounds.low) == (4.0, 0.0)
+    assert found.bounds.high == pytest.approx(4 + 2.262157 * 4.0, rel=1e-6)
+    # Far from 0 nothing is cut: 11 ± t(9) sd/sqrt(10).
+    values = torch.arange(10.0) + 6.5
+    half = 2.262157 * float(values.std()) / math.sqrt(10)
+    assert path_length(values, 1.0).bounds.low == pytest.approx(11 - half, rel=1e-6)
 
 
 def test_trimming_keeps_both_percentiles():
