@@ -20,7 +20,7 @@ from ganaudit.document.spec import EvaluatorSpec, Findings, MeasurementSpec, Not
 from ganaudit.document.standing import against_null
 from ganaudit.evidence.score_sides import Reading, interval_of
 from ganaudit.evidence.view import View
-from ganaudit.numerics.arguments import whole
+from ganaudit.numerics.arguments import proportion, whole
 from ganaudit.numerics.detection import calibration_size_needed, conformal_threshold
 from ganaudit.numerics.intervals import clopper_pearson
 from ganaudit.numerics.worst import worst_rate
@@ -131,8 +131,7 @@ class AttackTransfer:
             raise ValueError(f"budgets: found {list(self.budgets)}; allowed: shares of the range above 0, at most 1")
         whole(self.steps, "steps", 1)
         whole(self.samples, "samples", 1)
-        if not 0.0 < self.fpr < 1.0:
-            raise ValueError("fpr must lie between 0 and 1")
+        proportion(self.fpr, "fpr")
 
     def evaluate(self, view: View, rng: np.random.Generator) -> Findings:
         """Return the worst rates over the other subjects at the first budget, and every rate in a table."""

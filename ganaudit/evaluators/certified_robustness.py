@@ -17,6 +17,7 @@ from ganaudit.document.spec import EvaluatorSpec, Findings, MeasurementSpec, Not
 from ganaudit.evidence.judging import chosen
 from ganaudit.evidence.score_sides import Reading, interval_of
 from ganaudit.evidence.view import View
+from ganaudit.numerics.arguments import proportion, whole
 from ganaudit.numerics.detection import calibration_size_needed, conformal_threshold
 from ganaudit.numerics.intervals import clopper_pearson, quantile_bounds
 
@@ -121,12 +122,11 @@ class CertifiedRobustness:
 
     def __post_init__(self) -> None:
         if not 0.0 < self.sigma < float("inf"):
-            raise ValueError("sigma must be above 0 and finite")
-        if self.samples < 1 or self.draws < 1:
-            raise ValueError("samples and draws must be at least 1")
-        for name in ("alpha", "fpr"):
-            if not 0.0 < getattr(self, name) < 1.0:
-                raise ValueError(f"{name} must lie between 0 and 1")
+            raise ValueError(f"sigma: found {self.sigma}; allowed: above 0 and finite")
+        whole(self.samples, "samples", 1)
+        whole(self.draws, "draws", 1)
+        proportion(self.alpha, "alpha")
+        proportion(self.fpr, "fpr")
 
     def evaluate(self, view: View, rng: np.random.Generator) -> Findings:
         """Return certified accuracy and error rates at sigma/2, the median radius, and curves over the radius."""

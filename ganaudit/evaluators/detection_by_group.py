@@ -15,6 +15,7 @@ from ganaudit.document.spec import EvaluatorSpec, Exhibit, Findings, Measurement
 from ganaudit.evidence.grouping import Grouping, by_class, by_quality, by_realism
 from ganaudit.evidence.judging import chosen
 from ganaudit.evidence.view import View
+from ganaudit.numerics.arguments import proportion, whole
 from ganaudit.numerics.detection import calibration_size_needed, conformal_threshold
 from ganaudit.numerics.group_gaps import Gap, chance_of_worst, gap
 from ganaudit.numerics.groups import GroupErrors, Rate, group_errors, holm, rate_gap
@@ -120,10 +121,9 @@ class DetectionByGroup:
     )  # fmt: skip
 
     def __post_init__(self) -> None:
-        if not 0.0 < self.fpr < 1.0:
-            raise ValueError("fpr must lie between 0 and 1")
-        if min(self.samples, self.bins) < 2 or self.neighbours < 1:
-            raise ValueError("samples and bins must be at least 2, neighbours at least 1")
+        proportion(self.fpr, "fpr")
+        for name, least in (("samples", 2), ("bins", 2), ("neighbours", 1)):
+            whole(getattr(self, name), name, least)
 
     def evaluate(self, view: View, rng: np.random.Generator) -> Findings:
         """Return the gaps and the worst group, with a table and a curve for every way to group."""

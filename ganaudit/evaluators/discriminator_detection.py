@@ -25,6 +25,7 @@ from ganaudit.evidence.score_thresholds import (
     threshold_table,
 )
 from ganaudit.evidence.view import View
+from ganaudit.numerics.arguments import proportion
 from ganaudit.numerics.detection import calibration_size_needed, equal_error_rate
 from ganaudit.numerics.detection_costs import detection_cost, likelihood_ratio_cost
 from ganaudit.numerics.detection_curves import average_precision, hull_equal_error_rate, partial_auc
@@ -238,11 +239,10 @@ class DiscriminatorDetection:
 
     def __post_init__(self) -> None:
         for name in ("fpr", "confidence", "prior_fake"):
-            if not 0.0 < getattr(self, name) < 1.0:
-                raise ValueError(f"{name} must lie between 0 and 1")
+            proportion(getattr(self, name), name)
         for name in ("cost_real", "cost_fake"):
             if not 0.0 < getattr(self, name) < float("inf"):
-                raise ValueError(f"{name} must be above 0 and finite")
+                raise ValueError(f"{name}: found {getattr(self, name)}; allowed: above 0 and finite")
 
     def evaluate(self, view: View, rng: np.random.Generator) -> Findings:
         """Return what the ranking is worth, thresholds and what they do to unseen samples, costs, and the extremes."""

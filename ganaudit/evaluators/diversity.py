@@ -14,6 +14,7 @@ from ganaudit.document.model import Axis, Curve, Detail, Interval, Measurement, 
 from ganaudit.document.spec import EvaluatorSpec, Exhibit, Findings, MeasurementSpec
 from ganaudit.document.standing import against_null
 from ganaudit.evidence.view import View
+from ganaudit.numerics.arguments import proportion, whole
 from ganaudit.numerics.intervals import Bounds, wilson
 from ganaudit.numerics.neighbours import Duplicates, duplicate_rate
 from ganaudit.numerics.sweep import Distinct, distinct
@@ -114,10 +115,9 @@ class Diversity:
     )
 
     def __post_init__(self) -> None:
-        if not 0 < self.near < 1:
-            raise ValueError("near must be above 0 and below 1")
-        if min(self.most, self.most_for_vendi) < 2:
-            raise ValueError("most and most_for_vendi must be at least 2")
+        proportion(self.near, "near")
+        whole(self.most, "most", 2)
+        whole(self.most_for_vendi, "most_for_vendi", 2)
 
     def evaluate(self, view: View, rng: np.random.Generator) -> Findings:
         """Return the score and both shares with intervals and nulls, the score over its order, and groups of copies."""

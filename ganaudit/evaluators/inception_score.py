@@ -25,6 +25,7 @@ from ganaudit.document.model import (
 from ganaudit.document.spec import EvaluatorSpec, Findings, MeasurementSpec
 from ganaudit.document.standing import against_null
 from ganaudit.evidence.view import View
+from ganaudit.numerics.arguments import whole
 from ganaudit.numerics.entropy import (
     STUDENT_FROM,
     ClassEntropies,
@@ -126,8 +127,7 @@ class InceptionScore:
     )
 
     def __post_init__(self) -> None:
-        if self.splits < 1:
-            raise ValueError("splits must be at least 1")
+        whole(self.splits, "splits", 1)
         if self.order not in ("random", "as-given", "torch-fidelity"):
             raise ValueError(f"order: found {self.order!r}; allowed: random, as-given, torch-fidelity")
 

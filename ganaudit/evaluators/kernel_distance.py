@@ -14,6 +14,7 @@ from ganaudit.document.error_parts import ErrorParts
 from ganaudit.document.model import Axis, Detail, Histogram, HistogramSeries, Interval, Measurement, Note, Null, Rule
 from ganaudit.document.spec import EvaluatorSpec, Findings, MeasurementSpec, NotAssessable
 from ganaudit.evidence.view import View
+from ganaudit.numerics.arguments import whole
 from ganaudit.numerics.error_parts import SCHEME, grouped_errors
 from ganaudit.numerics.intervals import Bounds, clopper_pearson
 from ganaudit.numerics.kernel import (
@@ -97,14 +98,14 @@ class KernelDistance:
     )  # fmt: skip
 
     def __post_init__(self) -> None:
-        if self.subsets < 2 or self.subset_size < 2 or self.degree < 1:
-            raise ValueError("subsets and subset_size must be at least 2, degree at least 1")
-        if self.permutations < 0 or self.most_permuted < _LEAST:
-            raise ValueError(f"permutations must be at least 0, most_permuted at least {_LEAST}")
+        for name, least in (
+            ("subsets", 2), ("subset_size", 2), ("degree", 1), ("permutations", 0), ("most_permuted", _LEAST),
+        ):  # fmt: skip
+            whole(getattr(self, name), name, least)
         if self.bandwidth != "median" and not 0 < self.bandwidth < float("inf"):
-            raise ValueError("bandwidth must be above 0, or 'median'")
+            raise ValueError(f"bandwidth: found {self.bandwidth}; allowed: above 0 and finite, or 'median'")
         if self.unit_length and self.kernel != "rbf":
-            raise ValueError("unit_length is an option of the rbf kernel")
+            raise ValueError(f"unit_length: found true with kernel = {self.kernel!r}; allowed: with kernel = 'rbf'")
 
     def evaluate(self, view: View, rng: np.random.Generator) -> Findings:
         """Return kd with its interval and null, the p-value, and how relabelled samples scatter."""

@@ -30,6 +30,7 @@ from ganaudit.document.spec import EvaluatorSpec, Findings, MeasurementSpec, Not
 from ganaudit.evidence.judging import chosen
 from ganaudit.evidence.score_sides import Reading, interval_of
 from ganaudit.evidence.view import View
+from ganaudit.numerics.arguments import proportion, whole
 from ganaudit.numerics.detection import auc, calibration_size_needed, conformal_threshold
 from ganaudit.numerics.intervals import quantile_bounds, student
 from ganaudit.numerics.memory import Room, is_out_of_memory
@@ -119,10 +120,8 @@ class LatentRobustness:
 
     def __post_init__(self) -> None:
         for name in ("samples", "steps", "jacobians", "targets", "starts"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1")
-        if not 0.0 < self.fpr < 1.0:
-            raise ValueError("fpr must lie between 0 and 1")
+            whole(getattr(self, name), name, 1)
+        proportion(self.fpr, "fpr")
 
     def evaluate(self, view: View, rng: np.random.Generator) -> Findings:
         """Return the smallest steps, the worst samples, the conditioning and the reach, or why not."""

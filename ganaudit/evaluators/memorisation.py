@@ -22,6 +22,7 @@ from ganaudit.evidence.memorised_charts import (
 from ganaudit.evidence.memorised_scores import Membership, membership
 from ganaudit.evidence.score_sides import interval_of
 from ganaudit.evidence.view import View
+from ganaudit.numerics.arguments import proportion, whole
 from ganaudit.numerics.detection import calibration_size_needed
 
 __all__ = ["Memorisation"]
@@ -207,14 +208,13 @@ class Memorisation:
     )
 
     def __post_init__(self) -> None:
-        if not 0.0 < self.copies < 1.0:
-            raise ValueError("copies must lie between 0 and 1")
+        proportion(self.copies, "copies")
         if self.neighbours < 2:
-            raise ValueError("neighbours must be at least 2: a distance is compared with those of others")
-        if min(self.cells, self.most, self.most_train, self.most_for_gap) < 1:
-            raise ValueError("cells, most, most_train and most_for_gap must be at least 1")
-        if min(self.most, self.most_train, self.most_for_gap) < 10:
-            raise ValueError("most, most_train and most_for_gap must be at least 10")
+            raise ValueError(
+                f"neighbours: found {self.neighbours}; allowed: 2 or more, as a distance is held against others"
+            )
+        for name, least in (("cells", 1), ("most", 10), ("most_train", 10), ("most_for_gap", 10)):
+            whole(getattr(self, name), name, least)
 
     def evaluate(self, view: View, rng: np.random.Generator) -> Findings:
         """Return every statistic with that of unseen reals as its null, one verdict, and the nearest pairs."""

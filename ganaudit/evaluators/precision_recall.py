@@ -16,6 +16,7 @@ from ganaudit.document.model import Interval, Measurement, Note, Null
 from ganaudit.document.spec import EvaluatorSpec, Exhibit, Findings, MeasurementSpec, NotAssessable
 from ganaudit.document.standing import place
 from ganaudit.evidence.view import View
+from ganaudit.numerics.arguments import whole
 from ganaudit.numerics.neighbour_inference import HalfScatter, half_scatter
 from ganaudit.numerics.neighbours import Neighbourhood, expected_coverage, neighbourhood
 
@@ -134,10 +135,9 @@ class PrecisionRecall:
     )
 
     def __post_init__(self) -> None:
-        if self.neighbours < 1:
-            raise ValueError("neighbours must be at least 1")
+        whole(self.neighbours, "neighbours", 1)
         if self.memory < 1:
-            raise ValueError("memory must be at least 1 MiB")
+            raise ValueError(f"memory: found {self.memory}; allowed: 1 MiB or more")
 
     def evaluate(self, view: View, rng: np.random.Generator) -> Findings:
         """Return the shares, the accuracies and the median realism with intervals and nulls, and the samples to see."""

@@ -17,6 +17,7 @@ from ganaudit.document.spec import EvaluatorSpec, Findings, MeasurementSpec, Not
 from ganaudit.evidence.judging import chosen, judged, portions
 from ganaudit.evidence.score_carried import Carried, carried_table
 from ganaudit.evidence.view import View
+from ganaudit.numerics.arguments import proportion, whole
 from ganaudit.numerics.detection import auc, calibration_size_needed, conformal_rate, conformal_threshold
 from ganaudit.numerics.intervals import Bounds, clopper_pearson
 from ganaudit.numerics.worst import Worst, shift_bounds, worst_area, worst_loss, worst_rate, worst_shift
@@ -131,10 +132,8 @@ class ThresholdTransfer:
     )  # fmt: skip
 
     def __post_init__(self) -> None:
-        if not 0.0 < self.fpr < 1.0:
-            raise ValueError("fpr must lie between 0 and 1")
-        if self.samples < 2:
-            raise ValueError("samples must be at least 2")
+        proportion(self.fpr, "fpr")
+        whole(self.samples, "samples", 2)
 
     def evaluate(self, view: View, rng: np.random.Generator) -> Findings:
         """Return the worst of each number over the damages, and the matrices of threshold against damage."""
@@ -198,7 +197,8 @@ class ThresholdTransfer:
         both = {"real": n, "fake": len(found.fake[0])}
         return [
             self._worst("worst-fpr-shift", shift, sizes, "test real",
-                        Null(value=abs(counts[0] / n - self.fpr), low=apart.low, high=apart.high, n=n, of=of, rule=rule)),
+                        Null(value=abs(counts[0] / n - self.fpr), low=apart.low, high=apart.high, n=n, of=of,
+                             rule=rule)),
             self._worst("worst-fpr", rate, sizes, "test real",
                         Null(value=counts[0] / n, low=untouched.low, high=untouched.high, n=n, of=of,
                              rule=rule)),

@@ -28,6 +28,7 @@ from ganaudit.evidence.coarsened import Sides, coarsened
 from ganaudit.evidence.handing import filed
 from ganaudit.evidence.judging import chosen, portions
 from ganaudit.evidence.view import View
+from ganaudit.numerics.arguments import whole
 from ganaudit.numerics.convolutional import convolutional_probe
 from ganaudit.numerics.intervals import Bounds
 from ganaudit.numerics.probe import ACCURACIES, Probe, critical_accuracy, power, probe, size_needed
@@ -153,10 +154,9 @@ class TwoSampleTest:
     def __post_init__(self) -> None:
         if self.detector not in _WORDS:
             raise ValueError(f"detector: found {self.detector!r}; allowed: {', '.join(_WORDS)}")
-        if self.folds < 2:
-            raise ValueError("folds must be at least 2")
+        whole(self.folds, "folds", 2)
         if self.most < 2 * self.folds:
-            raise ValueError("most must be at least twice folds")
+            raise ValueError(f"most: found {self.most}; allowed: {2 * self.folds} or more, twice folds")
 
     def evaluate(self, view: View, rng: np.random.Generator) -> Findings:
         """Return accuracy, p-value, area and power with what reals against reals give, and the plainest cases."""
@@ -256,9 +256,7 @@ def _nulls(null: Probe, rule: str) -> dict[str, Null]:
             rule=f"{rule}, half held out",
         ),
         "p-value": Null(value=held.p_value, n=held.n // 2, rule=f"{rule}, half held out"),
-        "auc": Null(
-            value=held.auc.value, low=area.low, high=area.high, n=held.n // 2, rule=f"{rule}, half held out"
-        ),
+        "auc": Null(value=held.auc.value, low=area.low, high=area.high, n=held.n // 2, rule=f"{rule}, half held out"),
     }
 
 

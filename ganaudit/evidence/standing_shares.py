@@ -26,7 +26,9 @@ from ganaudit.numerics.intervals import Bounds
 __all__ = ["Chance", "Standing", "standing"]
 
 _DRAWS = 999
-_FALSE = 0.05  # that a mode is said to be scarcer beyond chance where none is
+# That any mode is said to be scarcer beyond chance where none is: an alarm counts a number of modes as certain, beside
+# some thirty other numbers that may be wrong in 5 % of audits together.
+_FALSE = 0.001
 _Floats = npt.NDArray[np.float64]
 
 
@@ -100,7 +102,7 @@ class Standing:
 
     @cached_property
     def beyond_chance(self) -> npt.NDArray[np.bool_]:
-        """(K,): the values shown so seldom as one law of both sides shows none of them in 95 % of cases (Holm).
+        """(K,): the values shown so seldom as one law of both sides shows none of them in 99.9 % of cases (Holm).
 
         Of what is read as it is by Fisher's exact test of the two counts. Behind a classifier's confusion by the
         binomial law of what would be said at the reals' shares and by the z of the corrected share against draws of

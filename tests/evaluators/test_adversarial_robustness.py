@@ -370,7 +370,7 @@ def test_curves_fall_and_galleries_show_what_needed_least():
 def test_options_are_checked():
     with pytest.raises(ValueError, match="quick, standard, full"):
         AdversarialRobustness(profile="huge")
-    with pytest.raises(ValueError, match="between 0 and 1"):
+    with pytest.raises(ValueError, match="fpr: found 0; allowed: above 0 and below 1"):
         AdversarialRobustness(fpr=0)
     with pytest.raises(ValueError, match="linf, l2, l1"):
         AdversarialRobustness(norm="l3")

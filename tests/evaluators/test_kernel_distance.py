@@ -132,10 +132,10 @@ def test_processes_that_share_the_work_find_the_same():
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"subsets": 1}, "subsets"),
-        ({"permutations": -1}, "permutations"),
-        ({"bandwidth": 0.0}, "bandwidth"),
-        ({"unit_length": True}, "rbf kernel"),
+        ({"subsets": 1}, "subsets: found 1; allowed: 2 or more"),
+        ({"permutations": -1}, "permutations: found -1; allowed: 0 or more"),
+        ({"bandwidth": 0.0}, "bandwidth: found 0.0; allowed: above 0"),
+        ({"unit_length": True}, "allowed: with kernel = 'rbf'"),
     ],
 )
 def test_bad_options_are_refused(options, said):

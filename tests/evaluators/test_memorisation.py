@@ -236,7 +236,8 @@ def test_false_alarms_on_one_law_are_rare():
     "options", [{"copies": 0.0}, {"copies": 1.0}, {"neighbours": 1}, {"cells": 0}, {"most": 9}, {"most_train": 0}]
 )
 def test_impossible_options_are_refused(options):
-    with pytest.raises(ValueError, match="must"):
+    name, value = next(iter(options.items()))
+    with pytest.raises(ValueError, match=f"{name}: found {value}; allowed: "):
         Memorisation(**options)
 
 

@@ -167,5 +167,5 @@ def test_processes_that_share_the_work_write_the_same():
 
 @pytest.mark.parametrize("options", [{"neighbours": 0}, {"memory": 0}])
 def test_bad_options_are_refused(options):
-    with pytest.raises(ValueError, match="must be at least 1"):
+    with pytest.raises(ValueError, match=f"{next(iter(options))}: found 0; allowed: 1 "):
         PrecisionRecall(**options)

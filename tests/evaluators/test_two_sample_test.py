@@ -176,6 +176,10 @@ def test_the_network_needs_samples_and_enough_of_them():
         pictured(real=noise(3, 0), fake=noise(50, 1))
     with pytest.raises(ValueError, match="detector: found 'svm'; allowed: probe, cnn"):
         registry.find("evaluators", ID)(detector="svm")
+    with pytest.raises(ValueError, match="folds: found 1; allowed: 2 or more"):
+        registry.find("evaluators", ID)(folds=1)
+    with pytest.raises(ValueError, match="most: found 9; allowed: 10 or more, twice folds"):
+        registry.find("evaluators", ID)(folds=5, most=9)
 
 
 def test_a_whole_audit_by_the_network_needs_no_discriminator_and_hangs_on_no_batch():
