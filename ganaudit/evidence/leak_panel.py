@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -21,6 +21,9 @@ ALPHA = 0.05
 """The chance of claiming any leak where there is none."""
 
 _SURE, _MIXTURES = 0.99, 9
+_POOR_FIT = 0.01
+_UNLIKE = 0.1  # of those taken for changed, the part that may be unlike changed reals
+_HIDDEN = 0.1  # the largest share that a number may hide and still be told
 _NOISE = 4.0  # standard deviations of the resolution of a classifier that sees nothing
 
 
@@ -41,6 +44,56 @@ class Leak:
     """Other operations whose leaks are taken into account."""
     corrected: float = 1.0
     """p-value after Holm."""
+    isometry: bool = False
+    """Whether the operation only gives pixels other places, so that odd values or detail do not look like it."""
+
+    strangers: tuple[str, ...] = ()
+    """Other operations that the samples which carry this share look changed by as well, and are not."""
+
+    @property
+    def off(self) -> float:
+        """By how much the share may be off: the distance of all scores from the nearest mixture, over the resolution.
+
+        A defect that carries no more samples over the boundary between states than it carries past any other score
+        moves the votes by no more than that distance, and the share by no more than this.
+        """
+        return self.misfit[0] / self.fake.resolution
+
+    @property
+    def is_poor(self) -> bool:
+        """Whether no mixture of reals and copies explains the scores, at 1 %."""
+        return self.fit < _POOR_FIT
+
+    @property
+    def is_odd(self) -> bool:
+        """Whether what looks like a leak may be another defect instead: a poor fit, large enough to change the answer.
+
+        At least the distance ``misfit_among`` of those taken for changed is unlike changed reals (a part that is added
+        to a law moves it by no more than itself); what is left of the low end of the share must exceed ``off``. Of an
+        operation that is no isometry, whose looks other defects share, no more than a tenth may be unlike. Nor may the
+        samples that carry the share be strangers.
+        """
+        if self.strangers or not self.is_poor:
+            return bool(self.strangers)
+        unlike = self.misfit_among[0]
+        if not self.isometry and max(unlike, self.fake.value - 1) > _UNLIKE:
+            return True
+        return (1 - unlike) * self.fake.interval(0.95).low <= self.off
+
+    @property
+    def is_claimed(self) -> bool:
+        """Whether a leak is claimed: more than chance changes, and not taken back as another defect."""
+        return self.corrected <= ALPHA and not self.is_odd
+
+    @property
+    def is_withheld(self) -> bool:
+        """Whether neither a leak nor that there is none can be told, since the samples differ in another way.
+
+        Of what is not significant: where all scores are no mixture, and a share above a tenth could be hidden by that.
+        """
+        if self.corrected <= ALPHA or self.strangers:
+            return self.is_odd
+        return 3 * self.misfit[1] < _POOR_FIT and self.off > _HIDDEN
 
     @property
     def fit(self) -> float:
@@ -88,6 +141,8 @@ class Panel:
     least: float
     """The resolution from which an operation counts as seen, where there are reals enough."""
     rng: np.random.Generator
+    isometries: Collection[str] = ()
+    """Operations that only give pixels other places."""
     _judged: dict[tuple[str, ...], _Judged] = field(default_factory=dict)
 
     @property
@@ -130,26 +185,65 @@ class Panel:
             misfit(scores, held_out, mixed, above=0.0),
             None if real is None else _above(fake, real, share.weights),
             tuple(beside),
+            isometry=name in self.isometries,
         )
 
     def leaks(self) -> dict[str, Leak | None]:
         """Return the leak of every operation, found one after the other: the plainest first, then beside it the next.
 
         A sample that one operation changed looks changed to the judges of others as well. Each step claims the least
-        p-value if it is no more than 5 % over the number of operations left (Holm), and takes it into account in all
-        others from then on. None for an operation that cannot be seen, or not beside those that leak.
+        p-value of those that are not odd, if it is no more than 5 % over the number of operations left (Holm), and
+        takes it into account in all others from then on. What is odd never is: it stands for another defect, which
+        would pass into the others. Nor is a claim that those found after it explain, or make odd, or that odd ones
+        explain: then all is asked again without it. None for an operation that cannot be seen, or not beside those
+        that leak.
         """
+        barred: dict[str, tuple[str, ...]] = {}
+        while True:
+            found, claimed = self._claims(barred)
+            strangers = {name: self._strangers(name, found, list(claimed)) for name in claimed}
+            lost = [name for name in claimed if strangers[name] or not ((one := found[name]) and one.is_claimed)]
+            if not lost:
+                return found
+            last = max(lost, key=lambda name: claimed[name])
+            barred[last] = strangers[last]
+
+    def _strangers(self, name: str, found: Mapping[str, Leak | None], claimed: Sequence[str]) -> tuple[str, ...]:
+        """Return the odd operations without whose likenesses less than half of a claimed share is left.
+
+        What is odd about samples is not asked beside a claim, since it would take a true leak for its own. But a leak
+        is as frequent among samples that do not look so; where they are no more than half, that says too little.
+        """
+        names = tuple(sorted(claimed))
+        judged, states = self._judge(names), self._states(names, name)
+        votes, carried = _votes(judged.fake).mean(1), []
+        whole = state_share(votes, judged.answers, states).value
+        for other, one in found.items():
+            if one is None or one.corrected > ALPHA or not one.is_odd:
+                continue
+            # By a judge that knows the claims, lest what they changed is taken for odd.
+            both = tuple(sorted([*claimed, other]))
+            likely = _votes(self._judge(both).fake).mean(1)[:, list(self._states(both, other))].sum(1)
+            usual = likely < 1 / 2
+            if 2 * int(usual.sum()) <= len(usual):
+                continue
+            if state_share(votes[usual], judged.answers, states).value < whole / 2:
+                carried.append(other)
+        return tuple(carried)
+
+    def _claims(self, barred: Mapping[str, tuple[str, ...]]) -> tuple[dict[str, Leak | None], dict[str, float]]:
+        """Return the leak of every operation, and corrected p-values of those that the others are asked beside."""
         found = {name: self.leak(name) for name in self.known}
         left = {name: one for name, one in found.items() if one is not None}
         claimed: dict[str, float] = {}
         reached = 0.0
-        while left:
-            name = min(left, key=lambda one: left[one].p_value)
+        while plain := [name for name, one in left.items() if name not in barred and not one.is_odd]:
+            name = min(plain, key=lambda one: left[one].p_value)
             reached = max(reached, min(1.0, left[name].p_value * len(left)))
             if reached > ALPHA:
                 break
             claimed[name] = reached
-            again = {one: self.leak(one, list(claimed)) for one in left if one not in claimed}
+            again = {one: self.leak(one, list(claimed)) for one in left if one != name}
             found.update(again)
             # Those that cannot be seen beside the others still count for the number of questions.
             left = {one: leak or replace(left[one], above_real=0.0) for one, leak in again.items()}
@@ -159,8 +253,11 @@ class Panel:
                 # What was claimed early may be explained by what was found later.
                 found[name] = together and replace(together, corrected=max(claimed[name], together.p_value))
             elif one is not None:
-                found[name] = replace(one, corrected=max(reached, min(1.0, one.p_value * len(left))))
-        return found
+                # An odd one passes no doubt on: it is withheld for its own p-value.
+                least = 0.0 if one.is_odd else reached
+                corrected = max(least, min(1.0, one.p_value * max(1, len(left))))
+                found[name] = replace(one, corrected=corrected, strangers=barred.get(name, ()))
+        return found, claimed
 
     def _judge(self, names: tuple[str, ...]) -> _Judged:
         if names not in self._judged:

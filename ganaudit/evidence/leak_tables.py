@@ -13,8 +13,8 @@ __all__ = ["leak_table", "risk_table", "trace_table", "verdict"]
 
 
 def verdict(asked: Sequence[Asked], measurements: Sequence[Measurement], family: str) -> str:
-    """Return which operations leak, which do not, and which cannot be seen."""
-    seen = [one for one in asked if one.leak is not None and one.reason is None]
+    """Return which operations leak, of which that cannot be told, and which cannot be seen."""
+    seen = [one for one in asked if one.leak is not None]
     values = {m.key: m for m in measurements}
     claims: dict[bool, list[str]] = {False: [], True: []}
     for one in seen:
@@ -22,16 +22,19 @@ def verdict(asked: Sequence[Asked], measurements: Sequence[Measurement], family:
             found = values[member(family, one.operation.name)]
             assert found.interval is not None
             share = f"{one.operation.name} {found.value:.3f} ({found.interval.low:.3f} to {found.interval.high:.3f})"
-            claims[bool(one.doubt)].append(share + (f", though {one.doubt}" if one.doubt else ""))
-    text = f"{len(seen)} of {len(asked)} operations can be seen in these reals. "
-    text += f"Leaks: {'; '.join(claims[False])}." if claims[False] else "No leak of them is found."
+            share += f", though {one.doubt}" if one.doubt else ""
+            claims[bool(one.doubt)].append(share + (f"; {one.caution}" if one.caution else ""))
+    text = f"{len(seen)} of {len(asked)} operations can be seen in these reals."
+    if claims[False]:
+        text += f" Leaks: {'; '.join(claims[False])}."
+    text += _cleared(seen)
     if claims[True]:
         text += f" Looks like a leak and may be another defect: {'; '.join(claims[True])}."
-    odd = [one.operation.name for one in asked if one.leak is not None and one.reason is not None]
+    odd = [one.operation.name for one in seen if one.withheld]
     if odd:
         text += (
-            f" Looks changed by {', '.join(odd)}, but the samples differ from the data in another way: no leak of it "
-            "can be told."
+            f" The samples differ from the data in another way, so that of {', '.join(odd)} neither a leak nor that "
+            "there is none can be told."
         )
     hidden = [one.operation.name for one in asked if one.leak is None]
     if hidden:
@@ -66,12 +69,22 @@ def leak_table(asked: Sequence[Asked], least: float) -> Table:
     return Table(title=f"Leaks by operation; identifiable from {least:g} told apart", columns=columns, rows=cells)
 
 
+def _cleared(seen: Sequence[Asked]) -> str:
+    """Return of which operations no leak is found, by name where others leak or cannot be told."""
+    clear = [one.operation.name for one in seen if not one.claimed and not one.withheld]
+    if not clear:
+        return ""
+    return " No leak of them is found." if len(clear) == len(seen) else f" No leak of {', '.join(clear)} is found."
+
+
 def _word(one: Asked) -> str:
-    if one.reason is not None:
-        return "not identifiable: another defect"
+    if one.withheld:
+        return "not told: another defect"
     if not one.claimed:
         return "none found"
-    return "looks like it" if one.doubt else "leak"
+    if one.doubt:
+        return f"looks {one.operation.looks}" if one.operation.looks else "looks like it"
+    return "leak, with another defect" if one.caution else "leak"
 
 
 def trace_table(asked: Sequence[Asked], fake: Looked, real: Looked, side: str) -> Table:

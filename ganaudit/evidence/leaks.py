@@ -38,7 +38,6 @@ __all__ = [
     "strange",
 ]
 
-_POOR_FIT = 0.01
 _PLACES = 16
 _LEVELS = 255.0
 _SLACK = 8.0  # levels: a generator paints no rectangle of exactly one
@@ -123,26 +122,57 @@ class Asked:
     @property
     def claimed(self) -> bool:
         """Whether a leak is claimed."""
-        return self.reason is None and self.leak is not None and self.leak.corrected <= ALPHA
+        return self.reason is None and self.leak is not None and self.leak.is_claimed
+
+    @property
+    def withheld(self) -> bool:
+        """Whether neither a leak nor that there is none can be told, though the operation can be seen."""
+        return self.leak is not None and self.leak.is_withheld
 
     @property
     def doubt(self) -> str:
-        """Why what looks like a leak may be another defect; empty where nothing says so."""
-        return "by the record it was never used" if self.expected.used is False else ""
+        """Why what looks like a leak may be another defect; empty where nothing says so.
+
+        Looks that imperfect generators have of themselves are a leak only where the record says that it was used.
+        """
+        if self.expected.used is False:
+            return "by the record it was never used"
+        return self.operation.imitated if self.expected.used is None else ""
+
+    @property
+    def caution(self) -> str:
+        """By how much a claimed share may be off, where no mixture explains the scores; empty where one does."""
+        if not self.claimed or self.leak is None or not self.leak.is_poor:
+            return ""
+        return (
+            f"no mixture of reals and reals so changed explains the scores in full (p = {self.leak.fit:.2g}): the "
+            f"samples differ from the data in another way too, by which the share may be off by {self.leak.off:.2f}"
+        )
 
 
 def strange(leak: Leak, operation: Operation) -> str | None:
-    """Return why what looks like a leak of an operation is none that can be told, or None where it may be one.
+    """Return why nothing can be told of the leak of an operation that can be seen, or None where something can.
 
     A share is the answer only to samples that are a mixture of reals and changed reals; blurred ones, say, look
-    enlarged to a judge that knows nothing else. Only claims are taken back: a fit is not asked of what finds nothing.
+    enlarged to a judge that knows nothing else, and not mirrored even where they are.
     """
-    if leak.corrected > ALPHA or leak.fit >= _POOR_FIT:
+    if not leak.is_withheld:
         return None
-    n = leak.fake.n
+    n, high = leak.fake.n, leak.fake.interval(0.95).high
+    if leak.strangers:
+        return (
+            f"not told: the samples differ from the data in another way; {n} generated samples look changed by "
+            f"{operation.name}, but so do those that look changed by {' and '.join(leak.strangers)} and are not"
+        )
+    if leak.corrected <= ALPHA:
+        return (
+            f"not told: the samples differ from the data in another way; {n} generated samples look changed by "
+            f"{operation.name}, but no mixture of reals and reals so changed explains their scores (p = {leak.fit:.2g})"
+        )
     return (
-        f"not identifiable: the samples differ from the data in another way; {n} generated samples look changed by "
-        f"{operation.name}, but no mixture of reals and reals so changed explains their scores (p = {leak.fit:.2g})"
+        f"not told: the samples differ from the data in another way; the scores of {n} generated samples are as far as "
+        f"{leak.misfit[0]:.2f} from those of any mixture of reals and reals changed by {operation.name} "
+        f"(p = {leak.fit:.2g}), by which a leak of up to {min(1.0, high + leak.off):.2f} could be hidden"
     )
 
 

@@ -39,6 +39,12 @@ class Operation:
     """(images, u, fill) -> the images in every state but the first, which is as they are."""
     square: bool = False
     """Whether it takes squares only."""
+    isometry: bool = False
+    """Whether it only gives pixels other places, so that values and detail stay."""
+    looks: str = ""
+    """How samples look that it changed, where imperfect generators make such of themselves."""
+    imitated: str = ""
+    """Which imperfect generators do."""
 
     def problem(self, shape: tuple[int, ...]) -> str | None:
         """Return why images of ``shape`` (C, H, W) cannot be asked about it, or None."""
@@ -126,13 +132,31 @@ def _window(side: int, share: Tensor, place: Tensor) -> Tensor:
 OPERATIONS: Mapping[str, Operation] = {
     operation.name: operation
     for operation in (
-        Operation("hflip", "mirrored left to right", ("flip",), 2, lambda x, u, fill: [x.flip(3)]),
-        Operation("vflip", "turned upside down by a mirror", (), 2, lambda x, u, fill: [x.flip(2)]),
-        Operation("rot90", "turned by 90, 180 or 270 degrees", ("turn", "rotation"), 2, _turns, square=True),
+        Operation("hflip", "mirrored left to right", ("flip",), 2, lambda x, u, fill: [x.flip(3)], isometry=True),
+        Operation("vflip", "turned upside down by a mirror", (), 2, lambda x, u, fill: [x.flip(2)], isometry=True),
+        Operation(
+            "rot90", "turned by 90, 180 or 270 degrees", ("turn", "rotation"), 2, _turns, square=True, isometry=True
+        ),
         Operation("shift", "moved by up to 1/8 of each side, filled", ("translation",), 4, shift),
-        Operation("crop", "a window of 0.8 to 1 of the sides, enlarged", ("crop", "scaling"), 4, crop),
+        Operation(
+            "crop",
+            "a window of 0.8 to 1 of the sides, enlarged",
+            ("crop", "scaling"),
+            4,
+            crop,
+            looks="enlarged",
+            imitated="a generator that is off in scale or sharpness looks the same",
+        ),
         Operation("cutout", "a rectangle of half of each side filled", ("cutout",), 2, cutout),
-        Operation("colour", "brightness, saturation and contrast changed", ("colour",), 1, colour),
+        Operation(
+            "colour",
+            "brightness, saturation and contrast changed",
+            ("colour",),
+            1,
+            colour,
+            looks="recoloured",
+            imitated="a generator that is off in brightness or contrast looks the same",
+        ),
     )
 }
 """In the order in which they are told."""
