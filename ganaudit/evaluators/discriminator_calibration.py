@@ -11,10 +11,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ganaudit.document.model import Axis, Curve, Detail, Interval, Measurement, Note, Null, Series
+from ganaudit.document.model import Axis, Curve, Detail, Interval, Note, Null, Series
 from ganaudit.document.spec import EvaluatorSpec, Findings, MeasurementSpec
-from ganaudit.evidence.score_calibration import MAPS, brier_table, recalibration_table, tests_table
-from ganaudit.evidence.score_cautions import look_like_probabilities, score_cautions
+from ganaudit.evidence.score_calibration import (
+    MAPS,
+    brier_table,
+    in_words,
+    line_readings,
+    recalibration_table,
+    tests_table,
+)
+from ganaudit.evidence.score_cautions import are_constant, look_like_probabilities, score_cautions
 from ganaudit.evidence.score_quality import BINS, DRAWS, calibration_error, calibration_error_spec
 from ganaudit.evidence.score_resampling import resampling_details
 from ganaudit.evidence.score_sides import BOTH, Reading, ScoreSides, interval_of
@@ -23,7 +30,7 @@ from ganaudit.numerics.calibration import Calibration, Reliability, brier, calib
 from ganaudit.numerics.detection_costs import LikelihoodRatioCost, likelihood_ratio_cost
 from ganaudit.numerics.detection_intervals import resampled_bounds, resamples_for
 from ganaudit.numerics.intervals import Bounds, clopper_pearson, normal
-from ganaudit.numerics.recalibration import Recalibrated, recalibrated, temperature
+from ganaudit.numerics.recalibration import Recalibrated, platt, recalibrated, temperature
 
 __all__ = ["DiscriminatorCalibration"]
 
@@ -37,6 +44,7 @@ _NONE = (
     "no factor makes the scores mean what they say: they point the wrong way, tell nothing about 0, or separate the "
     "sides fully there"
 )
+_LINE = "least log-loss of sigmoid(slope score + offset), both sides of equal weight; reported, never applied"
 _NO_SLOPE = "no slope and offset have the least log-loss: all scores are equal, or a threshold separates the sides"
 
 
@@ -71,21 +79,21 @@ class DiscriminatorCalibration:
             MeasurementSpec(
                 key="z",
                 title="Calibration test Z",
-                meaning="Whether the probabilities said add up to the number of reals; beyond 2 they do not.",
+                meaning="Whether the probabilities said add up to the share of reals, one half; beyond 2 they do not.",
                 unit="standard errors",
                 better="target",
                 target=0.0,
-                estimator="sum (y - p) over its standard error for fixed N and M; Dawid's where a side is constant",
+                estimator="weighted sum (y - p) over its error for fixed N and M; Dawid's where a side is constant",
                 interval=False,
             ),
             MeasurementSpec(
                 key="brier",
                 title="Brier score",
-                meaning="Mean squared error of the probability of being real; 0.25 is no information at equal sizes.",
+                meaning="Mean squared error of the probability of being real; 0.25 is no information.",
                 unit=_SQUARES,
                 better="lower",
                 bounds=_UNIT,
-                estimator="mean (p - y)², y = 1 for reals; unbiased",
+                estimator="mean (p - y)², y = 1 for reals, p = sigmoid(score), both sides of equal weight; unbiased",
             ),
             MeasurementSpec(
                 key="brier-reliability",
@@ -108,21 +116,41 @@ class DiscriminatorCalibration:
             MeasurementSpec(
                 key="log-loss",
                 title="Log-loss",
-                meaning="Mean surprise at what a sample turns out to be; 0.693 is no information at equal sizes.",
+                meaning="Mean surprise at what a sample turns out to be; 0.693 is no information.",
                 unit="nats",
                 better="lower",
                 bounds=(0.0, None),
-                estimator="mean of -log p over reals and -log(1 - p) over generated samples; unbiased",
+                estimator="half the sum of the means of -log p over reals and -log(1 - p) over others; unbiased",
             ),
             MeasurementSpec(
                 key="temperature",
                 title="Temperature",
-                meaning="What scores must be divided by to mean what they say; above 1 they are too bold.",
+                meaning="The divisor that, without an offset, brings scores nearest to what they say. An offset of the "
+                "scores moves it, mostly above 1: whether they are too bold or too timid the slope tells.",
                 unit="ratio",
                 better="target",
                 target=1.0,
                 bounds=(0.0, None),
-                estimator="least log-loss of sigmoid(score/T + log(N/M)); reported, never applied",
+                estimator="least log-loss of sigmoid(score/T), both sides of equal weight; reported, never applied",
+            ),
+            MeasurementSpec(
+                key="platt-slope",
+                title="Slope of Platt scaling",
+                meaning="What scores must be multiplied by, once an offset is added; above 1 they are too timid, below "
+                "1 too bold, by that factor.",
+                unit="ratio",
+                better="target",
+                target=1.0,
+                estimator=_LINE,
+            ),
+            MeasurementSpec(
+                key="platt-offset",
+                title="Offset of Platt scaling",
+                meaning="What must be added to scores times the slope; above 0 they lean to generated.",
+                unit="nats",
+                better="target",
+                target=0.0,
+                estimator=_LINE,
             ),
             MeasurementSpec(
                 key="log-loss-temperature",
@@ -155,9 +183,10 @@ class DiscriminatorCalibration:
         misleads=(
             "Only objectives with a log-likelihood ratio at their optimum (the original, non-saturating ones) train "
             "scores that could be calibrated; hinge, Wasserstein and relativistic critics are no worse for not being. "
-            "A temperature scales scores about 0 and removes no offset; the others do. A critic that tells "
-            "nothing and says so is perfectly calibrated. Binning hides errors that cancel within "
-            "a bin, and calibration error is above 0 by chance alone: read it against its null and p-value."
+            "A temperature scales scores about 0 and removes no offset, which then moves it: timid scores with an "
+            "offset have one above 1. A critic that tells nothing and says so is perfectly calibrated. Binning hides "
+            "errors that cancel within a bin, and calibration error is above 0 by chance alone: read it against its "
+            "null and p-value."
         ),
         references=(
             "Naeini et al., Obtaining Well Calibrated Probabilities Using Bayesian Binning, 2015",
@@ -182,13 +211,15 @@ class DiscriminatorCalibration:
         found, error = calibration_error(sides, view, self.bins, self.draws)
         maps = _recalibrated(sides, rng, self.bins, self.draws)
         readings = {"ece": error, **_tests(found, sides), **self._losses(sides), **_after(maps, sides)}
+        line = platt(sides.real, sides.fake)
+        readings |= line_readings(line, sides.sizes, f"{_NO_SLOPE} ({sides.sizes['real']} reals)")
         measurements = [readings[m.key].measured(self.spec, m.key) for m in self.spec.measurements]
         details: list[Detail] = [
             self._curve(found, maps),
             tests_table(found.test, len(sides.real), len(sides.fake)),
             recalibration_table(found, likelihood_ratio_cost(sides.real, sides.fake), maps, self._as_logits(sides)),
             brier_table(found.equal_mass.curve, found.brier),
-            Note(text=_in_words(found, measurements)),
+            Note(text=in_words(found, readings["temperature"].value, line, are_constant(sides.real, sides.fake))),
             *_bought(found, sides, maps, rng),
         ]
         return Findings(measurements, details, score_cautions(sides.real, sides.fake, sides.calibration))
@@ -235,7 +266,7 @@ class DiscriminatorCalibration:
         return Curve(
             title="Reliability: share of reals found against the probability said",
             x=Axis(title=f"probability of being real, mean of a bin ({self.bins} bins of equal mass)"),
-            y=Axis(title="share of reals in the bin; the band is Clopper-Pearson, 95 % for each bin"),
+            y=Axis(title="share of reals, both sides of equal weight; the band is Clopper-Pearson, 95 % for each bin"),
             series=series,
             points=True,
         )
@@ -300,7 +331,7 @@ def _after(maps: Mapping[str, Recalibrated | None], sides: ScoreSides) -> dict[s
             loss.value,
             sides.sizes,
             _interval(own, "normal, standard error of two means", covers),
-            f"a map fitted to tell reals from reals says 0.5 of each, a log-loss of {math.log(2):.3f} at equal sizes",
+            f"a map fitted to tell reals from reals says 0.5 of each, a log-loss of {math.log(2):.3f}",
         )
     return readings
 
@@ -334,18 +365,12 @@ def _series(name: str, curve: Reliability, *, with_bounds: bool = False) -> Seri
     said, found, counts = curve.said.tolist(), curve.found.tolist(), curve.count.tolist()
     if not with_bounds:
         return Series(name=name, x=said, y=found)
-    ends = [clopper_pearson(round(f * n), int(n), 0.95) for f, n in zip(found, counts, strict=True)]
-    return Series(name=name, x=said, y=found, low=[e.low for e in ends], high=[e.high for e in ends])
+    ends = [clopper_pearson(int(r), int(n), 0.95) for r, n in zip(curve.reals.tolist(), counts, strict=True)]
+    reals = float(curve.reals.sum())
+    ratio = (float(curve.count.sum()) - reals) / reals
 
+    def balanced(share: float) -> float:  # the share of reals if as many generated samples were there
+        return share * ratio / (share * ratio + 1 - share)
 
-def _in_words(found: Calibration, measurements: list[Measurement]) -> str:
-    error = found.equal_mass
-    fit = next(m for m in measurements if m.key == "temperature")
-    verdict = "more than chance explains" if error.p_value < 0.05 else "what chance alone can make of calibrated scores"
-    text = f"The calibration error of {error.value:.3g} is {verdict} (p = {error.p_value:.2g}, by chance "
-    text += f"{error.expected:.3g}). Uninformative scores have a Brier score of {found.brier.uncertainty:.3f} here."
-    if fit.value is None:
-        return text
-    bold = "too bold" if fit.value > 1 else "too timid"
-    sure = fit.interval is None or not fit.interval.low <= 1 <= fit.interval.high
-    return f"{text} The best temperature is {fit.value:.3g}" + (f": scores are {bold}." if sure else ", near 1.")
+    low, high = [balanced(e.low) for e in ends], [balanced(e.high) for e in ends]
+    return Series(name=name, x=said, y=found, low=low, high=high)

@@ -39,8 +39,8 @@ def are_constant(*sides: Tensor) -> bool:
 
 
 def look_like_probabilities(*sides: Tensor) -> bool:
-    """Return whether all scores lie in [0, 1], as after a sigmoid."""
-    return all(float(side.min()) >= 0.0 and float(side.max()) <= 1.0 for side in sides)
+    """Return whether all scores lie in [0, 1], as after a sigmoid, and are not one number, which tells nothing."""
+    return not are_constant(*sides) and all(float(side.min()) >= 0.0 and float(side.max()) <= 1.0 for side in sides)
 
 
 def _probabilities(*sides: Tensor) -> str | None:

@@ -32,7 +32,7 @@ def calibration_error_spec(key: str) -> MeasurementSpec:
         unit="probability",
         better="lower",
         bounds=(0.0, 1.0),
-        estimator="L1 over bins of equal mass, p = sigmoid(score + log(N/M)); biased upwards at finite n",
+        estimator="L1 over bins of equal mass, p = sigmoid(score), sides of equal weight; biased upwards at finite n",
     )
 
 
@@ -61,12 +61,12 @@ def calibration_error(sides: ScoreSides, view: View, bins: int, draws: int) -> t
         n=min(sides.sizes.values()),
         of="a calibrated critic",
         rule=f"what chance makes of a perfectly calibrated critic with these scores: mean of {draws} sets of labels "
-        "drawn from the probabilities said",
+        "drawn as the scores say, at these numbers of both sides",
     )
 
     def error(real: Tensor, fake: Tensor) -> float:
         curve = reliability(real, fake, bins)
-        return float((curve.count * (curve.found - curve.said).abs()).sum() / curve.count.sum())
+        return float(curve.weight @ (curve.found - curve.said).abs())
 
     ends = resampled_bounds(error, sides.real, sides.fake, chance, 0.95, "centred", (0.0, 1.0))
     method = f"bootstrap width about the value, {resamples_for(sum(sides.sizes.values()))} resamples"

@@ -60,6 +60,9 @@ def test_known_factors_are_found_and_undone(factor, error, word):
         assert abs(found[key].value - LOG_LOSS) < 5 * 0.6 / math.sqrt(2 * N)
         assert found[key].value < found["log-loss"].value
     assert any(word in d.text for d in result.details if d.kind == "note")
+    # Slope and offset of the optimum are 1 and 0: five standard errors, an interval's half is 1.96 of them.
+    for key, right in (("platt-slope", 1 / factor), ("platt-offset", 0.0)):
+        assert abs(found[key].value - right) < 5 / 1.96 * (found[key].interval.high - found[key].value)
     table = rows(result, "What recalibration")
     assert next(row for name, row in table.items() if name.startswith("after temperature"))[3] > 1e-2
 
@@ -223,3 +226,46 @@ def test_a_bold_critic_with_an_offset_chooses_too_much_and_slope_and_offset_put_
 def rows_of(result, title):
     (found,) = [d for d in result.details if isinstance(d, Table) and d.title.startswith(title)]
     return found.rows
+
+
+# --- both sides count alike
+
+
+def test_every_value_and_null_is_that_of_equal_weights_whatever_the_sizes():
+    """Half as many calibration reals as test reals say what as many would: the null's ratio moves nothing."""
+    real, fake, held = normals(600, 1.0, 1), normals(600, -1.0, 2), normals(300, 1.0, 3)
+    _, found = evaluated(real, fake, held, of=CALIBRATION)
+    _, twice = evaluated(real.repeat(2), fake, held.repeat(4), of=CALIBRATION)
+    for key in ("ece", "brier", "brier-reliability", "brier-resolution", "log-loss", "temperature", "platt-slope"):
+        assert twice[key].value == pytest.approx(found[key].value, rel=1e-6), key
+    for key in ("brier", "brier-reliability", "brier-resolution", "log-loss"):
+        assert twice[key].null.value == pytest.approx(found[key].null.value, rel=1e-9), key
+
+
+def test_scores_that_tell_a_little_beat_the_null_of_fewer_calibration_reals():
+    """At 599 against 300 reals a split of labels alone lowers both losses: at equal weight it does not."""
+    real, fake, held = 0.4 * normals(599, 0.5, 4), 0.4 * normals(599, -0.5, 5), 0.4 * normals(300, 0.5, 6)
+    _, found = evaluated(real, fake, held, of=CALIBRATION)
+    assert found["brier"].value < 0.25 < found["brier"].null.value + 0.01
+    assert found["log-loss"].value < math.log(2) < found["log-loss"].null.value + 0.01
+    assert found["brier"].value < found["brier"].null.value
+    assert found["log-loss"].value < found["log-loss"].null.value
+    assert "0.693" in found["log-loss-platt"].null_reason
+
+
+def test_timid_scores_with_an_offset_are_called_timid_though_their_temperature_is_above_one():
+    result, found = audited(CALIBRATION, APART, N, lambda x: APART * x / 4 + 3)
+    assert found["temperature"].value > 1
+    text = next(d.text for d in result.details if d.kind == "note" and "Platt" in d.text)
+    slope = found["platt-slope"].value
+    assert f"are {slope:.3g} times too timid" in text
+    assert f"shifted: {found['platt-offset'].value:+.3g} nats" in text
+    assert "too bold" not in text
+    assert abs(slope - 4) < 0.5
+
+
+def test_constant_scores_are_called_constant_and_are_no_probabilities():
+    result, _ = audited(CALIBRATION, APART, 100, lambda x: 0 * x)
+    assert list(rows(result, "What recalibration"))[:2] == ["raw", "after temperature"]
+    text = next(d.text for d in result.details if d.kind == "note" and "constant" in d.text)
+    assert "0.693" in text

@@ -21,6 +21,7 @@ from ganaudit.numerics.calibration import (
     log_loss,
     reliability,
 )
+from ganaudit.numerics.recalibration import platt, temperature
 
 scores = st.lists(st.integers(-5, 5).map(lambda s: s / 2), min_size=2, max_size=20).map(torch.tensor)
 
@@ -31,8 +32,12 @@ def ratios(n, d, seed, times=1.0):
 
 
 def flat(real, fake):
-    logits = torch.cat([real, fake]).double().numpy() + math.log(len(real) / len(fake))
-    return np.array([1] * len(real) + [0] * len(fake)), special.expit(logits)
+    return np.array([1] * len(real) + [0] * len(fake)), special.expit(torch.cat([real, fake]).double().numpy())
+
+
+def evenly(real, fake):
+    """Weights of samples that make both sides weigh one half."""
+    return np.array([0.5 / len(real)] * len(real) + [0.5 / len(fake)] * len(fake))
 
 
 def exact_error(d, times):
@@ -49,9 +54,35 @@ def exact_error(d, times):
 @settings(max_examples=60, deadline=None)
 @given(real=scores, fake=scores)
 def test_scores_are_scikit_learns(real, fake):
-    labels, p = flat(real, fake)
-    assert brier(real, fake).value == pytest.approx(brier_score_loss(labels, p), abs=1e-12)
-    assert log_loss(real, fake).value == pytest.approx(sklearn_log_loss(labels, p), abs=1e-12)
+    (labels, p), weights = flat(real, fake), evenly(real, fake)
+    assert brier(real, fake).value == pytest.approx(brier_score_loss(labels, p, sample_weight=weights), abs=1e-12)
+    assert log_loss(real, fake).value == pytest.approx(sklearn_log_loss(labels, p, sample_weight=weights), abs=1e-12)
+
+
+@settings(max_examples=60, deadline=None)
+@given(real=scores, fake=scores, times=st.integers(2, 5), bins=st.integers(1, 8))
+def test_nothing_moves_when_one_side_is_there_several_times(real, fake, times, bins):
+    """Also every bin stays: which samples were at hand how often says nothing of the critic."""
+
+    def told(real, fake):
+        split, curve = brier(real, fake, bins), reliability(real, fake, bins)
+        errors = [
+            calibration_error(real, fake, np.random.default_rng(0), bins, binning, draws=1).value
+            for binning in ("equal-mass", "equal-width")
+        ]
+        parts = [getattr(split, name) for name in split.__slots__ if name != "standard_error"]
+        fit = temperature(real, fake), platt(real, fake)
+        line = [] if fit[1] is None else [fit[1].slope, fit[1].offset]
+        curve = torch.stack([curve.low, curve.high, curve.weight, curve.said, curve.found])
+        return [*errors, *parts, log_loss(real, fake).value], curve.numpy(), [fit[0] or 0.0, *line]
+
+    numbers, curve, fitted = told(real, fake)
+    for sides in ((real.repeat(times), fake), (real, fake.repeat(times))):
+        others, same, again = told(*sides)
+        assert others == pytest.approx(numbers, abs=1e-12)
+        np.testing.assert_allclose(same, curve, atol=1e-12)
+        # Fits end where the slope of the loss is 1e-10 small; where the loss is flat they may still part.
+        assert again == pytest.approx(fitted, rel=1e-4, abs=1e-4)
 
 
 @pytest.mark.parametrize("binning", ["equal-mass", "equal-width"])
@@ -61,25 +92,29 @@ def test_the_split_adds_up_and_no_bin_parts_equals(binning, real, fake, bins):
     found, curve = brier(real, fake, bins, binning), reliability(real, fake, bins, binning)
     whole = found.reliability - found.resolution + found.uncertainty + found.within_variance
     assert whole - found.within_covariance == pytest.approx(found.value, abs=1e-12)
-    labels, p = flat(real, fake)
-    for low, high, count, said, share in zip(*(getattr(curve, f) for f in curve.__slots__), strict=True):
+    (labels, p), weights = flat(real, fake), evenly(real, fake)
+    columns = (getattr(curve, f) for f in curve.__slots__)
+    for low, high, count, reals, weight, said, share in zip(*columns, strict=True):
         inside = (p >= float(low) - 1e-12) & (p <= float(high) + 1e-12)
         assert inside.sum() == count
-        assert p[inside].mean() == pytest.approx(float(said), abs=1e-12)
-        assert labels[inside].mean() == pytest.approx(float(share), abs=1e-12)
+        assert labels[inside].sum() == reals
+        assert weights[inside].sum() == pytest.approx(float(weight), abs=1e-12)
+        assert np.average(p[inside], weights=weights[inside]) == pytest.approx(float(said), abs=1e-12)
+        assert np.average(labels[inside], weights=weights[inside]) == pytest.approx(float(share), abs=1e-12)
+    assert float(curve.weight.sum()) == pytest.approx(1.0, abs=1e-12)
     assert int(curve.count.sum()) == len(p)
     assert len(curve.count) <= bins
 
 
 def test_curves_and_errors_are_the_peers():
     real, fake = ratios(700, 1.5, 0, 1.7)
-    fake = fake[:400]
-    labels, p = flat(real, fake)
+    fake = fake[:350]
+    labels, p = flat(real, fake.repeat(2))  # peers know no weights: twice the half is as much as the whole
     for binning, strategy in (("equal-width", "uniform"), ("equal-mass", "quantile")):
         found, said = calibration_curve(labels, p, n_bins=10, strategy=strategy)
         curve = reliability(real, fake, 10, binning)
         # Quantiles between samples cut one sample elsewhere than order statistics do.
-        slack = 1e-12 if binning == "equal-width" else 2 / 110
+        slack = 1e-12 if binning == "equal-width" else 2 / 140
         np.testing.assert_allclose(curve.found.numpy(), found, atol=slack)
         np.testing.assert_allclose(curve.said.numpy(), said, atol=slack)
     ours = calibration_error(real, fake, np.random.default_rng(0), 15, "equal-width", draws=1).value
@@ -147,19 +182,24 @@ def test_the_test_keeps_its_level_and_the_published_one_is_too_shy():
     assert shifted.z < -4  # too many reals foretold
 
 
-def test_dawids_z_is_its_formula_and_uneven_sides_are_read_at_their_own_share():
+def test_dawids_z_is_its_formula_and_uneven_sides_are_read_at_equal_weight():
     real, fake = ratios(500, 1, 6)
     fake = fake[:200]
-    labels, p = flat(real, fake)
-    assert calibration_test(real, fake).z == pytest.approx((labels - p).sum() / math.sqrt((p * (1 - p)).sum()))
-    assert abs(calibration_test(real, fake).z_sides) < 4
+    even = calibration_test(real[:200], fake)
+    labels, p = flat(real[:200], fake)
+    assert even.z == pytest.approx((labels - p).sum() / math.sqrt((p * (1 - p)).sum()))
+    found = calibration_test(real, fake)
+    assert abs(found.z_sides) < 4
+    # Welch's statistic of what each side is wrong by, the formula for fixed sizes.
+    p_real, p_fake = special.expit(real.numpy()), special.expit(fake.numpy())
+    assert found.z_sides == pytest.approx(stats.ttest_ind(1 - p_real, p_fake, equal_var=False).statistic, rel=1e-9)
 
 
 def test_ends():
     rng = np.random.default_rng(0)
     constant = calibration(torch.zeros(20), torch.zeros(20), rng, draws=50)
     assert (constant.test.z, constant.test.z_sides, constant.test.p_value) == (0.0, None, 1.0)
-    assert constant.equal_mass.value == 0.0
+    assert constant.equal_mass.value == pytest.approx(0.0, abs=1e-15)
     assert constant.brier.value == 0.25
     assert constant.log_loss.value == pytest.approx(math.log(2))
     sure = calibration(torch.full((5,), 2000.0), torch.full((5,), -2000.0), rng, draws=5)
@@ -207,3 +247,23 @@ def test_the_test_of_squares_is_its_formula_and_standard_normal_for_labels_drawn
 def test_bold_and_timid_scores_lie_on_either_side_of_the_test_of_squares():
     assert calibration_test(*ratios(2000, 1.5, 7, 2.0)).spiegelhalter > 10
     assert calibration_test(*ratios(2000, 1.5, 7, 0.5)).spiegelhalter < -10
+
+
+def test_the_chance_of_uneven_sides_is_that_of_labels_drawn_at_their_own_ratio():
+    """A calibrated critic with four times as many reals: p-values are uniform, and z scatters by 1."""
+    p_values, z, dawid, squares = [], [], [], []
+    for seed in range(300):
+        real, fake = ratios(400, 1.2, 5000 + seed)
+        fake = fake[:100]
+        p_values.append(calibration_error(real, fake, np.random.default_rng(seed), 5, draws=39).p_value)
+        found = calibration_test(real, fake)
+        z.append(found.z_sides)
+        dawid.append(found.z)
+        squares.append(found.spiegelhalter)
+    rejected = np.mean(np.array(p_values) <= 0.05)
+    assert rejected <= 0.05 + 4 * math.sqrt(0.05 * 0.95 / 300)
+    assert np.mean(p_values) == pytest.approx(0.5, abs=4 * math.sqrt(1 / 12 / 300) + 0.05)  # slightly conservative
+    assert abs(np.std(z) - 1) < 5 / math.sqrt(2 * 300)
+    assert np.std(dawid) < 1 + 4 / math.sqrt(2 * 300)
+    assert abs(np.mean(squares)) < 5 / math.sqrt(300)
+    assert np.std(squares) < 1 + 4 / math.sqrt(2 * 300)

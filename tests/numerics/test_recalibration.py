@@ -89,25 +89,54 @@ def test_slope_and_offset_are_scikit_learns_and_solve_the_equations_of_the_least
     rng = np.random.default_rng(11)
     for seed, (n, m) in enumerate([(40, 60), (300, 200), (9, 7)]):
         real, fake = (rng.normal(mean, 1, size) * 3 - 20 for mean, size in ((1, n), (0, m)))
-        a, b = platt(torch.from_numpy(real), torch.from_numpy(fake))
+        line = platt(torch.from_numpy(real), torch.from_numpy(fake))
+        a, b = line.slope, line.offset
         scores, labels = np.concatenate([real, fake]), np.array([1] * n + [0] * m)
-        p = special.expit(a * scores + b + math.log(n / m))
-        np.testing.assert_allclose([(p - labels).mean(), ((p - labels) * (scores + 20)).mean()], 0, atol=1e-9)
-        peer = LogisticRegression(C=1e10, tol=1e-10, max_iter=10_000).fit((scores + 20)[:, None] / 3, labels)
+        weights = np.array([0.5 / n] * n + [0.5 / m] * m)
+        wrong = weights * (special.expit(a * scores + b) - labels)
+        np.testing.assert_allclose([wrong.sum(), (wrong * (scores + 20)).sum()], 0, atol=1e-9)
+        peer = LogisticRegression(C=1e10, tol=1e-10, max_iter=10_000)
+        peer.fit((scores + 20)[:, None] / 3, labels, (n + m) * weights)
         assert a == pytest.approx(float(peer.coef_[0, 0]) / 3, rel=1e-4), seed
-        offset = float(peer.intercept_[0]) + float(peer.coef_[0, 0]) * 20 / 3 - math.log(n / m)
+        offset = float(peer.intercept_[0]) + float(peer.coef_[0, 0]) * 20 / 3
         assert b == pytest.approx(offset, rel=1e-3, abs=1e-3)
 
 
 def test_slope_and_offset_undo_a_known_scale_and_offset():
     rng, n = np.random.default_rng(12), 40_000
     ratios = [torch.from_numpy(rng.normal(mean, 1, n)) - 0.5 for mean in (1.0, 0.0)]  # log-ratios of unit normals
-    a, b = platt(*(4 * side + 7 for side in ratios))
+    line = platt(*(4 * side + 7 for side in ratios))
+    a, b = line.slope, line.offset
     # The information on slope and offset of n samples of either side is above n/10.
     assert abs(4 * a - 1) < 5 * math.sqrt(10 / n)
     assert abs(b + 7 * a) < 5 * math.sqrt(10 / n)
     again = platt(*ratios)
-    assert (4 * a, b + 7 * a) == pytest.approx(again, abs=1e-9)
+    assert (4 * a, b + 7 * a) == pytest.approx((again.slope, again.offset), abs=1e-9)
+    assert 4 * line.slope_error == pytest.approx(again.slope_error, rel=1e-6)
+
+
+def test_errors_of_slope_and_offset_are_the_scatter_over_draws():
+    """Uneven sides, and scores whose posterior no line fits: logits of unlike spreads."""
+    rng, found = np.random.default_rng(21), []
+    for _ in range(600):
+        real, fake = torch.from_numpy(rng.normal(1, 1, 300)), torch.from_numpy(rng.normal(0, 2, 120))
+        line = platt(real, fake)
+        found.append([line.slope, line.offset, line.slope_error, line.offset_error])
+    slope, offset, slope_error, offset_error = np.array(found).T
+    for values, errors in ((slope, slope_error), (offset, offset_error)):
+        # A standard deviation of 600 draws is off by 1/sqrt(1200); the sandwich is low by some parts in 120.
+        assert np.mean(errors) == pytest.approx(np.std(values), rel=4 / math.sqrt(1200) + 0.05)
+
+
+def test_an_offset_alone_moves_the_temperature_above_one_while_the_slope_tells_timid_scores():
+    rng, n = np.random.default_rng(22), 4000
+    ratios = [torch.from_numpy(2 * rng.normal(mean, 1, n)) - 2 for mean in (2.0, 0.0)]
+    shifted = [side / 4 + 3 for side in ratios]
+    line = platt(*shifted)
+    assert temperature(*shifted) > 1
+    assert abs(line.slope - 4) < 5 * line.slope_error
+    assert line.slope_error < 0.2
+    assert abs(line.offset + 12) < 5 * line.offset_error
 
 
 @pytest.mark.parametrize(
@@ -124,6 +153,7 @@ def test_cross_fitted_platt_scaling_gives_the_ratios_back():
     ratios = [torch.from_numpy(rng.normal(mean, 1, n)) - 0.5 for mean in (1.0, 0.0)]
     found = recalibrated(*(2 * side + 3 for side in ratios), rng, "platt", draws=20)
     assert found.temperature is None
+    assert abs(found.line.slope - 0.5) < 5 * found.line.slope_error
     # Slope and offset scatter by less than sqrt(10/n), scores reach four beyond the middle.
     assert float((found.real - ratios[0]).abs().max()) < 5 * 5 * math.sqrt(10 / n)
     assert found.calibration.equal_mass.p_value > 0.005
