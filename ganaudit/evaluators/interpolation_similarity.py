@@ -16,6 +16,7 @@ from ganaudit.evidence.inversions import Inverted, inversions
 from ganaudit.evidence.score_sides import Reading
 from ganaudit.evidence.view import View
 from ganaudit.evidence.walks import walked
+from ganaudit.numerics.arguments import proportion, whole
 from ganaudit.numerics.mixing import Pairing
 
 __all__ = ["InterpolationSimilarity"]
@@ -189,10 +190,11 @@ class InterpolationSimilarity:
         for name, allowed in _ALLOWED.items():
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name}: found {getattr(self, name)!r}; allowed: {', '.join(allowed)}")
-        if self.pairs < LEAST or self.paths < 2 or self.points < 3:
-            raise ValueError(f"pairs must be at least {LEAST}, paths 2 and points 3")
-        if not 0.0 < self.eps <= 0.01 or not 0.0 < self.fpr < 1.0:
-            raise ValueError("eps must lie above 0 and be at most 0.01, fpr between 0 and 1")
+        for name, least in (("pairs", LEAST), ("paths", 2), ("points", 3)):
+            whole(getattr(self, name), name, least)
+        if not 0.0 < self.eps <= 0.01:
+            raise ValueError(f"eps: found {self.eps}; allowed: above 0, at most 0.01")
+        proportion(self.fpr, "fpr")
 
     def evaluate(self, view: View, rng: np.random.Generator) -> Findings:
         """Return how alike the ways of generated and of other samples to reals are, and how even latent paths are."""
