@@ -17,13 +17,14 @@ from ganaudit.attacks.blackbox import RandomNoise, RandomSearch, Square
 from ganaudit.attacks.corruptions import Corruption, applicable
 from ganaudit.attacks.critic import Side
 from ganaudit.attacks.gradient import Apgd, Fgsm, Pgd
-from ganaudit.attacks.masking import POINT, Panel, Row, Verdict, masking_panel, planted_panel, share_row
+from ganaudit.attacks.masking import masking_panel, planted_panel
 from ganaudit.attacks.minimal import minimal_norms
+from ganaudit.attacks.panel import POINT, REPEATS, VARIES, Panel, Row, Verdict, share_row
 from ganaudit.attacks.patch import Patch, PatchSearch, window
 from ganaudit.attacks.spatial import Spatial, unbounded
 from ganaudit.attacks.threat import Attack, Budget, Kind, Norm, Threat, least_radius
 from ganaudit.attacks.trial import Outcome
-from ganaudit.attacks.universal import Universal
+from ganaudit.attacks.universal import Universal, alone
 from ganaudit.subjects.subject import Subject
 
 __all__ = ["PANEL", "PROFILES", "Campaign", "Entry", "Profile", "budgets_for", "campaign", "least_budget"]
@@ -72,6 +73,13 @@ class Entry:
     """After the attack, (N,) float64."""
     forward: int
     backward: int
+    alone: int = 0
+    """Samples called rightly that were left as they are: alone in their class, with none other to be fitted on."""
+
+    @property
+    def made(self) -> bool:
+        """Whether any sample was attacked, of those called rightly."""
+        return not self.alone or self.backward > 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -127,35 +135,45 @@ class Campaign:
         """Whether the panel of either side voids what attacks with gradients found."""
         return bool(self.failed)
 
+    @property
+    def unread(self) -> Literal["chance", "constant"] | None:
+        """Why no attack at all says anything: scores differ when asked for twice, or all are one; None otherwise."""
+        rows = {row for failed in self.failed.values() for row in failed}
+        return "chance" if REPEATS in rows else "constant" if VARIES in rows else None
+
     def beside(self, other: Campaign) -> Campaign:
         """Return this campaign with what the panel of the other side of the same critic says as well."""
         return replace(self, failed={**self.failed, **other.failed})
 
-    def broken_at(self, norm: Norm, *, queries: bool = False, stored: bool = False) -> Tensor:
+    def broken_at(self, norm: Norm, *, queries: bool = False, stored: bool = False, noise: bool = True) -> Tensor:
         """Return the smallest budget of ``norm`` at which anything fooled each sample, (N,) float64.
 
         0 for one called wrongly as it stands, infinite for one that nothing fooled. Attacks within a ball count at its
         radius, smallest changes at their size. ``queries``: attacks without gradients only. ``stored``: still fooled
         after rounding to the levels of a file; smallest changes do not count there, since rounding undoes them.
+        ``noise``: random noise counts as an attack.
         """
         least = torch.full_like(self.scores, math.inf)
         if not stored:
             least[self.clean] = 0.0
         for entry in self.entries:
-            if entry.norm == norm and entry.share is not None and not (queries and entry.kind == "white-box"):
+            left_out = (queries and entry.kind == "white-box") or (not noise and entry.kind == "baseline")
+            if entry.norm == norm and entry.share is not None and not left_out:
                 hit = entry.stored if stored else entry.fooled
                 least = torch.where(hit, least.clamp(max=entry.share), least)
         if norm in self.minimal and not queries and not stored:
             least = torch.minimum(least, self.minimal[norm])
         return least
 
-    def fooled(self, norm: Norm, share: float, *, queries: bool = False, stored: bool = False) -> Tensor:
+    def fooled(
+        self, norm: Norm, share: float, *, queries: bool = False, stored: bool = False, noise: bool = True
+    ) -> Tensor:
         """Return which samples any attack of ``norm`` fooled within ``share`` of the range, (N,) bool.
 
         What works within a smaller ball works within a larger one: the share of them never falls as budgets grow. The
         options are those of ``broken_at``.
         """
-        return self.broken_at(norm, queries=queries, stored=stored) <= share
+        return self.broken_at(norm, queries=queries, stored=stored, noise=noise) <= share
 
 
 def budgets_for(x: Tensor, norm: Norm) -> tuple[float, ...]:
@@ -221,7 +239,8 @@ def campaign(
     minimal, nearest, reached = run.minimal(tuple(asked))
     right = scores < threshold if mine.side == "fake" else scores >= threshold
     panel, planted = run.panel(mine.part(right) if spare is None else spare, other, norm, headline)
-    if panel is not None and mine.differentiable and bool(right.any()):
+    readable = panel is not None and panel.verdict not in ("chance", "constant")
+    if panel is not None and readable and mine.differentiable and bool(right.any()):
         panel = replace(panel, rows=(*panel.rows, _search_against_gradients(run.entries, int(right.sum()))))
     for share in shares:
         kept = [entry.scores for entry in run.entries if entry.norm == norm and (entry.share or 0) <= share]
@@ -337,11 +356,10 @@ class _Run:
             return None, None
         group = max(right.groups, key=lambda one: len(one.places))
         x, threat = right.x[group.places[:PANEL]], self._threat(norm, share)
-        beside = [one.places for one in other.groups if one.label == group.label]
         spent = {"steps": self._profile.steps, "queries": self._profile.queries}
         found = masking_panel(
             group.critic, x, threat, self._rng, **spent, network=self._subject.discriminator,
-            other=other.x[beside[0]] if beside else None,
+            other=other.x,
         )  # fmt: skip
         self.forward, self.backward = self.forward + found.forward, self.backward + found.backward
         self.notes.update(dict.fromkeys(found.notes))
@@ -355,9 +373,10 @@ class _Run:
 
     def _enter(self, attack: Attack, threat: Threat, norm: Norm | None, share: float | None, stated: str) -> None:
         found = self._counted(self._mine.attempt(attack, threat, self._rng))
+        left = alone(self._mine, found, threat) if isinstance(attack, Universal) else 0
         self.entries.append(Entry(
             attack.title, attack.kind, norm, share, stated, found.fooled, found.fooled_quantised, found.scores_after,
-            found.forward, found.backward,
+            found.forward, found.backward, left,
         ))  # fmt: skip
 
     def _counted(self, outcome: Outcome) -> Outcome:

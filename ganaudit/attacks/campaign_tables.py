@@ -14,15 +14,18 @@ from ganaudit.document.spec import Comparison
 from ganaudit.numerics.detection import auc, equal_error_rate, true_positive_rate
 from ganaudit.numerics.detection_curves import tpr_at_fpr
 from ganaudit.numerics.intervals import Bounds, clopper_pearson, quantile_bounds
+from ganaudit.numerics.paired import mcnemar
 from ganaudit.subjects.subject import SampleSpec
 
 __all__ = [
     "SIDES_TOLD",
+    "against_noise",
     "attack_table",
     "closest",
     "detection_curve",
     "detection_table",
     "distance_table",
+    "noise_table",
     "panel_table",
     "robust_bounds",
     "robustness_curve",
@@ -45,21 +48,36 @@ def robust_bounds(fooled: Tensor) -> tuple[float, Bounds]:
 
 
 def attack_table(campaigns: Sequence[Campaign]) -> Table:
-    """Return one row for each attack, budget and side; rows of attacks with gradients are void where masked."""
-    columns = ["attacked", "attack", "kind", "norm", "budget (share of the range)", "robust accuracy", "low", "high",
-               "after storing", "scores asked", "gradients taken"]  # fmt: skip
+    """Return one row for each attack, budget and side; rows of attacks with gradients are void where masked.
+
+    Columns: robust accuracy, its interval, and the same after storing; scores asked for and gradients taken.
+    """
+    columns = ["side", "attack", "kind", "norm", "budget", "robust", "low", "high", "stored", "scores", "gradients"]
     rows = [_row(found, entry) for found in campaigns for entry in found.entries]
     return Table(title="Robust accuracy by attack and budget", columns=columns, rows=rows, folded=True)
 
 
 def _row(found: Campaign, entry: Entry) -> list[Cell]:
-    told: list[Cell] = [SIDES_TOLD[found.accused.side], entry.title, entry.kind, entry.norm or "its own", entry.stated]
-    if found.masked and entry.kind == "white-box":
-        told[2] = "white-box: void (masked)"
+    side = "generated" if found.accused.side == "fake" else "real"
+    told: list[Cell] = [side, entry.title, entry.kind, entry.norm or "own", entry.stated]
+    why = _unsaid(found, entry)
+    if why is not None:
+        told[2] = f"{entry.kind}: {why}"
         return [*told, None, None, None, None, entry.forward, entry.backward]
+    if entry.alone:
+        told[2] = f"{entry.kind}; {entry.alone} alone in their class left as they are"
     share, bounds = robust_bounds(entry.fooled)
     stored, _ = robust_bounds(entry.stored)
     return [*told, share, bounds.low, bounds.high, stored, entry.forward, entry.backward]
+
+
+def _unsaid(found: Campaign, entry: Entry) -> str | None:
+    """Return why the row of an attack says nothing, or None."""
+    if found.unread is not None:
+        return f"void ({'chance' if found.unread == 'chance' else 'constant score'})"
+    if found.masked and entry.kind == "white-box":
+        return "void (masked)"
+    return None if entry.made else "not made, no class has 2 samples called rightly"
 
 
 def robustness_curve(found: Campaign, norm: Norm) -> Curve:
@@ -70,7 +88,7 @@ def robustness_curve(found: Campaign, norm: Norm) -> Curve:
     series = []
     named: dict[str, list[float]] = {}
     for entry in found.entries:
-        if entry.norm == norm and entry.share and not (found.masked and entry.kind == "white-box"):
+        if entry.norm == norm and entry.share and _unsaid(found, entry) is None:
             named.setdefault(entry.title, [start]).append(float((~entry.fooled).double().mean()))
     # Smallest changes break samples between the budgets as well.
     between = norm in found.minimal and not found.masked
@@ -185,6 +203,34 @@ def distance_table(campaigns: Sequence[Campaign]) -> Table:
             rows.append([SIDES_TOLD[found.accused.side], norm, len(kept), *map(_finite, cells), missed])
     columns = ["attacked", "norm", "samples", "median (share of the range)", "low", "high", "no change found"]
     return Table(title="Smallest changes that cross the threshold", columns=columns, rows=rows)
+
+
+def against_noise(found: Campaign, share: float, *, queries: bool = False, stored: bool = False) -> tuple[int, int]:
+    """Return how many samples attacks other than noise fooled and noise did not, and how many noise alone fooled.
+
+    Both within ``share``; options as of ``Campaign.broken_at``.
+    """
+    noise = next(e for e in found.entries if e.kind == "baseline" and e.norm == found.norm and e.share == share)
+    by_chance = noise.stored if stored else noise.fooled
+    steered = found.fooled(found.norm, share, queries=queries, stored=stored, noise=False)
+    return int((steered & ~by_chance).sum()), int((by_chance & ~steered).sum())
+
+
+def noise_table(campaigns: Sequence[Campaign]) -> Table:
+    """Return by side and budget of the norm asked about what attacks turned and noise did not, with McNemar's test."""
+    rows: list[list[Cell]] = []
+    for found in campaigns:
+        for share in found.budgets[found.norm]:
+            if share > 0:
+                blind = found.masked or not found.accused.differentiable
+                kinds = [("without gradients", True), *([] if blind else [("any", False)])]
+                for name, queries in kinds:
+                    more, less = against_noise(found, share, queries=queries)
+                    rows.append([
+                        SIDES_TOLD[found.accused.side], share, name, len(found.scores), more, less, mcnemar(more, less)
+                    ])  # fmt: skip
+    columns = ["attacked", "budget", "attacks", "n", "attack alone fools", "noise alone fools", "p-value"]
+    return Table(title=f"Attacks against noise on the same samples, {campaigns[0].norm}", columns=columns, rows=rows)
 
 
 def closest(found: Campaign, rows: Sequence[int], sample: SampleSpec) -> Comparison | None:

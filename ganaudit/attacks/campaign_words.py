@@ -2,17 +2,52 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
+import numpy as np
 from torch import Tensor
 
 from ganaudit.attacks.campaign import Campaign, budgets_for, least_budget
 from ganaudit.attacks.threat import Norm
 from ganaudit.subjects.subject import SampleSpec
 
-__all__ = ["NAMES", "held_budgets", "void_reason", "warned"]
+__all__ = ["NAMES", "checked_budgets", "held_budgets", "unusual", "void_reason", "warned", "written"]
 
 NAMES = {"fake": "generated samples", "real": "reals"}
+
+
+def written(budget: float) -> str:
+    """Return a budget as it is written: the fewest digits that mean this number, without an exponent."""
+    return np.format_float_positional(budget, trim="-")
+
+
+def checked_budgets(budgets: Sequence[float]) -> None:
+    """Raise ValueError where ``budgets`` cannot be attacked: no finite shares, twice the same, or 0 alone."""
+    if any(not (math.isfinite(budget) and budget >= 0) for budget in budgets):
+        raise ValueError(f"budgets: found {list(budgets)}; allowed: finite shares of the range, 0 or more")
+    if len(set(budgets)) < len(budgets):
+        raise ValueError(f"budgets: found {list(budgets)}; allowed: each once; leave out what stands twice")
+    if budgets and not any(budgets):
+        raise ValueError(
+            f"budgets: found {list(budgets)}, at which nothing is changed; allowed: one above 0 at least; add one, "
+            "such as 0.008, or leave the option out for the usual ones"
+        )
+
+
+def unusual(found: Campaign) -> list[str]:
+    """Return what a reader must know of budgets that change nothing, or more than there is."""
+    told, p = [], found.accused.x[0].numel()
+    if 0.0 in found.budgets[found.norm]:
+        told.append("budget 0: nothing was changed; its numbers are the shares called rightly as they stand")
+    widest = {"linf": 1.0, "l2": math.sqrt(p), "l1": float(p)}[found.norm]
+    beyond = [written(share) for share in found.budgets[found.norm] if share > widest]
+    if beyond:
+        told.append(
+            f"budget {', '.join(beyond)}: more than the whole range in {found.norm} ({widest:g}), within which any "
+            "sample may become any other"
+        )
+    return told
 
 
 def held_budgets(
@@ -35,6 +70,16 @@ def held_budgets(
 def void_reason(found: Campaign) -> str | None:
     """Return why nothing found with gradients may be told, or None."""
     n = len(found.clean)
+    if found.unread == "chance":
+        return (
+            f"voided: the same samples score differently when asked for twice, so that a verdict on these {n} is a "
+            "matter of chance (noise, or dropout that was left on); no attack is needed to turn one"
+        )
+    if found.unread == "constant":
+        return (
+            f"the score is constant on these {n} samples, those of the other side and noise over the whole range: "
+            "nothing moves it, and robustness says nothing"
+        )
     if not found.accused.differentiable:
         return (
             f"the discriminator gives no gradients on these {n} samples: attacks that need them were not made; those "
@@ -49,19 +94,26 @@ def void_reason(found: Campaign) -> str | None:
     return None
 
 
+def _all_fooled(found: Campaign) -> bool:
+    """Return whether no sample stood at any budget: found zero is exact, whatever checks could not decide."""
+    return all(bool(found.fooled(found.norm, share).all()) for share in found.budgets[found.norm])
+
+
 def warned(fakes: Campaign, reals: Campaign) -> list[str]:
     """Return what a reader must know before the numbers of both sides."""
     told = []
     for found in (fakes, reals):
         side = NAMES[found.accused.side]
         verdict = "masked" if found.masked else None if found.panel is None else found.panel.verdict
-        if not found.accused.differentiable:
+        if found.unread is not None:
+            told.append(f"{side}: {void_reason(found)}")
+        elif not found.accused.differentiable:
             told.append(f"the discriminator gives no gradients: {side} were attacked by asking for scores alone")
         elif verdict == "masked":
             told.append(
                 f"{side}: {void_reason(found)}; a critic can look robust because its gradients vanish or mislead"
             )
-        elif verdict == "weakened" and found.panel is not None:
+        elif verdict == "weakened" and found.panel is not None and not _all_fooled(found):
             failed = ", ".join(row.name for row in found.panel.rows if not row.passed and row.few is None)
             few = {row.few: None for row in found.panel.rows if row.few is not None}
             undecided = ", ".join(row.name for row in found.panel.rows if row.few is not None)

@@ -5,11 +5,8 @@ After the checklist of Carlini et al. (2019) and the indicators of failure of Pi
 
 from __future__ import annotations
 
-import itertools
-import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -20,82 +17,16 @@ from ganaudit.attacks.blackbox import RandomNoise, RandomSearch
 from ganaudit.attacks.critic import Critic
 from ganaudit.attacks.gradient import Apgd, Fgsm, Pgd
 from ganaudit.attacks.minimal import covering
+from ganaudit.attacks.panel import POINT, REPEATS, VARIES, Panel, Row, share_row
 from ganaudit.attacks.threat import Attack, Budget, Threat, least_radius
 from ganaudit.attacks.trial import Counter, Outcome, attempt, checked, quantised, scored
 from ganaudit.numerics.memory import in_parts
 
-__all__ = ["POINT", "Panel", "Row", "Verdict", "masking_panel", "planted_panel", "share_row"]
+__all__ = ["masking_panel", "planted_panel"]
 
-Verdict = Literal["sound", "weakened", "masked"]
-
-POINT = 0.005
-"""Half a percentage point: what a share may move before a row fails, or one sample where that is more."""
-
-_EFFECT = 0.15
-_MISSED = 0.05
 _DEAD = 0.01
+_ANYWHERE = 64
 _RESCALED = ((1e3, 50.0), (1e-3, -50.0))
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One check."""
-
-    name: str
-    passed: bool | None
-    """None where the check could not be made."""
-    value: float | None
-    limit: float | None
-    """The row passes up to this value, itself included."""
-    words: str
-    voids: bool
-    """Whether a failure makes the robustness numbers void, rather than weaker."""
-    few: int | None = None
-    """How many samples there were, where they were too few to decide it."""
-
-
-def share_row(name: str, value: float, n: int, limit: float, words: str, *, voids: bool) -> Row:
-    """Return the row of ``value``, a share of ``n`` samples, that may be ``limit``.
-
-    It passes only where so many samples would hardly have shown so little (probability 5 % at most, by the binomial
-    law) had 15 % of all samples misbehaved: from 19 samples on where none does, from 30 where one does. Fewer decide
-    nothing but a failure.
-    """
-    if value > limit:
-        return Row(name, False, value, limit, words, voids)
-    if _missed(round(value * n), n) <= _MISSED:
-        return Row(name, True, value, limit, words, voids)
-    needed = next(m for m in itertools.count(n + 1) if _missed(round(value * n), m) <= _MISSED)
-    words += f"; not decidable at n = {n}: {needed} samples called rightly would do"
-    return Row(name, None, value, limit, words, voids, few=n)
-
-
-def _missed(k: int, n: int) -> float:
-    """Return the chance of ``k`` or fewer of ``n`` where the effect is there."""
-    return sum(math.comb(n, i) * _EFFECT**i * (1 - _EFFECT) ** (n - i) for i in range(min(k, n) + 1))
-
-
-@dataclass(frozen=True, slots=True)
-class Panel:
-    """All checks of one critic and what follows from them."""
-
-    rows: tuple[Row, ...]
-    forward: int
-    """Samples sent through the critic; ``backward``: gradients of samples taken."""
-    backward: int
-    notes: tuple[str, ...] = ()
-
-    @property
-    def verdict(self) -> Verdict:
-        """``masked`` when a row that voids has failed, ``weakened`` when any other failed or was not made."""
-        if any(row.passed is False and row.voids for row in self.rows):
-            return "masked"
-        return "sound" if all(row.passed for row in self.rows) else "weakened"
-
-    @property
-    def undecided(self) -> tuple[str, ...]:
-        """The rows whose failure would void the numbers and for which there were too few samples."""
-        return tuple(row.name for row in self.rows if row.voids and row.few is not None)
 
 
 class _Bench:
@@ -145,10 +76,11 @@ def masking_panel(
     """Return the checks of ``critic`` on the samples ``x`` (B, ...) under ``threat``.
 
     ``x``: a few dozen samples do; the side's own. ``network``: the critic's module, looked through for submodules in
-    training mode; the row is left out without one. ``other``: samples of the other side, which tell whether the
-    threshold can be crossed at all; without them it is taken to be so. ``steps``: of the projected gradient attack;
-    ``queries``: of the random search it must not fall behind. Costs about 10·``steps`` gradients and ``queries`` +
-    11·``steps`` scores per sample. Rows that need gradients are not made where the critic has none.
+    training mode; the row is left out without one. ``other``: samples of the other side, of every class, which
+    tell whether the threshold can be crossed at all where no attack did; without them it is taken to be so.
+    ``steps``: of the projected gradient attack; ``queries``: of the random search it must not fall behind. Costs about
+    10·``steps`` gradients and ``queries`` + 11·``steps`` scores per sample. Rows that need gradients are not made where
+    the critic has none; none is made after a failure of ``REPEATS`` or ``VARIES``.
 
     Raises ValueError as ``attempt``, for a radius of 0, and for one so small that samples cannot hold the change.
     """
@@ -161,10 +93,19 @@ def masking_panel(
             f"allowed: {least:.3g} or more"
         )
     bench = _Bench(critic, checked(x, threat, batch), threat, int(rng.integers(2**63)), batch)
-    pgd = Pgd(steps)
     rows = [_repeatable(bench)]
     if network is not None:
         rows.append(_evaluation_mode(network))
+    if rows[0].passed:
+        rows += [flat] if (flat := _constant(bench, other)) else _rows(bench, Pgd(steps), queries, other)
+    forward, backward = bench.passes
+    return Panel(tuple(rows), forward, backward, tuple(bench.notes))
+
+
+def _rows(bench: _Bench, pgd: Pgd, queries: int, other: Tensor | None) -> list[Row]:
+    if not bench.critic.differentiable:
+        words = "the critic has no gradients; only black-box attacks say anything"
+        return [Row("gradients", None, None, None, words, voids=False)]
     white: list[Callable[[], Row]] = [
         lambda: _dead_gradients(bench),
         lambda: _margins_move(bench, pgd),
@@ -177,13 +118,7 @@ def masking_panel(
         lambda: _twin(bench, pgd),
         lambda: _stored(bench, pgd),
     ]
-    if critic.differentiable:
-        rows += [row() for row in white]
-    else:
-        words = "the critic has no gradients; only black-box attacks say anything"
-        rows.append(Row("gradients", None, None, None, words, voids=False))
-    forward, backward = bench.passes
-    return Panel(tuple(rows), forward, backward, tuple(bench.notes))
+    return [row() for row in white]
 
 
 def planted_panel(
@@ -208,12 +143,33 @@ def _at_most(name: str, value: float, limit: float, words: str, *, voids: bool) 
 def _repeatable(bench: _Bench) -> Row:
     first, batch = scored(bench.critic, bench.x, bench.batch)
     second, _ = scored(bench.critic, bench.x, batch)
-    spread = float(first.std(correction=0)) if len(first) > 1 else 0.0
+    # What is no number twice is no chance; other checks tell of it.
+    first, second = (scores.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0) for scores in (first, second))
     # A GPU's sums may differ in the last bits from run to run; chance in a layer moves scores by far more.
-    worst = float((first - second).abs().max()) if torch.isfinite(first).all() else float("inf")
-    limit = 1e-4 * spread + 1e-6 * float(first.abs().max())
+    worst = float((first - second).abs().max())
+    limit = 1e-4 * float(first.std(correction=0)) + 1e-6 * float(first.abs().max())
     words = "largest difference between the scores of the same samples asked for twice"
-    return _at_most("same input, same score", worst, limit, words, voids=False)
+    return _at_most(REPEATS, worst, limit, words, voids=True)
+
+
+def _constant(bench: _Bench, other: Tensor | None) -> Row | None:
+    """Return the failed check that scores differ, or None where they do.
+
+    Asked of the samples, of those of the other side, of noise over the whole range and of its corners: a critic that
+    is flat where the samples lie, and nowhere else, hides a gradient and is none.
+    """
+    x, threat = bench.x, bench.threat
+    noise = torch.from_numpy(np.random.default_rng(0).random((_ANYWHERE, *x.shape[1:]))).to(x)
+    far = threat.low + (threat.high - threat.low) * torch.cat([noise, noise.round()])
+    parts = [x, far, *([] if other is None else [other.to(x)])]
+    found = torch.cat([scored(bench.critic, part, bench.batch)[0] for part in parts])
+    if not bool((found == found[0]).all()):
+        return None
+    words = (
+        f"whether scores are one: all {len(found)} samples asked, of both sides and of noise over the whole range, "
+        f"score {float(found[0]):.6g}; nothing moved it"
+    )
+    return Row(VARIES, False, 1.0, None, words, voids=True)
 
 
 def _evaluation_mode(network: nn.Module) -> Row:
@@ -274,13 +230,17 @@ def _monotone(bench: _Bench, pgd: Pgd) -> Row:
 def _full_range(bench: _Bench, pgd: Pgd, other: Tensor | None) -> Row:
     threat = bench.threat
     name = "the whole range fools"
-    if other is not None and not _crossable(bench, other):
-        words = "no sample of the other side lies beyond the threshold, so that nothing says it can be crossed"
-        return Row(name, None, None, None, words, voids=True)
     full = replace(threat, budget=Budget("linf", covering("linf", bench.x, threat.high - threat.low)))
     fooled = bench.under(pgd, bench.critic, full).fooled
     if not bool(fooled.all()):
         fooled = fooled | bench.under(Apgd(pgd.steps), bench.critic, full).fooled
+    # One point beyond the threshold is enough: within the whole range every sample may become it.
+    if other is not None and not bool(fooled.any()) and not _crossable(bench, other):
+        words = (
+            "neither an attack nor a sample of the other side got beyond the threshold, so that nothing says it can be "
+            "crossed"
+        )
+        return Row(name, None, None, None, words, voids=True)
     words = "share of samples not fooled when every value may go anywhere in the range"
     return share_row(name, float((~fooled).double().mean()), len(fooled), 0.0, words, voids=True)
 
@@ -352,7 +312,7 @@ def _stored(bench: _Bench, pgd: Pgd) -> Row:
     # Rounding moves each value by half a level at most; at the top of 16 bits, which ends one step short, by one.
     room = covering(threat.budget.norm, bench.x, level if bench.x.ndim == 3 else level / 2)
     inside = bool(((kept >= threat.low) & (kept <= threat.high)).all())
-    survive = int((outcome.fooled & outcome.fooled_quantised).sum())
+    survive = int(outcome.fooled_quantised.sum())
     words = (
         f"largest norm of a change after rounding to stored levels; {survive} of {int(outcome.fooled.sum())} fooled "
         f"samples still fool{'' if inside else '; some values leave the range'}"

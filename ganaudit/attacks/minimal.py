@@ -159,7 +159,7 @@ def minimal_norms(
     fooled = critic.fooled_of(after, side)
     return Outcome(
         fooled=fooled,
-        fooled_quantised=critic.fooled_of(stored, side),
+        fooled_quantised=fooled & critic.fooled_of(stored, side),
         norms=torch.where(fooled, norms(samples.double() - x.double(), norm), math.inf),
         scores_before=before,
         scores_after=after,

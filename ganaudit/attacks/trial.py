@@ -35,7 +35,9 @@ class Outcome:
     fooled: Tensor
     """Which samples are called wrongly, tested on the clipped sample, (B,) bool."""
     fooled_quantised: Tensor
-    """The same after the sample was rounded to the levels it is stored in, (B,) bool."""
+    """Which of these are called wrongly also after the sample was rounded to the levels it is stored in, (B,) bool.
+
+    Rounding moves a value by half a level and may leave the ball: what it alone turns was not done by the attack."""
     norms: Tensor
     """Norm of each change, (B,) float64, in the unit of the values; infinite where a minimal norm was not found."""
     scores_before: Tensor
@@ -127,11 +129,10 @@ def concluded(
     lost = int((~torch.isfinite(after)).sum())
     if lost:
         notes = (*notes, f"{lost} of {len(x)} scores after the attack are no finite numbers; they count as not fooled")
-    fooled = critic.fooled_of(after, side)
-    wrong = critic.fooled_of(before, side)
+    fooled = critic.fooled_of(after, side) | critic.fooled_of(before, side)
     return Outcome(
-        fooled=fooled | wrong,
-        fooled_quantised=critic.fooled_of(stored, side),
+        fooled=fooled,
+        fooled_quantised=fooled & critic.fooled_of(stored, side),
         norms=threat.budget.norms(samples.double() - x.double()),
         scores_before=before,
         scores_after=after,

@@ -9,14 +9,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ganaudit.attacks.accused import Accused
 from ganaudit.attacks.balls import projected, steepest
 from ganaudit.attacks.critic import Critic, ascent
 from ganaudit.attacks.threat import Kind, Threat
-from ganaudit.attacks.trial import scored
+from ganaudit.attacks.trial import Outcome, scored
 from ganaudit.numerics.arguments import whole
 from ganaudit.numerics.memory import in_parts
 
-__all__ = ["Planted", "Universal"]
+__all__ = ["Planted", "Universal", "alone"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,7 +49,8 @@ class Universal:
 
     As an attack it is fitted crosswise: of the samples given, those at even places get the perturbation fitted on
     those at odd places, and the other way round, so that none is judged by a perturbation that has seen it. A single
-    sample stays as it is. For one perturbation for everything: ``fitted`` on other samples, then ``Planted``.
+    sample stays as it is (``alone`` counts them). For one perturbation for everything: ``fitted`` on other samples,
+    then ``Planted``.
     ValueError for fewer than 1 step or a batch below 1.
     """
 
@@ -116,6 +118,17 @@ class Universal:
         # Halved here, not by the caller: the perturbation is one for all samples that it is fitted on.
         batch = in_parts(len(x), batch, add)
         return sum(sums) / len(x), gradient, batch
+
+
+def alone(mine: Accused, found: Outcome, threat: Threat) -> int:
+    """Return how many samples of ``mine``, called rightly before ``found``, are the only such of their class.
+
+    An attack that is fitted on other samples of the class leaves them as they are.
+    """
+    right = [
+        int((~group.critic.fooled_of(found.scores_before[group.places], threat.side)).sum()) for group in mine.groups
+    ]
+    return right.count(1)
 
 
 def _listed(shape: torch.Size) -> str:

@@ -18,11 +18,13 @@ from ganaudit.attacks.campaign_tables import (
     detection_curve,
     detection_table,
     distance_table,
+    noise_table,
     panel_table,
     robust_bounds,
     robustness_curve,
 )
-from ganaudit.attacks.campaign_words import NAMES, held_budgets, void_reason, warned
+from ganaudit.attacks.campaign_words import NAMES, checked_budgets, held_budgets, unusual, void_reason, warned, written
+from ganaudit.attacks.panel import DECIDES
 from ganaudit.attacks.threat import Norm
 from ganaudit.document.alarms import YES_OR_NO
 from ganaudit.document.keys import member
@@ -174,10 +176,7 @@ class AdversarialRobustness:
         proportion(self.fpr, "fpr")
         if self.norm not in get_args(Norm):
             raise ValueError(f"norm: found {self.norm!r}; allowed: {', '.join(get_args(Norm))}")
-        if any(not (math.isfinite(budget) and budget >= 0) for budget in self.budgets):
-            raise ValueError(f"budgets: found {list(self.budgets)}; allowed: finite shares of the range, 0 or more")
-        if len(set(self.budgets)) < len(self.budgets) or (self.budgets and not any(self.budgets)):
-            raise ValueError(f"budgets: found {list(self.budgets)}; allowed: each once, and one above 0")
+        checked_budgets(self.budgets)
 
     def evaluate(self, view: View, rng: np.random.Generator) -> Findings:
         """Return robust accuracy on both sides, smallest changes, detection under attack, and the masking panel."""
@@ -210,7 +209,7 @@ class AdversarialRobustness:
         return Findings(
             [reading.measured(self.spec, key) for key, reading in [*self._readings(fakes, reals, view), *lost]],
             self._details(fakes, reals, calibration),
-            [*warned(fakes, reals), *self._unusual(fakes)],
+            [*warned(fakes, reals), *unusual(fakes)],
             conventions={
                 "samples": profile.samples,
                 "steps": profile.steps,
@@ -224,47 +223,34 @@ class AdversarialRobustness:
         """Return the budgets that samples can hold, and readings without a number of those they cannot."""
         kept, small, why = held_budgets(x, self.norm, self.budgets, view.subject.sample)
         if not any(kept):
-            raise NotAssessable(f"budget {', '.join(map(_written, small))} {why}")
+            raise NotAssessable(f"budget {', '.join(map(written, small))} {why}")
         return kept, [
-            (member(_ACCURACY[side][0], _written(share)),
-             Reading(None, {side: len(view[f"scores/{node}"])}, reason=f"budget {_written(share)} {why}"))
+            (member(_ACCURACY[side][0], written(share)),
+             Reading(None, {side: len(view[f"scores/{node}"])}, reason=f"budget {written(share)} {why}"))
             for side, node in (("fake", "fake"), ("real", "test"))
             for share in small
         ]  # fmt: skip
 
     def _readings(self, fakes: Campaign, reals: Campaign, view: View) -> list[tuple[str, Reading]]:
         readings = [
-            (member(_ACCURACY[found.accused.side][0], _written(share)), _accuracy(found, share))
+            (member(_ACCURACY[found.accused.side][0], written(share)), _accuracy(found, share))
             for found in (fakes, reals)
             for share in found.budgets[self.norm]
         ]
         for at, way in ((1, {"stored": True}), (2, {"queries": True})):
             readings += [
-                (member(_ACCURACY[found.accused.side][at], _written(found.headline)),
+                (member(_ACCURACY[found.accused.side][at], written(found.headline)),
                  _accuracy(found, found.headline, **way))
                 for found in (fakes, reals)
             ]  # fmt: skip
         readings += [("median-distance", _smallest(fakes)), ("median-distance-real", _smallest(reals))]
         return [*readings, ("auc-under-attack", _area(fakes, view["scores/test"])), ("masking", _masking(fakes, reals))]
 
-    def _unusual(self, fakes: Campaign) -> list[str]:
-        told = []
-        if 0.0 in fakes.budgets[self.norm]:
-            told.append("budget 0: nothing was changed; its numbers are the shares called rightly as they stand")
-        widest = {"linf": 1.0, "l2": math.sqrt(fakes.accused.x[0].numel()), "l1": float(fakes.accused.x[0].numel())}
-        beyond = [_written(share) for share in fakes.budgets[self.norm] if share > widest[self.norm]]
-        if beyond:
-            told.append(
-                f"budget {', '.join(beyond)}: more than the whole range in {self.norm} ({widest[self.norm]:g}), within "
-                "which any sample may become any other"
-            )
-        return told
-
     def _details(self, fakes: Campaign, reals: Campaign, calibration: Tensor) -> list[Detail]:
         both = (fakes, reals)
         forward, backward = (sum(found.passes[i] for found in both) for i in (0, 1))
         caught, kept = (int((~found.clean).sum()) for found in both)
-        under: list[Detail] = []
+        told, under = fakes.unread is None, list[Detail]()
         if not fakes.masked:
             under = [detection_curve(fakes, reals), detection_table(fakes, reals, calibration)]
         return [
@@ -275,7 +261,8 @@ class AdversarialRobustness:
                 f"{self.profile}: {forward} scores and {backward} gradients."
             )),
             panel_table(both),
-            *[robustness_curve(found, norm) for norm in fakes.budgets for found in both],
+            *([robustness_curve(found, norm) for norm in fakes.budgets for found in both] if told else []),
+            *([noise_table(both)] if told else []),
             *([distance_table(both)] if fakes.minimal and not (fakes.masked and reals.masked) else []),
             *under,
             attack_table(both),
@@ -303,15 +290,10 @@ def _spare(view: View, mine: Accused, threshold: float) -> Accused | None:
     return _accused(view, rows, mine.side, threshold) if rows else None
 
 
-def _written(budget: float) -> str:
-    """Return a budget as it is written: the fewest digits that mean this number, without an exponent."""
-    return np.format_float_positional(budget, trim="-")
-
-
 def _accuracy(found: Campaign, share: float, *, queries: bool = False, stored: bool = False) -> Reading:
     side = found.accused.side
     sizes: dict[str, int] = {side: len(found.clean)}
-    reason = None if queries or share == 0 else void_reason(found)
+    reason = None if share == 0 or (queries and found.unread is None) else void_reason(found)
     if reason is not None:
         return Reading(None, sizes, reason=reason)
     value, bounds = robust_bounds(found.fooled(found.norm, share, queries=queries, stored=stored))
@@ -368,18 +350,28 @@ def _masking(fakes: Campaign, reals: Campaign) -> Reading:
         return Reading(None, sizes, reason=void_reason(fakes) or (
             f"no sample of {len(fakes.clean)} + {len(reals.clean)} is called rightly: nothing was attacked"
         ))  # fmt: skip
+    if fakes.unread is not None:
+        return Reading(None, sizes, reason=void_reason(fakes))
     masked = any(panel.verdict == "masked" for _, panel in panels)
     if not masked and all(panel.undecided for _, panel in panels):
         told = "; ".join(f"{NAMES[side]}: {', '.join(panel.undecided)}" for side, panel in panels)
         return Reading(None, sizes, reason=f"too few samples are called rightly for the panel to decide ({told})")
-    planted = [found.planted for found in (fakes, reals) if found.planted is not None]
-    chance = float(any(verdict == "masked" for verdict, _ in planted))
     return Reading(
-        float(masked),
-        sizes,
-        "a yes or no; the rows of the panel have their numbers and limits",
-        Null(value=chance, low=chance, high=chance, n=min(n for _, n in planted), of="a planted linear critic",
-             rule="the same panel on linear critics planted on the same samples, whose gradients are right"),
+        float(masked), sizes, "a yes or no; the rows of the panel have their numbers and limits", _planted(fakes, reals)
+    )
+
+
+def _planted(fakes: Campaign, reals: Campaign) -> Null | str:
+    """Return what the panel says of planted critics, by the rule of its rows: few samples decide a failure alone."""
+    planted = [found.planted for found in (fakes, reals) if found.planted is not None]
+    decided = [(verdict == "masked", n) for verdict, n in planted if verdict == "masked" or n >= DECIDES]
+    if not decided:
+        most = max(n for _, n in planted)
+        return f"linear critics could be planted on {most} samples at most; fewer than {DECIDES} decide nothing"
+    chance = float(any(failed for failed, _ in decided))
+    return Null(
+        value=chance, low=chance, high=chance, n=min(n for _, n in decided), of="a planted linear critic",
+        rule="the same panel on linear critics planted on the same samples, whose gradients are right",
     )  # fmt: skip
 
 

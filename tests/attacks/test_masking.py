@@ -6,7 +6,8 @@ from torch import Tensor, nn
 
 from ganaudit.attacks.balls import NORMS, Norm
 from ganaudit.attacks.critic import SIDES, Critic, Side
-from ganaudit.attacks.masking import Panel, masking_panel, planted_panel, share_row
+from ganaudit.attacks.masking import masking_panel, planted_panel
+from ganaudit.attacks.panel import Panel, share_row
 from ganaudit.attacks.threat import Budget, Threat
 from tests.attacks.critics import samples, weights
 
@@ -72,14 +73,15 @@ def test_a_gradient_that_leads_astray_masks() -> None:
     assert {"margins move", "gradients beat random search", "the whole range fools"} <= failed(found)
 
 
-def test_chance_in_a_layer_weakens() -> None:
+def test_chance_in_a_layer_is_said_alone() -> None:
     network = nn.Sequential(nn.Flatten(), nn.Dropout(0.1), nn.Linear(64, 1, bias=False), nn.Flatten(0))
     with torch.no_grad():
         network[2].weight.copy_(W[None])
     torch.manual_seed(0)
     found = panel(Critic(network, tau(), -1, 1), network=network.train())
-    assert {"same input, same score", "evaluation mode"} <= failed(found)
-    assert found.verdict != "sound"
+    # No other check is made: whatever asks again finds the same chance.
+    assert {row.name for row in found.rows} == failed(found) == {"same input, same score", "evaluation mode"}
+    assert found.verdict == "chance"
     assert panel(Critic(network, tau(), -1, 1), network=network.eval()).verdict == "sound"
 
 
@@ -97,6 +99,23 @@ def test_a_threshold_nothing_reaches_proves_nothing() -> None:
     assert "nothing says it can be crossed" in whole.words
     reached = {row.name: row for row in panel(Critic(raw, tau(), -1, 1), other=X).rows}["the whole range fools"]
     assert reached.passed
+
+
+def test_an_attack_that_crosses_is_proof_that_the_threshold_can_be() -> None:
+    """No sample of the other side lies beyond it, yet the whole range does: the row is made, and passes."""
+    low = X[raw(X) < tau()]
+    whole = {row.name: row for row in panel(Critic(raw, tau(), -1, 1), other=low).rows}["the whole range fools"]
+    assert whole.passed
+    assert whole.value == 0.0
+
+
+def test_a_constant_critic_is_no_masked_one() -> None:
+    flat = panel(Critic(lambda x: 0 * raw(x) + 0.5, 0.7, -1, 1), other=X)
+    assert flat.verdict == "constant"
+    assert failed(flat) == {"scores differ"}
+    # Flat where the samples lie, and beyond the threshold elsewhere: hidden, not constant.
+    hides = panel(Critic(lambda x: torch.relu(raw(x) - 2 * raw(X).max()), 1e-3, -1, 1))
+    assert hides.verdict == "masked"
 
 
 def test_no_radius_no_panel() -> None:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from ganaudit.attacks.blackbox import RandomNoise, RandomSearch, Square
-from ganaudit.attacks.critic import Critic, ascent
+from ganaudit.attacks.critic import Critic, Side, ascent
 from ganaudit.attacks.gradient import Apgd, Fgsm, Pgd
 from ganaudit.attacks.minimal import MinimalNorm, minimal_norms
 from ganaudit.attacks.threat import Attack, Budget, Kind, Threat
@@ -137,6 +137,24 @@ def test_rounding_to_levels_can_undo_an_attack() -> None:
     assert third.fooled.all()
     assert not third.fooled_quantised.any()
     assert whole.fooled_quantised.all()
+
+
+@pytest.mark.parametrize("side", ["fake", "real"])
+@pytest.mark.parametrize("size", [0.1, 0.4, 0.9, 2.5])
+def test_what_rounding_alone_turns_is_not_counted(size: float, side: Side) -> None:
+    """Samples off the levels of a file and near the threshold, which rounding carries across it by itself."""
+    x = samples(400, (1, 8, 8), 0, 1, inner=0.02)
+    w = weights(64)
+    scores = x.flatten(1).double().numpy() @ w
+    critic = linear(w, float(np.median(scores)), 0.0, 1.0)
+    threat = Threat(Budget("linf", size / 255), 0.0, 1.0, side)
+    for attack in (RandomNoise(3), Pgd(5)):
+        found = attempt(critic, attack, x, threat, rng())
+        assert not (found.fooled_quantised & ~found.fooled).any()
+        rounded = critic.fooled(quantised(found.samples, 0.0, 1.0), side)
+        # The case must tell: without the first test some would count that nothing fooled.
+        assert size > 0.5 or (rounded & ~found.fooled).any()
+        assert torch.equal(found.fooled_quantised, rounded & found.fooled)
 
 
 def test_the_union_of_attacks() -> None:

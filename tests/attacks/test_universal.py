@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import torch
 
+from ganaudit.attacks.accused import Accused, Group
 from ganaudit.attacks.critic import Critic
 from ganaudit.attacks.threat import Budget, Threat
 from ganaudit.attacks.trial import attempt
-from ganaudit.attacks.universal import Planted, Universal
+from ganaudit.attacks.universal import Planted, Universal, alone
 
 D = 24
 ORDERS = {"linf": 1, "l2": 2, "l1": np.inf}
@@ -114,6 +115,24 @@ def test_a_single_sample_stays():
     x = samples(1)
     threat = Threat(Budget("linf", 0.1), 0, 1, "fake")
     assert torch.equal(Universal()(linear(9), x, threat, np.random.default_rng(0)), x)
+
+
+def test_a_campaign_says_that_it_could_not_be_made_where_every_class_has_one_sample():
+    def of(*groups):
+        x = samples(sum(len(places) for places in groups))
+        critic = linear(middle(samples()) + 5)  # out of reach
+        return Accused("fake", x, tuple(Group(critic, torch.tensor(places), c) for c, places in enumerate(groups)))
+
+    threat, rng = Threat(Budget("linf", 0.1), 0, 1, "fake"), np.random.default_rng
+    apart = of([0], [1], [2])
+    found = apart.attempt(Universal(steps=4), threat, rng(0))
+    assert (alone(apart, found, threat), found.backward) == (3, 0)
+    some = of([0, 3, 4], [1], [2])
+    found = some.attempt(Universal(steps=4), threat, rng(0))
+    assert alone(some, found, threat) == 2
+    assert found.backward > 0
+    assert torch.equal(found.samples[[1, 2]], some.x[[1, 2]])
+    assert not torch.equal(found.samples[[0, 3, 4]], some.x[[0, 3, 4]])
 
 
 def test_bad_input_is_refused():
