@@ -26,6 +26,7 @@ from ganaudit.evidence.score_quality import BINS, DRAWS, calibration_error, cali
 from ganaudit.evidence.score_resampling import resampling_details
 from ganaudit.evidence.score_sides import BOTH, Reading, ScoreSides, interval_of
 from ganaudit.evidence.view import View
+from ganaudit.numerics.arguments import whole
 from ganaudit.numerics.calibration import Calibration, Reliability, brier, calibration, log_loss
 from ganaudit.numerics.detection_costs import LikelihoodRatioCost, likelihood_ratio_cost
 from ganaudit.numerics.detection_intervals import resampled_bounds, resamples_for
@@ -202,8 +203,8 @@ class DiscriminatorCalibration:
     )
 
     def __post_init__(self) -> None:
-        if min(self.bins, self.draws) < 1:
-            raise ValueError("bins and draws must be at least 1")
+        whole(self.bins, "bins", 1)
+        whole(self.draws, "draws", 1)
 
     def evaluate(self, view: View, rng: np.random.Generator) -> Findings:
         """Return errors of calibration with what chance makes of them, and the same after two recalibrations."""
