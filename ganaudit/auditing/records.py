@@ -107,6 +107,7 @@ def reference_record(setting: Setting) -> ReferenceRecord:
         classes=list(any_split.classes) if any_split else [],
         licence=reference.licence,
         unreadable=sum(len(samples.unreadable) for samples in reference.splits.values()),
+        left_out={split: out for split, (out, _) in reference.left_out.items()},
     )
 
 

@@ -92,8 +92,7 @@ def settle(
     followed = protocol(plan.protocol)
     evaluators, options, broken = _evaluators(plan, followed)
     subject = with_score_sign(subject, plan.score_sign) if subject is not None else open_subject(plan, progress)
-    reference = reference or open_reference(plan, subject, progress)
-    reference = _with_seen(reference, subject)
+    reference = _with_seen(reference or open_reference(plan, subject, progress), subject).disjoint()
     against = _against(plan, reference)
     around = _others(plan, subject, others or {}, progress)
     warnings = _reference_warnings(reference, against) + _others_warnings(around, subject, reference)
@@ -270,7 +269,8 @@ def _against(plan: AuditPlan, reference: Reference) -> str:
     against = plan.against or reference.default_against()
     allowed = [*reference.splits, "all"]
     if against not in allowed:
-        raise ConfigError(f"against {against!r}: the reference has no such split; allowed: {', '.join(allowed)}")
+        why = reference.without(against) or "the reference has no such split"
+        raise ConfigError(f"against {against!r}: {why}; allowed: {', '.join(allowed)}")
     return against
 
 
@@ -284,10 +284,9 @@ def _reference_warnings(reference: Reference, against: str) -> list[str]:
         warnings.append(f"the subject was trained on the {against} split it is compared with")
     if against != "all" and reference.seen.get(against) == "unknown":
         warnings.append(f"whether the subject was trained on the {against} reals is unknown")
-    if reference.overlap:
-        warnings.append(
-            f"{reference.overlap} samples of the unseen splits are also in the train split, value for value"
-        )
+    for split, (out, n) in reference.left_out.items():
+        left = "" if split in reference.splits else f"; none is left, and the audit is against the {against} reals"
+        warnings.append(f"{out} of {n} {split} reals are also in the train split, value for value, and left out{left}")
     skipped = sum(len(samples.unreadable) for samples in reference.splits.values())
     if skipped:
         names = [name for samples in reference.splits.values() for name in samples.unreadable]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 from ganaudit.data.oracles.oracle import Oracle
@@ -38,6 +38,8 @@ class Reference:
     digest: str
     overlap: int = 0
     """How many rows of the other splits are found in train, value for value."""
+    left_out: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    """By split, how many of its rows ``disjoint`` took out, and of how many."""
     statistics: FeatureStatistics | None = None
     """Published mean and covariance of features; such a reference holds no samples and has no splits."""
     oracle: Oracle | None = None
@@ -110,6 +112,36 @@ class Reference:
                 "named by --reference train=PATH,calibration=PATH,test=PATH"
             )
         return self.splits[name]
+
+    def disjoint(self) -> Reference:
+        """Return the reference without those rows of the other splits that are in train too, value for value.
+
+        A split that has none left is not there. What training has seen is no unseen real, whatever it is named.
+        """
+        if not self.overlap or self.left_out:
+            return self
+        known = set(digests_of_rows(self.splits["train"]))
+        splits, left_out = {}, {}
+        for name, samples in self.splits.items():
+            rows = [] if name == "train" else [i for i, row in enumerate(digests_of_rows(samples)) if row not in known]
+            if name == "train" or len(rows) == len(samples):
+                splits[name] = samples
+                continue
+            left_out[name] = (len(samples) - len(rows), len(samples))
+            if rows:
+                kept = samples.take(rows, samples.name)
+                splits[name] = replace(kept, unreadable=samples.unreadable, reasons=samples.reasons)
+        seen = {name: self.seen[name] for name in splits}
+        apart = Reference.of(self.name, self.form, splits, seen=seen, rule=self.rule, licence=self.licence,
+                             extractor=self.extractor, oracle=self.oracle)  # fmt: skip
+        return replace(apart, left_out=left_out)
+
+    def without(self, split: str) -> str:
+        """Return why the reference has no ``split`` though it was named, in words; empty where it was not."""
+        if split in self.splits or split not in self.left_out:
+            return ""
+        count = self.left_out[split][0]
+        return f"all {count} {split} reals are also in the train split, value for value, and were left out"
 
     def default_against(self) -> str:
         """Return the split that fidelity is measured against when nobody says: ``test`` if there, else ``all``."""

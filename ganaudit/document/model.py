@@ -104,6 +104,8 @@ class Null(Record):
     """What it was taken from in a few words, where it is something else than reals against reals: random noise."""
     rule: str
     """How it was made: which real samples were compared with which."""
+    p_value: float | None = Field(default=None, ge=0.0, le=1.0)
+    """Of the test that the value is as its null, two-sided or on the side of a defect, where one was made."""
 
     @property
     def otherwise(self) -> str:
@@ -265,6 +267,8 @@ class ReferenceRecord(Record):
     licence: str = ""
     unreadable: int = 0
     """Files left out because they could not be read (--skip-unreadable)."""
+    left_out: dict[str, int] = Field(default_factory=dict)
+    """Rows of a split that were left out because the train split has them too, value for value."""
 
 
 class PrecisionShift(Record):

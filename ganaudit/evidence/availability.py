@@ -59,6 +59,11 @@ class Availability:
     def _missing_scores(self, side: str) -> str | None:
         if self.subject.discriminator is None:
             return "the subject has no discriminator (--discriminator FILE gives one)"
+        if side == "calibration" and self.reference.seen.get(side) == "seen":
+            return (
+                "the subject was trained on the calibration reals, and train reals set no threshold (--reference "
+                "calibration=PATH names reals that training has not seen)"
+            )
         return self._missing_set(side) or self._unlabelled(self.subject, side)
 
     def _missing_others(self, side: str) -> str | None:
@@ -76,6 +81,8 @@ class Availability:
     def _missing_set(self, side: str) -> str | None:
         if self.reference.statistics is not None and side != "fake":
             return f"the reference is a mean and a covariance of features: it has no {side} reals"
+        if why := self.reference.without(side):
+            return f"{why}; --reference {side}=PATH names reals that training has not seen"
         if side in ("calibration", "test") and side not in self.reference.splits:
             return (
                 f"the reference has no {side} split of reals; train reals are never substituted "

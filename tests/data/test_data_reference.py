@@ -170,6 +170,24 @@ def test_overlap_counts_rows_of_train_in_the_other_splits(npy):
     assert load_reference(f"calibration={a},test={a}", READ, none).overlap == 0
 
 
+def test_rows_of_train_are_taken_out_of_the_other_splits(npy):
+    a, b = npy(UINT8[:6], "a.npy"), npy(UINT8[4:], "b.npy")
+    apart = load_reference(f"train={a},test={b}", READ, none).disjoint()
+    assert (apart.left_out, apart.overlap) == ({"test": (2, 6)}, 0)
+    np.testing.assert_array_equal(apart.split("test").array, UINT8[6:])
+    np.testing.assert_array_equal(apart.split("train").array, UINT8[:6])
+    assert apart.seen == {"train": "seen", "test": "unseen"}
+    assert apart.digest != load_reference(f"train={a},test={b}", READ, none).digest
+    gone = load_reference(f"train={a},calibration={b},test={a}", READ, none).disjoint()
+    assert list(gone.splits) == ["train", "calibration"]
+    assert gone.left_out == {"calibration": (2, 6), "test": (6, 6)}
+    assert gone.without("test").startswith("all 6 test reals are also in the train split")
+    assert gone.without("calibration") == ""
+    assert gone.disjoint() is gone
+    whole = load_reference(f"calibration={a},test={a}", READ, none)
+    assert whole.disjoint() is whole
+
+
 def test_overlap_of_features_ignores_their_precision(npy):
     rows = np.arange(8, dtype=np.float32).reshape(4, 2)
     a, b = npy(rows, "a.npy"), npy(rows.astype(np.float64), "b.npy")
