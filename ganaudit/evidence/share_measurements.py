@@ -58,7 +58,15 @@ def null_of(chance: Chance, by: Standing, told: str) -> Null:
         f"times; as large or larger in a share of {chance.p_value:.4g} (p-value); {told}"
     )
     of = "shares of the target"
-    return Null(value=chance.mean, low=chance.usual.low, high=chance.usual.high, n=by.shares.n, of=of, rule=rule)
+    return Null(
+        value=chance.mean,
+        low=chance.usual.low,
+        high=chance.usual.high,
+        n=by.shares.n,
+        of=of,
+        rule=rule,
+        p_value=chance.p_value,
+    )
 
 
 def interval_of(bounds: Bounds, method: str, covers: str) -> Interval:

@@ -11,6 +11,7 @@ __all__ = ["answer", "key_numbers", "standing"]
 
 _MOST_KEY = 4
 """Key numbers of one evaluator beside those that a gate judges."""
+_TAIL = 0.025
 _PLAIN_UNITS = ("share", "probability", "ratio")
 """Units that a sentence does without: the number's title says what it is a share of."""
 
@@ -35,17 +36,17 @@ def answer(result: EvaluatorResult, first: str = "") -> str:
 def standing(found: Measurement) -> str:
     """Return how a number with a value and a null stands to it, in words; empty where it has not both.
 
-    Apart are a number and its null only where the interval of the one and the range of the other do not meet; either
-    is its value alone where it has no ends.
+    A null with a p-value is told from the number at 2.5 %, as the ends of nulls leave out on either side. Of others
+    the interval of the one and the range of the other must not meet; either is its value alone where it has no ends.
     """
     if found.null is None or found.value is None:
         return ""
     low, high = (found.value, found.value) if found.interval is None else (found.interval.low, found.interval.high)
     null = found.null
     least, most = (null.value, null.value) if null.low is None or null.high is None else (null.low, null.high)
-    if low <= most and high >= least:
+    if low <= most and high >= least if null.p_value is None else null.p_value > _TAIL:
         return "not told from its null"
-    above = low > most
+    above = low > most if null.p_value is None else found.value > null.value
     if found.better not in ("lower", "higher"):
         return f"{'above' if above else 'below'} its null"
     return f"{'worse' if above is (found.better == 'lower') else 'better'} than its null"

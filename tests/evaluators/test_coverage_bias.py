@@ -12,6 +12,7 @@ from ganaudit.data.reference import Reference
 from ganaudit.data.samples import Samples
 from ganaudit.data.shapes import HUES, SHAPES, draw_shapes, render_shapes
 from ganaudit.evaluators.coverage_bias import CoverageBias
+from ganaudit.report.answers import answer
 from ganaudit.subjects.subject import Subject
 
 from .made_up import by_key
@@ -408,6 +409,8 @@ def test_dropped_modes_alarm_at_the_size_where_one_in_25_is_40_samples():
     assert (modes.value, modes.interval.low, modes.interval.high) == (3, 3, 3)
     assert modes.interval.low > modes.null.high, "the rule of the detection matrix"
     assert gap.value > gap.null.high
+    assert gap.null.p_value == 0.001, "the least of 999 draws"
+    assert "worse than its null" in answer(result, "class-discrepancy"), "the page says what the words say"
     assert "is above" in result.details[0].text
     assert "Chance cannot explain 3 of these 3." in result.details[0].text
 

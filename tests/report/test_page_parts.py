@@ -57,6 +57,15 @@ def test_a_number_and_its_null_are_apart_only_where_their_ranges_do_not_meet(
     assert standing(number(value, better, interval=interval, null=null)) == words
 
 
+@pytest.mark.parametrize(("p_value", "words"), [(0.001, "worse than its null"), (0.3, "not told from its null")])
+def test_a_p_value_decides_where_a_test_was_made(p_value: float, words: str) -> None:
+    made = number(1.4, interval=(0.6, 1.6), null=(0.65, 0.5, 0.9))
+    assert made.null is not None
+    tested = made.model_copy(update={"null": made.null.model_copy(update={"p_value": p_value})})
+    assert standing(made) == "not told from its null"
+    assert standing(tested) == words
+
+
 def result(*measurements: Measurement, **more: Any) -> EvaluatorResult:
     data = {"evaluator": "e", "title": "E", "question": "Q?", "status": "measured", "measurements": measurements}
     return EvaluatorResult.model_validate(data | more)
