@@ -13,6 +13,7 @@ from torch import Tensor
 from ganaudit.attacks.accused import Accused, accused
 from ganaudit.attacks.campaign import PANEL, PROFILES, Campaign, campaign
 from ganaudit.attacks.campaign_tables import (
+    against_noise,
     attack_table,
     closest,
     detection_curve,
@@ -36,6 +37,7 @@ from ganaudit.evidence.view import View
 from ganaudit.numerics.arguments import proportion
 from ganaudit.numerics.detection import auc, calibration_size_needed, conformal_threshold
 from ganaudit.numerics.intervals import quantile_bounds
+from ganaudit.numerics.paired import mcnemar
 
 __all__ = ["AdversarialRobustness"]
 
@@ -302,12 +304,14 @@ def _accuracy(found: Campaign, share: float, *, queries: bool = False, stored: b
         return Reading(value, sizes, around, "nothing is changed at budget 0, by an attack or by noise")
     noise = next(e for e in found.entries if e.kind == "baseline" and e.norm == found.norm and e.share == share)
     chance, ends = robust_bounds(noise.stored if stored else noise.fooled)
+    p_value = mcnemar(*against_noise(found, share, queries=queries, stored=stored))
     return Reading(
         value,
         sizes,
         around,
         Null(value=chance, low=ends.low, high=ends.high, n=len(found.clean), of="random noise",
-             rule="random noise of the same budget in place of an attack, the best of 10 draws for each sample"),
+             rule="random noise of the same budget in place of an attack, the best of 10 draws for each sample; "
+             "p-value of McNemar's test on the same samples, of the attacks other than noise", p_value=p_value),
     )  # fmt: skip
 
 

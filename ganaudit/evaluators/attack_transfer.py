@@ -17,12 +17,12 @@ from ganaudit.attacks.threat import Budget, Threat
 from ganaudit.attacks.transfer import Crossing, crossed, rightly
 from ganaudit.document.model import Detail, Measurement, Note, Null, Table
 from ganaudit.document.spec import EvaluatorSpec, Findings, MeasurementSpec, NotAssessable
-from ganaudit.document.standing import against_null
 from ganaudit.evidence.score_sides import Reading, interval_of
 from ganaudit.evidence.view import View
 from ganaudit.numerics.arguments import proportion, whole
 from ganaudit.numerics.detection import calibration_size_needed, conformal_threshold
 from ganaudit.numerics.intervals import clopper_pearson
+from ganaudit.numerics.paired import mcnemar
 from ganaudit.numerics.worst import worst_rate
 from ganaudit.subjects.subject import Subject
 
@@ -34,7 +34,7 @@ _NAMES = {"fake": "generated samples", "real": "reals"}
 _SHARE = "share of samples"
 _THIS = "this subject"
 _IMAGES, _SOUNDS = (2 / 255, 8 / 255), (3e-4, 3e-3)
-_WORKS = 0.5
+_WORKS, _TOLD = 0.5, 0.05
 
 
 def _rate(way: str, side: str, title: str, meaning: str) -> MeasurementSpec:
@@ -64,6 +64,12 @@ class _Trial:
     @property
     def n(self) -> int:
         return len(self.found.tried)
+
+    @property
+    def p_value(self) -> float:
+        """Of McNemar's test that the attack fools the other discriminator as often as noise does."""
+        tried, noise = self.found.tried, self.found.noise
+        return mcnemar(int((tried & ~noise).sum()), int((noise & ~tried).sum()))
 
     def count(self, which: Literal["made", "tried", "noise"]) -> int:
         flags: Tensor = getattr(self.found, which)
@@ -235,7 +241,9 @@ class AttackTransfer:
             {side: sizes[worst.at]},
             interval_of(worst.bounds, f"Clopper-Pearson{joined}", covers),
             Null(value=noise.value, low=noise.bounds.low, high=noise.bounds.high, n=sizes[noise.at], of="random noise",
-                 rule=f"every value moved by the whole budget, up or down by chance, in place of the attack{several}"),
+                 rule=f"every value moved by the whole budget, up or down by chance, in place of the attack{several}; "
+                 f"p-value of McNemar's test on the same samples{joined}",
+                 p_value=min(1.0, len(trials) * trials[worst.at].p_value)),
         )  # fmt: skip
 
     def _method(self, log: _Log) -> str:
@@ -244,7 +252,8 @@ class AttackTransfer:
             f"Each discriminator has its own threshold, for {self.fpr:g} of the same calibration reals. An attack is "
             f"{self.steps} projected gradient steps on the one it is made on, keeps to budget and range, and is "
             "shown to the other once. A sample counts whether or not it fooled where it was made. Intervals in the "
-            f"table are for one row each.{left_out}"
+            "table are for one row each, as are p-values (McNemar's exact test: noise and attack change the same "
+            f"samples).{left_out}"
         )
 
 
@@ -254,8 +263,18 @@ def _rng(seed: int, *of: object) -> np.random.Generator:
 
 
 def _standing(measurements: Sequence[Measurement]) -> str:
-    told = [against_null(m, m.title, "noise of the same size") for m in measurements]
-    return " ".join(sentence for sentence in told if sentence is not None) or "Nothing could be tried."
+    """Return each rate against noise: decided by the test on the same samples, which sees more than two intervals."""
+    told = []
+    for m in measurements:
+        if m.value is None or m.null is None or m.interval is None or m.null.p_value is None:
+            continue
+        far = "is above" if m.value > m.null.value else "is below"
+        told.append(
+            f"{m.title}, {m.value:.4g} ({m.interval.low:.4g} to {m.interval.high:.4g}), "
+            f"{far if m.null.p_value <= _TOLD else 'cannot be told from'} the {m.null.value:.4g} of noise of the same "
+            f"size (p-value {m.null.p_value:.2g})."
+        )
+    return " ".join(told) or "Nothing could be tried."
 
 
 def _table(trials: Sequence[_Trial]) -> Table:
@@ -265,11 +284,11 @@ def _table(trials: Sequence[_Trial]) -> Table:
         maker, taker = (_THIS, one.other) if one.way == "to" else (one.other, _THIS)
         bounds = clopper_pearson(one.count("tried"), one.n, 0.95)
         shares = [one.count("noise") / one.n, one.count("made") / one.n, one.count("tried") / one.n]
-        rows.append([maker, taker, _NAMES[one.side], one.share, one.n, *shares, bounds.low, bounds.high])
+        rows.append([maker, taker, _NAMES[one.side], one.share, one.n, *shares, bounds.low, bounds.high, one.p_value])
     return Table(
         title="Attacks made on one discriminator and tried on another",
         columns=["made on", "tried on", "samples", "budget (share of the range)", "n", "fooled by noise",
-                 "fooled where made", "fooled where tried", "low", "high"],
+                 "fooled where made", "fooled where tried", "low", "high", "p-value against noise"],
         rows=rows,
     )  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -27,6 +28,8 @@ _SHARE = "share of samples"
 _UNIT = (0.0, 1.0)
 _FACTORS = (0.0, 0.25, 0.5, 1.0, 1.5, 2.0)
 _GUESS = 50
+_SIGMAS = (0.05, 0.02, 0.01, 0.005)
+_ASKED = 24
 _HELD = "the drawing of {}; each certificate errs with probability alpha besides"
 _ONE_SIDED = "only reals are in it: there is no generated side to replace"
 
@@ -43,8 +46,9 @@ class _Side:
 class CertifiedRobustness:
     """Verdicts of the discriminator asked under Gaussian noise, and the radius within which they are certain."""
 
-    sigma: float = 0.05
-    """Standard deviation of the noise, as a share of the width of the range."""
+    sigma: float | None = None
+    """Standard deviation of the noise, as a share of the width of the range. None: the largest of 0.05, 0.02, 0.01 and
+    0.005 under which most of 24 calibration reals are called real more often than not, else the smallest."""
     samples: int = 24
     """Samples of each side."""
     draws: int = 400
@@ -58,7 +62,7 @@ class CertifiedRobustness:
         id="certified-robustness",
         title="Certified robustness of the discriminator",
         question="Within what distance can no change at all turn the verdict of the discriminator asked under noise?",
-        needs=("values/test", "values/fake", "scores/calibration", "scores/test", "scores/fake"),
+        needs=("values/calibration", "values/test", "values/fake", "scores/calibration", "scores/test", "scores/fake"),
         minimum={"scores/test": 2, "scores/fake": 2, "scores/calibration": 2},
         measurements=(
             MeasurementSpec(
@@ -110,8 +114,9 @@ class CertifiedRobustness:
         misleads=(
             "The certificate is for the discriminator asked many times under noise, not for the discriminator itself, "
             "and for l2 distances only. Noise moves scores, and the threshold is that of samples without noise: where "
-            "all noisy samples look generated, generated ones are certified and every real is accused. Few draws cap "
-            "the radius."
+            "all noisy samples look generated, generated ones are certified and every real is accused, which a warning "
+            "tells. Sigma, where none is given, is chosen on calibration reals; audits of different sigma cannot be "
+            "compared. Few draws cap the radius."
         ),
         references=(
             "Cohen et al., Certified Adversarial Robustness via Randomized Smoothing, 2019, arXiv:1902.02918",
@@ -121,7 +126,7 @@ class CertifiedRobustness:
     )
 
     def __post_init__(self) -> None:
-        if not 0.0 < self.sigma < float("inf"):
+        if self.sigma is not None and not 0.0 < self.sigma < float("inf"):
             raise ValueError(f"sigma: found {self.sigma}; allowed: above 0 and finite")
         whole(self.samples, "samples", 1)
         whole(self.draws, "draws", 1)
@@ -138,18 +143,40 @@ class CertifiedRobustness:
                 f"there are {len(calibration)}"
             )
         span = view.subject.sample.high - view.subject.sample.low
+        # Chance of its own: what is certified under a sigma does not hang on whether it was given or chosen.
+        own = np.random.default_rng(int(deepcopy(rng).integers(2**63)))
+        sigma = self.sigma or self._fitting(view, threshold, span, own)
         sides = []
         for side, node in (("fake", "fake"), ("real", "test")):
             rows = chosen(view, node, len(view[f"scores/{node}"]), self.samples, rng)
             x, labels = view.values(node, rows)
             found = accused(view.subject, x, labels, "fake" if side == "fake" else "real", threshold)
-            sides.append(self._certified(found, self.sigma * span, rng))
+            sides.append(self._certified(found, sigma * span, rng))
         fake, real = sides
-        readings = self._readings(fake, real, threshold, span)
+        readings = self._readings(fake, real, threshold, span, sigma)
         return Findings(
             [readings[m.key].measured(self.spec, m.key) for m in self.spec.measurements],
-            self._details(fake, real, threshold, span),
+            self._details(fake, real, threshold, span, sigma),
+            _constant(fake.certificates, real.certificates, sigma),
+            {"sigma": sigma},
         )
+
+    def _fitting(self, view: View, threshold: float, span: float, rng: np.random.Generator) -> float:
+        """Return the largest sigma under which most calibration reals are called real, of the list, or its smallest."""
+        x, labels = view.values(
+            "calibration", chosen(view, "calibration", len(view["scores/calibration"]), _ASKED, rng)
+        )
+        held = accused(view.subject, x, labels, "real", threshold)
+        for sigma in _SIGMAS:
+            kept = [
+                certify(group.critic, held.x[group.places], sigma * span, rng, n0=1, n=_GUESS, alpha=0.5)
+                for group in held.groups
+            ]
+            # A share of the verdict that was guessed: it is that of "real", or its complement.
+            real = sum(int(((one.share > 0.5) == one.called_real).sum()) for one in kept)
+            if 2 * real > len(x):
+                return sigma
+        return _SIGMAS[-1]
 
     def _certified(self, found: Accused, sigma: float, rng: np.random.Generator) -> _Side:
         n = len(found.x)
@@ -171,8 +198,8 @@ class CertifiedRobustness:
         found = smoothed_scores(critic, x, sigma, radii, rng, n=self.draws, alpha=self.alpha)
         return found.low, found.high
 
-    def _readings(self, fake: _Side, real: _Side, threshold: float, span: float) -> dict[str, Reading]:
-        at, radius = _FACTORS.index(0.5), 0.5 * self.sigma * span
+    def _readings(self, fake: _Side, real: _Side, threshold: float, span: float, sigma: float) -> dict[str, Reading]:
+        at, radius = _FACTORS.index(0.5), 0.5 * sigma * span
         accused_real = real.certificates.accuracy(real=False, radius=radius)
         n_fake, n_real = len(fake.low[0]), len(real.low[0])
         fpr, tpr = certified_rates(real.low[at], fake.high[at], threshold)
@@ -203,9 +230,9 @@ class CertifiedRobustness:
             Null(value=middle, n=len(others), rule=f"{len(others)} test reals in place of generated samples"),
         )
 
-    def _details(self, fake: _Side, real: _Side, threshold: float, span: float) -> list[Detail]:
-        cap = largest_radius(self.sigma, self.draws, self.alpha)
-        finer = np.linspace(0, 1.1 * max(cap, self.sigma), 45)
+    def _details(self, fake: _Side, real: _Side, threshold: float, span: float, sigma: float) -> list[Detail]:
+        cap = largest_radius(sigma, self.draws, self.alpha)
+        finer = np.linspace(0, 1.1 * max(cap, sigma), 45)
         series = [
             Series(name=name, x=finer.tolist(),
                    y=[side.certificates.accuracy(real=is_real, radius=float(r) * span) for r in finer])
@@ -214,12 +241,13 @@ class CertifiedRobustness:
         rows: list[list[str | int | float | None]] = []
         for i, factor in enumerate(_FACTORS):
             fpr, tpr = certified_rates(real.low[i], fake.high[i], threshold)
-            rows.append([factor * self.sigma, fpr, tpr])
+            rows.append([factor * sigma, fpr, tpr])
         lost = [int(side.certificates.abstained.sum()) for side in (fake, real)]
         return [
             Note(text=(
-                f"Noise of sigma {self.sigma:g} of the range; with {self.draws} draws no radius above {cap:.3g} of the "
-                f"range can be certified, {cap / self.sigma:.3g} sigma. No verdict could be proved for {lost[0]} of "
+                f"Noise of sigma {sigma:g} of the range{'' if self.sigma else ', chosen on calibration reals'}; with "
+                f"{self.draws} draws no radius above {cap:.3g} of the range can be certified, {cap / sigma:.3g} sigma. "
+                f"No verdict could be proved for {lost[0]} of "
                 f"{len(fake.low[0])} generated samples and {lost[1]} of {len(real.low[0])} reals. The threshold "
                 f"{threshold:.6g} is that of samples without noise."
             )),
@@ -228,11 +256,25 @@ class CertifiedRobustness:
                 x=Axis(title="l2 radius over the width of the range"),
                 y=Axis(title="share certain to be called rightly"),
                 series=series,
-                rules=[Rule(at=cap, label="most with these draws"), Rule(at=self.sigma / 2, label="headline")],
+                rules=[Rule(at=cap, label="most with these draws"), Rule(at=sigma / 2, label="headline")],
             ),
             Table(title="Error rates certain within a radius, by median smoothing",
                   columns=["l2 radius (widths of the range)", "FPR at most", "TPR at least"], rows=rows),
         ]  # fmt: skip
+
+
+def _constant(fake: Certificates, real: Certificates, sigma: float) -> list[str]:
+    """Return the caution that noise alone decides, where one verdict is all that was proved on both sides."""
+    proved = torch.cat([one.called_real[~one.abstained] for one in (fake, real)])
+    both = all(bool((~one.abstained).any()) for one in (fake, real))
+    if not both or bool(proved.any()) != bool(proved.all()):
+        return []
+    called, other = ("real", "generated samples") if bool(proved.any()) else ("generated", "reals")
+    return [
+        f"under noise of sigma {sigma:g} the discriminator calls all {len(proved)} samples for which a verdict was "
+        f"proved {called}, {other} among them: it is certain because it tells nothing apart, and these certificates "
+        "say nothing; another sigma is needed"
+    ]
 
 
 def _radii(found: Certificates) -> Tensor:

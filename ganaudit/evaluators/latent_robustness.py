@@ -39,6 +39,7 @@ from ganaudit.subjects.subject import Subject
 __all__ = ["LatentRobustness"]
 
 _CLASSES = 10
+_PORTION = 256
 _FOLDED, _FOLDS = 65536, 4096
 _DRAWN = "the drawing of latents; searches give upper bounds"
 _LARGE = torch.finfo(torch.float64).max
@@ -152,7 +153,7 @@ class LatentRobustness:
                 refused or critic or law, lambda: self._worst(latents, subject.room, spread, rng, details)
             ),
             "log-condition": self._or(refused, lambda: self._conditioning(subject, latents, rng, details)),
-            "reach-auc": self._or(refused or law or _many(subject), lambda: self._reach(view, rng, details)),
+            "reach-auc": self._or(refused or law, lambda: self._reach(view, rng, details)),
         }
         measurements = [found[m.key].measured(self.spec, m.key) for m in self.spec.measurements]
         return Findings(measurements, details, _warnings(measurements))
@@ -250,7 +251,9 @@ class LatentRobustness:
     def _reach(self, view: View, rng: np.random.Generator, details: list[Detail]) -> Reading:
         subject = view.subject
         assert subject.latent is not None
-        rows = chosen(view, "test", len(view["scores/test"]), 3 * self.targets, rng)
+        classes, told = _classes(subject, rng)
+        rows = _targets(view, classes, 3 * self.targets, rng)
+        details += [Note(text=told)] if told else []
         third = len(rows) // 3
         if not third:
             return Reading(None, {"real": len(rows)}, reason=f"needs 3 test reals or more; there are {len(rows)}")
@@ -258,7 +261,7 @@ class LatentRobustness:
         near, other, far = x[:third], x[third : 2 * third], x[2 * third :]
         sets = {"test reals": near, "other test reals": other, **_outside(far, subject, rng)}
         seed = int(rng.integers(2**63))
-        labels: list[int | None] = list(range(subject.classes)) if subject.classes else [None]
+        labels: list[int | None] = [*classes] or [None]
         distances = {
             name: torch.stack([
                 reach(generation(subject, label), targets, subject.latent.size, np.random.default_rng(seed),
@@ -298,14 +301,17 @@ def _around_median(values: Tensor, k: int) -> Interval | str:
 
 
 def _outside(x: Tensor, subject: Subject, rng: np.random.Generator) -> dict[str, Tensor]:
-    """Return targets made of test reals that no longer are any, a part each: inverted, turned, values shuffled."""
+    """Return targets made of test reals that no longer are any, a part each: inverted or reversed, values shuffled.
+
+    No picture is turned upside down: a 0, an 8 or a ring then is what it was, and a 6 is a 9.
+    """
     low, high = subject.sample.low, subject.sample.high
     order = torch.from_numpy(rng.permutation(x[0, 0].numel())).to(x.device)
     shuffled = x.flatten(2)[:, :, order].view_as(x)
     if x.ndim == 3:  # a waveform upside down sounds the same
         made = {"reversed in time": x.flip(2), "values shuffled over time": shuffled}
     else:
-        made = {"values inverted": low + high - x, "upside down": x.flip(2), "values shuffled over places": shuffled}
+        made = {"values inverted": low + high - x, "values shuffled over places": shuffled}
     # Each real makes one target alone, so that the targets stay independent of each other.
     parts = {name: targets[i :: len(made)] for i, (name, targets) in enumerate(made.items())}
     return {name: targets for name, targets in parts.items() if len(targets)}
@@ -347,10 +353,32 @@ def _told(subject: Subject, threshold: float) -> str:
     return text + " Samples found by a search are none of the audit's, and no gallery shows them."
 
 
-def _many(subject: Subject) -> str | None:
-    if subject.classes <= _CLASSES:
-        return None
-    return f"the generator takes a class: reach is searched in each, of {_CLASSES} at most; there are {subject.classes}"
+def _classes(subject: Subject, rng: np.random.Generator) -> tuple[list[int], str]:
+    """Return the classes that are searched, none where the generator takes none, and what is to be said of them."""
+    every = list(range(subject.classes))
+    if len(every) <= _CLASSES:
+        return every, ""
+    kept = sorted(int(c) for c in rng.permutation(len(every))[:_CLASSES])
+    of = "targets are made of reals of these classes" if subject.judges_labels else (
+        "targets are made of reals of any class, since none is told here, and reals may be reached too poorly"
+    )  # fmt: skip
+    return kept, (
+        f"The generator takes a class, and each costs a search: reach is searched in {_CLASSES} of {len(every)} "
+        f"classes, drawn at random ({', '.join(map(str, kept))}); {of}."
+    )
+
+
+def _targets(view: View, classes: list[int], most: int, rng: np.random.Generator) -> list[int]:
+    """Return at most ``most`` test reals, of the classes searched where these are some of all and labels are told."""
+    n = len(view["scores/test"])
+    if not 0 < len(classes) < view.subject.classes or not view.subject.judges_labels:
+        return chosen(view, "test", n, most, rng)
+    rows: list[int] = []
+    for start in range(0, n, _PORTION):
+        part = list(range(start, min(start + _PORTION, n)))
+        labels = view.values("test", part)[1]
+        rows += part if labels is None else [i for i, c in zip(part, labels.tolist(), strict=True) if c in classes]
+    return sorted(rows[int(i)] for i in rng.permutation(len(rows))[:most])
 
 
 def _warnings(measurements: list[Measurement]) -> list[str]:

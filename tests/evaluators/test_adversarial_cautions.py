@@ -103,6 +103,7 @@ def test_noise_on_the_same_samples_is_a_paired_test():
         assert n == one.n == 40
         # The shares differ by what one of the two alone fooled, since the rest is common to both.
         assert one.null.value - one.value == pytest.approx((more - less) / n)
+        assert one.null.p_value == p
         assert p == pytest.approx(stats.binomtest(less, more + less).pvalue if more + less else 1.0)
     assert min(cells[3] for cells in told.values()) < 0.01, "the case must tell"
 

@@ -89,7 +89,12 @@ def test_rates_are_those_of_two_linear_discriminators(share):
                     assert number.value == pytest.approx(tried, abs=1e-12)
                     assert (number.n, number.null.n) == (n, n)
                     assert number.null.value == cell["fooled by noise"]
+                if cell["fooled by noise"] == 0:  # only the attack turns any: as many coins that all fall alike
+                    assert cell["p-value against noise"] == pytest.approx(min(1, 2 * 0.5 ** round(tried * n)))
+                    if budget == BUDGETS[0]:
+                        assert number.null.p_value == pytest.approx(cell["p-value against noise"])
     if share == 1.0:
+        assert any(cell["fooled by noise"] == 0 and cell["p-value against noise"] < 1e-3 for cell in rows.values())
         assert all(cell["fooled where made"] == cell["fooled where tried"] for cell in rows.values())
         assert by_key(row)["transfer-rate-from-fake"].value > 0.5 > by_key(row)["transfer-rate-from-fake"].null.high
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from scipy import stats
 
 from ganaudit.evaluators.certified_robustness import CertifiedRobustness
@@ -94,6 +95,41 @@ def test_classes_and_waveforms():
                          extractor="log-mel", samples=10, draws=100)  # fmt: skip
     assert row.status == "measured", row.reason
     assert all(m.value is not None for m in found.values())
+
+
+class Narrow(Weighs):
+    """Calls generated whatever has one value beyond those that reals have, as noise brings about."""
+
+    def forward(self, x):
+        return super().forward(x) - 1e3 * torch.relu(x.flatten(1).abs().amax(1).double() - 0.65)
+
+
+def kept_under(made, real, sigma):
+    """The share of calibration reals that keep the verdict real in most of 200 draws of noise."""
+    x = real.splits["calibration"].array.reshape(-1, P).astype(np.float64)
+    noisy = x[:, None] + 2 * sigma * np.random.default_rng(0).standard_normal((len(x), 200, P))
+    scores = noisy @ W - 1e3 * np.maximum(np.abs(noisy).max(-1) - 0.65, 0)
+    return np.mean(np.mean(scores >= threshold(made, real), axis=1) > 0.5)
+
+
+def test_a_critic_that_noise_makes_constant_is_told_and_sigma_is_chosen_on_calibration_reals():
+    made, real = subject(Narrow(W), W, -1.0, 1.0), reference(-1.0, 1.0)
+    row, found = audited(made, real, NAME, samples=N, draws=200, sigma=0.1)
+    assert (found["certified-accuracy-real"].value, found["certified-fpr"].value) == (0.0, 1.0)
+    assert any("another sigma is needed" in w and "reals among them" in w for w in row.warnings), row.warnings
+    row, found = audited(made, real, NAME, samples=N, draws=200)
+    chosen = float(next(d for d in row.details if d.kind == "note").text.split("sigma ")[1].split()[0])
+    shares = {sigma: kept_under(made, real, sigma) for sigma in (0.05, 0.02, 0.01, 0.005)}
+    assert all(abs(share - 0.5) > 0.1 for share in shares.values()), f"the case must tell: {shares}"
+    assert chosen == max(sigma for sigma, share in shares.items() if share > 0.5) < 0.05
+    assert row.warnings == []
+    assert found["certified-accuracy-real"].value > 0
+
+
+def test_a_sigma_that_is_given_and_one_that_is_chosen_are_one(linear):
+    made, real, _, found = linear
+    _, other = audited(made, real, NAME, samples=N, draws=DRAWS)
+    assert {key: one.value for key, one in other.items()} == {key: one.value for key, one in found.items()}
 
 
 def test_too_few_reals_and_options():
