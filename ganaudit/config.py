@@ -135,7 +135,8 @@ class AuditPlan(_Section):
     """(width, height) that every image is resized to."""
     skip_unreadable: bool = False
     real_samples: bool = True
-    """Whether real samples may be shown; where not, no file of the audit holds one."""
+    """Whether real samples may be shown. Where not, no file of the audit holds one, nor a generated sample that equals
+    a real or lies as near to one as 5 % of other reals do; how many that are is said. Numbers are not withheld."""
     cache: bool = True
     """Whether evidence is kept and reused."""
 

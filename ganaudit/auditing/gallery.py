@@ -6,6 +6,7 @@ import hashlib
 import io
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -14,7 +15,8 @@ from torch import Tensor
 
 from ganaudit.auditing.setting import Setting
 from ganaudit.auditing.sounds import pictures, played, rate_words
-from ganaudit.document.model import Gallery, GalleryItem, Picture, Triplet, Triplets
+from ganaudit.auditing.withholding import Withholding
+from ganaudit.document.model import Gallery, GalleryItem, Note, Picture, Triplet, Triplets
 from ganaudit.document.spec import Comparison, Exhibit
 from ganaudit.evidence.handing import handed
 from ganaudit.evidence.handing import shown as as_shown
@@ -23,7 +25,7 @@ from ganaudit.numerics.perturbation import amplified
 
 __all__ = ["compared", "exhibited", "galleries", "is_sample_file"]
 
-_SHOWN = 64
+_SHOWN, _A_ROW = 64, 8
 _GAP = 255  # between the two samples of a pair: white
 _STAGES = ("before", "change", "after")
 _FILE = re.compile(rf"([a-z0-9-]*-)?(fake|real)-\d{{6,}}(-({'|'.join(_STAGES)})(-\d+)?)?\.(png|wav)")
@@ -34,9 +36,10 @@ def is_sample_file(name: str) -> bool:
     return _FILE.fullmatch(name) is not None
 
 
-def galleries(setting: Setting) -> tuple[list[Gallery], dict[str, bytes]]:
+def galleries(setting: Setting, withholding: Withholding) -> tuple[list[Gallery], dict[str, bytes]]:
     """Return the galleries of generated and real samples, and their files; none for feature arrays.
 
+    Samples that ``withholding`` keeps out are in none; a gallery that would be left empty is left out.
     Files are PNG. Waveforms are shown by a picture of each, with a WAV file of the same name beside it.
     """
     evidence = setting.evidence
@@ -47,10 +50,18 @@ def galleries(setting: Setting) -> tuple[list[Gallery], dict[str, bytes]]:
     if setting.subject.samples is not None:
         fake_rule = f"the first {count} of the audited samples in their fixed order; none was chosen or left out"
     rates = _rates(setting)
-    made = evidence.fake_shown(list(range(count)))
-    fake, fake_files = _gallery("fake", "Generated", fake_rule, made, range(count), rate=rates["fake"])
+    picked = [i for i, shown in enumerate(withholding.may_show(range(count))) if shown]
+    told = withholding.words(count - len(picked), count)
+    if told:
+        fake_rule = f"{fake_rule.partition(';')[0]}; {told}"
+    fakes: list[Gallery] = []
+    fake_files: dict[str, bytes] = {}
+    if picked:
+        made = evidence.fake_shown(picked)
+        fake, fake_files = _gallery("fake", "Generated", fake_rule, made, picked, rate=rates["fake"])
+        fakes = [fake]
     if setting.reference.statistics is not None or not setting.plan.real_samples:
-        return [fake], fake_files
+        return fakes, fake_files
     real = setting.reference.split(evidence.plan.against)
     # Files often lie sorted by class: a fixed draw shows them all.
     picked = rows(len(real), min(_SHOWN, len(real)), evidence.plan.seed, "gallery/real").tolist()
@@ -58,19 +69,26 @@ def galleries(setting: Setting) -> tuple[list[Gallery], dict[str, bytes]]:
     labels = real.labels
     captions = [real.classes[labels[i]] if labels is not None and real.classes else "" for i in picked]
     shown, real_files = _gallery("real", "Real", real_rule, as_shown(real, picked), picked, captions, rates["real"])
-    return [fake, shown], {**fake_files, **real_files}
+    return [*fakes, shown], {**fake_files, **real_files}
 
 
-def exhibited(setting: Setting, evaluator: str, exhibits: Sequence[Exhibit]) -> tuple[list[Gallery], dict[str, bytes]]:
+def exhibited(
+    setting: Setting, withholding: Withholding, evaluator: str, exhibits: Sequence[Exhibit]
+) -> tuple[list[Gallery | Note], dict[str, bytes]]:
     """Return the galleries that an evaluator asked for, and their files; none for feature arrays.
 
+    A gallery of which all is withheld is a note that says so.
     Files of an evaluator's own samples are ``samples/EVALUATOR-SIDE-INDEX.png``, numbered on over its exhibits.
     """
     evidence = setting.evidence
-    shown: list[Gallery] = []
+    shown: list[Gallery | Note] = []
     files: dict[str, bytes] = {}
-    for exhibit in exhibits:
-        if evidence.holds_features or not exhibit.indices or _is_withheld(setting, exhibit.side):
+    for asked in exhibits:
+        if evidence.holds_features or not asked.indices or _is_withheld(setting, asked.side):
+            continue
+        exhibit = _without_copies(asked, withholding)
+        if not exhibit.indices:
+            shown.append(Note(text=f"{exhibit.title}: nothing is shown; {exhibit.rule}."))
             continue
         if exhibit.beside:
             gallery, made = _pairs(setting, evaluator, exhibit)
@@ -97,27 +115,77 @@ def exhibited(setting: Setting, evaluator: str, exhibits: Sequence[Exhibit]) -> 
     return shown, files
 
 
+def _without_copies(exhibit: Exhibit, withholding: Withholding) -> Exhibit:
+    """Return what of an exhibit may be drawn; of samples of an evaluator's own whole rows of a report go."""
+    if exhibit.side != "fake":
+        return exhibit
+    n = len(exhibit.indices)
+    if exhibit.samples is None:
+        may = withholding.may_show(exhibit.indices)
+    else:
+        may = withholding.may_show_made(exhibit.samples)
+        width = 1 if n % _A_ROW else _A_ROW
+        may = [all(may[i - i % width : i - i % width + width]) for i in range(n)]
+    kept = [i for i, shown in enumerate(may) if shown]
+    if len(kept) == n:
+        return exhibit
+    return replace(
+        exhibit,
+        rule=f"{exhibit.rule}; {withholding.words(n - len(kept), n)}",
+        indices=[exhibit.indices[i] for i in kept],
+        captions=[exhibit.captions[i] for i in kept] if exhibit.captions else (),
+        beside=[exhibit.beside[i] for i in kept] if exhibit.beside else (),
+        samples=None if exhibit.samples is None else exhibit.samples[kept],
+    )
+
+
 def compared(
-    setting: Setting, evaluator: str, comparisons: Sequence[Comparison]
-) -> tuple[list[Triplets], dict[str, bytes]]:
+    setting: Setting, withholding: Withholding, evaluator: str, comparisons: Sequence[Comparison]
+) -> tuple[list[Triplets | Note], dict[str, bytes]]:
     """Return the rows of three pictures that an evaluator handed over, and their files; none for feature arrays.
 
     Files are ``samples/EVALUATOR-SIDE-INDEX-STAGE.png`` with the stages before, change and after, and of waveforms a
     WAV file of the same name; those of an evaluator's second comparison of a side end in ``-2``.
     """
-    made: list[Triplets] = []
+    made: list[Triplets | Note] = []
     files: dict[str, bytes] = {}
-    for comparison in comparisons:
-        if setting.evidence.holds_features or not comparison.indices or _is_withheld(setting, comparison.side):
+    for asked in comparisons:
+        if setting.evidence.holds_features or not asked.indices or _is_withheld(setting, asked.side):
+            continue
+        comparison = _uncopied(asked, withholding)
+        if not comparison.indices:
+            made.append(Note(text=f"{comparison.title}: nothing is shown; {comparison.rule}."))
             continue
         stem = f"samples/{_named(evaluator)}-{comparison.side}"
-        earlier = sum(one.side == comparison.side for one in made)
+        earlier = sum(isinstance(one, Triplets) and one.side == comparison.side for one in made)
         end = f"-{earlier + 1}" if earlier else ""
         names = [[f"{stem}-{int(i):06d}-{stage}{end}" for stage in _STAGES] for i in comparison.indices]
         triplets, written = _triplets(comparison, names, _rates(setting)[comparison.side])
         made.append(triplets)
         files.update(written)
     return made, files
+
+
+def _uncopied(comparison: Comparison, withholding: Withholding) -> Comparison:
+    """Return the rows of a comparison neither end of which is a copy of a real."""
+    if comparison.side != "fake":
+        return comparison
+    ends = [withholding.may_show_made(x, comparison.value_range) for x in (comparison.before, comparison.after)]
+    kept = [i for i, both in enumerate(zip(*ends, strict=True)) if all(both)]
+    n = len(comparison.indices)
+    if len(kept) == n:
+        return comparison
+    return replace(
+        comparison,
+        rule=f"{comparison.rule}; {withholding.words(n - len(kept), n)}",
+        indices=[comparison.indices[i] for i in kept],
+        before=comparison.before[kept],
+        after=comparison.after[kept],
+        scores_before=[comparison.scores_before[i] for i in kept],
+        scores_after=[comparison.scores_after[i] for i in kept],
+        norms=[comparison.norms[i] for i in kept],
+        captions=[comparison.captions[i] for i in kept] if comparison.captions else (),
+    )
 
 
 def _triplets(

@@ -25,6 +25,7 @@ from ganaudit.auditing.setting import Setting, settle
 from ganaudit.auditing.shift import measured_shift
 from ganaudit.auditing.stamp import last_selftest
 from ganaudit.auditing.until import Until, grown
+from ganaudit.auditing.withholding import Withholding
 from ganaudit.config import AuditPlan, make_plan
 from ganaudit.data.reference import Reference
 from ganaudit.document.errors import GanauditError, NotFiniteError, PluginError
@@ -122,13 +123,14 @@ def run(
     setting = settle(plan, subject, reference, progress or Silent(), ranks, extractor, others)
     until = grown(setting, _measured, _why_not) if plan.until is not None else None
     setting = until.setting if until is not None else setting
-    shown, files = galleries(setting)
+    withholding = Withholding(setting)
+    shown, files = galleries(setting, withholding)
     results, conventions = [], {}
     for name in registry.names("evaluators"):
         if name in setting.broken:
             result = _unloadable(name, setting.broken[name], "failed")
         elif name in setting.evaluators:
-            result, found, pictures = _result(name, setting)
+            result, found, pictures = _result(name, setting, withholding)
             conventions[name] = found
             files.update(pictures)
         else:
@@ -151,7 +153,7 @@ def run(
             *_shift_warnings(shift),
             *_failure_warnings(setting),
             *_memory_warnings(setting),
-            *_withheld_warnings(setting),
+            *withholding.warnings,
         ],
         galleries=shown,
         results=results,
@@ -210,12 +212,6 @@ def _failure_warnings(setting: Setting) -> list[str]:
     ]
 
 
-def _withheld_warnings(setting: Setting) -> list[str]:
-    if setting.plan.real_samples:
-        return []
-    return ["real samples are withheld, as the plan says (real_samples = false): no file of this audit holds one"]
-
-
 def write(audited: Audited, folder: Path) -> None:
     """Write samples, then the document; each file atomically, the document last. Samples of an earlier audit go."""
     if (folder / "samples").is_dir():
@@ -247,7 +243,9 @@ def _skipped(name: str) -> EvaluatorResult:
     return _row(spec, "skipped", "not asked for: the plan names other evaluators", requested=False)
 
 
-def _result(name: str, setting: Setting) -> tuple[EvaluatorResult, dict[str, Any], dict[str, bytes]]:
+def _result(
+    name: str, setting: Setting, withholding: Withholding
+) -> tuple[EvaluatorResult, dict[str, Any], dict[str, bytes]]:
     evaluator = setting.evaluators[name]
     spec, clock = evaluator.spec, time.perf_counter()
     requested = name in setting.plan.evaluators
@@ -266,8 +264,8 @@ def _result(name: str, setting: Setting) -> tuple[EvaluatorResult, dict[str, Any
         _LOG.exception("evaluator %s failed", name)
         reason = f"{type(error).__name__}: {error}"
         return _row(spec, "failed", reason[:500], requested=requested, options=options), {}, {}
-    shown, files = exhibited(setting, name, found.exhibits)
-    changed, more = compared(setting, name, found.comparisons)
+    shown, files = exhibited(setting, withholding, name, found.exhibits)
+    changed, more = compared(setting, withholding, name, found.comparisons)
     row = _row(spec, "measured", None, requested=requested, options=options).model_copy(
         update={
             "measurements": found.measurements,

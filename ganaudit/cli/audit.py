@@ -69,7 +69,8 @@ def audit(
     resize: Annotated[str | None, typer.Option(help="WxH: resize every image, antialiased bicubic.")] = None,
     skip_unreadable: Annotated[bool, typer.Option("--skip-unreadable", help="Leave broken images out.")] = False,
     no_real_samples: Annotated[
-        bool, typer.Option("--no-real-samples", help="Put no real sample into any file.")
+        bool,
+        typer.Option("--no-real-samples", help="Put into no file a real sample, or a generated one that copies it."),
     ] = False,
     policy: Annotated[Path | None, typer.Option(help="Gates to judge the audit by.")] = None,
     author: Annotated[
