@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
+from ganaudit.document.alarms import Side, bar, departure
 from ganaudit.document.model import Axis, Histogram, HistogramSeries, Measurement, Note, Rule, Table
-from ganaudit.document.standing import place
 from ganaudit.evidence.memorised import Memorised
 from ganaudit.evidence.memorised_scores import Membership
 
 __all__ = ["cautions", "cells_table", "column_table", "ratio_histogram", "verdict"]
 
-_COPIES_LIE = {
-    "ct": "is below",
-    "authenticity": "is below",
-    "copy-rate": "is above",
-    "exact-copy-rate": "is above",
-    "distance-auc": "is above",
-    "identifiability": "is above",
-    "reconstruction-auc": "is above",
-    "likelihood-gap": "is above",
+_COPIES_LIE: Mapping[str, Side] = {
+    "ct": "below",
+    "authenticity": "below",
+    "copy-rate": "above",
+    "exact-copy-rate": "above",
+    "distance-auc": "above",
+    "identifiability": "above",
+    "reconstruction-auc": "above",
+    "likelihood-gap": "above",
 }
 """On which side of its null a statistic of the generator lies where samples are copied."""
+_SINGLE = {"copy-rate", "exact-copy-rate"}
+"""The statistics that count copies one by one; all others tell how sets lie to each other."""
 _OF_DISCRIMINATOR = ("membership-auc", "membership-tpr-at-fpr-1pct", "membership-tpr-at-fpr-0.1pct")
 _BINS = 25
 _SURE = 0.999  # of a caution that concerns the reals, not the generator: rarely wrong
@@ -33,21 +36,28 @@ Cell = str | int | float | None
 
 
 def verdict(measurements: Sequence[Measurement], found: Memorised) -> tuple[Note, list[str]]:
-    """Return one verdict on all statistics, and where they disagree a warning that says so."""
+    """Return one verdict on all statistics, and where they disagree a warning that says so.
+
+    One rule for each: its departure from its null in standard errors (``alarms.departure``), on the side of copies,
+    above the bar of all statistics together (Bonferroni at 5 %) is a finding. Above the bar of one alone it is a weak
+    sign and told as one; never is the absence of findings told as the absence of copies.
+    """
     judged = {m.key: m for m in measurements if _is_judged(m)}
     asked = [key for key in _COPIES_LIE if key in judged]
     pointing = [key for key in asked if _standing(judged[key]) == "copies"]
+    weak = [key for key in asked if _standing(judged[key]) == "weak"]
     silent = [key for key in asked if key not in pointing]
     disagreement: list[str] = []
     if not pointing:
-        text = (
-            f"No sign of copies: none of {len(asked)} statistics tells generated samples from unseen reals on the side "
-            "of copies of train reals."
-        )
+        text = _unfound(asked, weak, judged)
     elif not silent:
         text = f"The generator copies train reals: all {len(asked)} statistics say so ({_told(pointing, judged)})."
     else:
-        text = f"Generated samples copy train reals by {_told(pointing, judged)}; {', '.join(silent)} show nothing."
+        none = [key for key in silent if key not in weak]
+        what = "copy train reals" if _SINGLE & set(pointing) else "lean to train reals, without a copy found,"
+        text = f"Generated samples {what} by {_told(pointing, judged)}"
+        text += f"; weak signs by {_told(weak, judged)}" if weak else ""
+        text += f"; {', '.join(none)} show nothing." if none else "."
         disagreement = [
             f"the statistics of memorisation disagree: {', '.join(pointing)} point to copies of train reals, "
             f"{', '.join(silent)} do not. Shares of single samples see a few copies that ranks of all samples average "
@@ -60,6 +70,24 @@ def verdict(measurements: Sequence[Measurement], found: Memorised) -> tuple[Note
     exact, n = int((toward.distance == 0).sum()), len(toward.distance)
     text += f" {exact} of {n} generated samples are exact copies by their features."
     return Note(text=text + _discriminator(judged)), disagreement
+
+
+def _unfound(asked: Sequence[str], weak: Sequence[str], judged: dict[str, Measurement]) -> str:
+    """Return the verdict where no statistic passes the bar of all."""
+    if not asked:
+        return "Nothing can be said of copies: no statistic has both an interval and a null."
+    together, alone = bar("above", len(asked)), bar("above", 1)
+    text = (
+        f"No finding of copies: none of {len(asked)} statistics departs from unseen reals towards copies by more than "
+        f"{together:.3g} standard errors, which all of them together exceed by chance in 5 % of audits."
+    )
+    if weak:
+        return text + (
+            f" Weak signs, beyond the {alone:.3g} of one looked at alone: {_told(weak, judged)}. More samples would "
+            "tell."
+        )
+    most = max(asked, key=lambda key: _departure(judged[key]))
+    return text + f" The largest departure is that of {most}, {_departure(judged[most]) + 0.0:.2g}."
 
 
 def column_table(measurements: Sequence[Measurement], found: Memorised, scored: Membership | str) -> Table:
@@ -142,22 +170,35 @@ def _is_judged(m: Measurement) -> bool:
     return m.value is not None and m.interval is not None and m.null is not None
 
 
+def _departure(m: Measurement) -> float:
+    """Return how far a judged statistic lies from its null towards copies, in standard errors."""
+    # Of the discriminator's numbers above is the side on which train reals can be told.
+    found = departure(m, _COPIES_LIE.get(m.key, "above"))
+    assert found is not None  # it has value, interval and null
+    return found
+
+
 def _standing(m: Measurement) -> str:
-    """Return on which side of its null a statistic lies: "copies", "farther" or "equal"."""
-    assert m.interval is not None
-    assert m.null is not None
-    found = place(m.interval, m.null)
-    if found == "cannot be told from":
-        return "equal"
-    return "copies" if found == _COPIES_LIE.get(m.key, "is above") else "farther"
+    """Return how a statistic stands to its null: "copies", "weak" (towards copies), "farther" or "equal"."""
+    together = bar("above", len(_COPIES_LIE) if m.key in _COPIES_LIE else len(_OF_DISCRIMINATOR))
+    far = _departure(m)
+    if far > together:
+        return "copies"
+    if far > bar("above", 1):
+        return "weak"
+    return "farther" if far < -together else "equal"
 
 
 def _says(m: Measurement) -> str:
     if not _is_judged(m):
         return "not judged"
-    words = {"copies": "beyond held-out reals, towards copies", "equal": "as held-out reals"}
+    words = {
+        "copies": "beyond held-out reals, towards copies",
+        "weak": "a weak sign towards copies",
+        "equal": "as held-out reals",
+    }
     if m.key in _OF_DISCRIMINATOR:
-        words["copies"] = "train reals can be told"
+        words |= {"copies": "train reals can be told", "weak": "a weak sign that train reals can be told"}
     return words.get(_standing(m), "beyond held-out reals, away from copies")
 
 
@@ -166,7 +207,7 @@ def _told(keys: Sequence[str], judged: dict[str, Measurement]) -> str:
     for key in keys:
         m = judged[key]
         assert m.null is not None
-        parts.append(f"{key} {m.value:.4g} where unseen reals have {m.null.value:.4g}")
+        parts.append(f"{key} {m.value:.4g} where unseen reals have {m.null.value:.4g} ({_far(m)})")
     return ", ".join(parts)
 
 
@@ -175,12 +216,17 @@ def _discriminator(judged: dict[str, Measurement]) -> str:
     if m is None:
         return ""
     assert m.null is not None
+    told = f"membership-auc {m.value:.3f}, {_far(m)} above the {m.null.value:.3f} of unseen reals"
     if _standing(m) == "copies":
-        return (
-            f" The discriminator knows its train reals: they score above unseen ones with chance {m.value:.3f}, where "
-            f"unseen reals have {m.null.value:.3f}."
-        )
-    return f" The discriminator does not tell train reals from unseen ones (membership-auc {m.value:.3f})."
+        return f" The discriminator knows its train reals: they score above unseen ones ({told})."
+    if _standing(m) == "weak":
+        return f" A weak sign that the discriminator knows its train reals ({told})."
+    return f" That the discriminator tells train reals from unseen ones is not shown ({told})."
+
+
+def _far(m: Measurement) -> str:
+    found = _departure(m)
+    return "certain" if math.isinf(found) else f"{found:.2g} standard errors"
 
 
 def _overfit_row(scored: Membership) -> list[Cell]:

@@ -71,7 +71,9 @@ def pointing(found):
 def test_one_law_is_as_its_null_and_the_columns_are_told():
     by_key, found = measured(drawn(500, seed=4))
     assert pointing(found) == []
-    assert said(found).startswith("No sign of copies: none of 8 statistics")
+    assert said(found).startswith("No finding of copies: none of 8 statistics departs from unseen reals")
+    assert "Weak sign" not in said(found)
+    assert "The largest departure is that of" in said(found)
     rows = columns(found)
     for title in ("Exact copies", "Copies", "Nearness to train reals"):
         assert rows[title]["copycat (train reals)"] == 1.0
@@ -96,6 +98,59 @@ def test_k20_identifiability_of_one_law_at_equal_n_is_a_half_in_every_dimension(
     # Nearest others are shared by few train reals: a share of 1,000 scatters by 0.016 to about twice that in high
     # dimensions, where hubs are near to many; the anchor's own bound of 0.03 holds for a mean of three.
     assert np.mean(values) == pytest.approx(n / (2 * n - 1), abs=0.03)
+
+
+def departures(by_key):
+    """How many standard errors each statistic lies from its null towards copies, by its definition."""
+    found = {}
+    for key, m in by_key.items():
+        if m.value is None or m.interval is None or m.null is None or key.startswith("membership"):
+            continue
+        above = m.value > m.null.value
+        own = m.value - m.interval.low if above else m.interval.high - m.value
+        other = (m.null.high if above else m.null.low) - m.null.value
+        spread = np.hypot(own, other) / stats.norm.ppf(0.975)
+        far = abs(m.value - m.null.value) / spread if spread else 0.0
+        found[key] = far if above != (key in ("ct", "authenticity")) else -far
+    return found
+
+
+@pytest.mark.parametrize("share", [0.0, 0.04, 0.08, 0.12, 0.2, 0.4])
+def test_the_verdict_goes_by_departures_and_the_number_of_statistics(share):
+    """A generator that leans to train reals: those it draws are moved by so much of a standard deviation."""
+    train = drawn(800, seed=1)
+    copies = int(500 * share)
+    fake = torch.cat([train[:copies] + 0.5 * drawn(copies, seed=7), drawn(500 - copies, seed=4)])
+    by_key, found = measured(fake, train=train)
+    far = departures(by_key)
+    assert len(far) == 8
+    found_bar, weak_bar = stats.norm.isf(0.05 / 8), stats.norm.isf(0.05)
+    pointing = {key for key, z in far.items() if z > found_bar}
+    weak = {key for key, z in far.items() if weak_bar < z <= found_bar}
+    text = said(found)
+    if not pointing:
+        assert text.startswith("No finding of copies")
+        assert ("Weak signs" in text) == bool(weak)
+    for key in pointing:
+        assert f"{key} {by_key[key].value:.4g} where" in text
+    for key in weak:
+        assert key in text.partition("eak signs")[2]
+    if pointing and not pointing & {"copy-rate", "exact-copy-rate"}:
+        assert "lean to train reals, without a copy found" in text
+
+
+def test_a_weak_sign_is_never_told_as_none():
+    """A few samples beside train reals are a weak sign in some seeds: each says so, and none says there is no sign."""
+    seen = 0
+    for seed in range(12):
+        parts = [drawn(n, 4, 100 * seed + k) for k, n in enumerate((300, 300, 150, 150))]
+        parts[0][:20] = parts[1][:20] + 0.3 * parts[0][:20]
+        by_key, found = measured(parts[0], train=parts[1], test=parts[2], calibration=parts[3], seed=seed)
+        z = max(departures(by_key).values())
+        text = said(found)
+        assert ("Weak signs" in text) == (stats.norm.isf(0.05) < z <= stats.norm.isf(0.05 / 8))
+        seen += "Weak signs" in text
+    assert seen > 0
 
 
 def test_five_per_cent_of_exact_copies_among_2000_are_found():
