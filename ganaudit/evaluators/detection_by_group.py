@@ -196,6 +196,7 @@ class DetectionByGroup:
                 of="random groups",
                 rule=f"the gap when the same verdicts are dealt to the {found.n} {named} at random, {_DEALINGS} times; "
                 f"as large or larger in a share of {chance.p_value:.4g} (p-value, this gap alone)",
+                p_value=min(1.0, 2 * chance.p_value),  # of one side, the larger gaps
             ),
         )
 
@@ -275,6 +276,7 @@ def _worst(
         rule=f"the worst of the {len(found)} groups when the verdicts on the {len(called)} test reals are dealt at "
         f"random, {_OF_WORST} times; as large or larger in a share of {chance.p_value:.4g} (p-value). The worst here "
         f"is {name}",
+        p_value=min(1.0, 2 * chance.p_value),
     )
     return worst, null, (name, grouping.real_rows[grouping.real_groups == group])
 

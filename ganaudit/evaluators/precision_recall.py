@@ -14,7 +14,7 @@ from torch import Tensor
 from ganaudit.document.error_parts import ErrorParts
 from ganaudit.document.model import Interval, Measurement, Note, Null
 from ganaudit.document.spec import EvaluatorSpec, Exhibit, Findings, MeasurementSpec, NotAssessable
-from ganaudit.document.standing import place
+from ganaudit.document.standing import stands
 from ganaudit.evidence.view import View
 from ganaudit.numerics.arguments import whole
 from ganaudit.numerics.neighbour_inference import HalfScatter, half_scatter
@@ -324,7 +324,7 @@ def _reading(measurements: list[Measurement], expected: float, points: Mapping[s
     for key, named in (("precision", "Precision"), ("recall", "Recall")):
         m = by_key[key]
         if m.value is not None and m.null is not None and m.interval is not None:
-            lines.append(f"{named} {m.value:.3f} {place(m.interval, m.null)} the {m.null.value:.3f} of real samples")
+            lines.append(f"{named} {m.value:.3f} {stands(m)} the {m.null.value:.3f} of real samples")
     reals, fakes = coverage.sizes["real"], coverage.sizes["fake"]
     if reals != fakes:
         others = reals + fakes - 1

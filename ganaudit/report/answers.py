@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ganaudit.document.model import EvaluatorResult, Measurement
+from ganaudit.document.standing import side_of_null
 from ganaudit.report import words
 
 __all__ = ["answer", "key_numbers", "standing"]
 
 _MOST_KEY = 4
 """Key numbers of one evaluator beside those that a gate judges."""
-_TAIL = 0.025
 _PLAIN_UNITS = ("share", "probability", "ratio")
 """Units that a sentence does without: the number's title says what it is a share of."""
 
@@ -36,20 +36,16 @@ def answer(result: EvaluatorResult, first: str = "") -> str:
 def standing(found: Measurement) -> str:
     """Return how a number with a value and a null stands to it, in words; empty where it has not both.
 
-    A null with a p-value is told from the number at 2.5 %, as the ends of nulls leave out on either side. Of others
-    the interval of the one and the range of the other must not meet; either is its value alone where it has no ends.
+    Whether they are apart says ``side_of_null``: a p-value where a test was made, else the distance in standard errors.
     """
     if found.null is None or found.value is None:
         return ""
-    low, high = (found.value, found.value) if found.interval is None else (found.interval.low, found.interval.high)
-    null = found.null
-    least, most = (null.value, null.value) if null.low is None or null.high is None else (null.low, null.high)
-    if low <= most and high >= least if null.p_value is None else null.p_value > _TAIL:
+    side = side_of_null(found)
+    if side == "equal":
         return "not told from its null"
-    above = low > most if null.p_value is None else found.value > null.value
     if found.better not in ("lower", "higher"):
-        return f"{'above' if above else 'below'} its null"
-    return f"{'worse' if above is (found.better == 'lower') else 'better'} than its null"
+        return f"{side} its null"
+    return f"{'worse' if (side == 'above') is (found.better == 'lower') else 'better'} than its null"
 
 
 def key_numbers(measurements: Sequence[Measurement], judged: frozenset[str]) -> list[Measurement]:

@@ -7,7 +7,11 @@ from scipy import ndimage, stats
 from scipy.spatial.distance import cdist
 from torch import nn
 
+from ganaudit.document.standing import side_of_null
+from ganaudit.evaluators.detection_by_group import DetectionByGroup
 from ganaudit.evidence.grouping import by_class, by_realism
+from ganaudit.numerics.group_gaps import gap as gap_between
+from ganaudit.report.answers import standing
 
 from .made_up import MadeUp, by_key, sampled
 from .planted import SIDE, Mean, Told, even, reference, row, subject, table
@@ -29,6 +33,18 @@ def planted(labels=True):
     return calibration, test, told, reference(told if labels else None, calibration=even(calibration), test=even(test))
 
 
+def test_a_small_gap_that_a_test_finds_is_not_called_one_that_cannot_be_told():
+    """One class of ten errs in 3 of 10: the intervals of all groups together overlap chance, the test does not."""
+    called = torch.zeros(600, dtype=torch.bool)
+    called[:18] = True  # of class 0, 60 reals
+    found = gap_between(called, torch.arange(600) // 60, np.random.default_rng(0))
+    made = DetectionByGroup()._gap("fpr-gap-by-class", found, {"real": 600}, "")
+    assert made.interval.low < made.null.high
+    assert made.null.p_value < 0.001
+    assert standing(made) == "worse than its null"
+    assert side_of_null(made.model_copy(update={"null": made.null.model_copy(update={"p_value": 0.2})})) == "equal"
+
+
 def test_a_class_that_is_misjudged_stands_out():
     calibration, test, told, real = planted()
     found = row(ID, subject(Mean()), real)
@@ -39,6 +55,7 @@ def test_a_class_that_is_misjudged_stands_out():
     assert gap.interval.low > 0
     assert gap.null.high < gap.value
     assert "0.0001 (p-value" in gap.null.rule
+    assert gap.null.p_value == pytest.approx(0.0002)
     worst = by_key(found)["worst-group-fpr"]
     assert worst.value >= max(rates) - 1e-12
     cells = {key[0]: cell for key, cell in table(found, "Errors by class").items()}

@@ -42,8 +42,10 @@ def number(value: float | None, better: str = "lower", **more: Any) -> Measureme
         (0.1, (0.0, 0.2), (1.0, 0.5, 1.5), "higher", "worse than its null"),
         (5.0, (4.0, 6.0), (1.0, 0.5, 1.5), "none", "above its null"),
         (0.1, (0.0, 0.2), (1.0, 0.5, 1.5), "target", "below its null"),
-        (2.0, (1.5, 2.5), (1.0, 0.5, 1.5), "lower", "not told from its null"),  # they meet in one point
-        (2.0, (1.4, 2.5), (1.0, 0.5, 1.5), "lower", "not told from its null"),
+        (2.0, (1.5, 2.5), (1.0, 0.5, 1.5), "lower", "worse than its null"),  # they meet in one point: z = 2.77
+        (2.0, (1.4, 2.5), (1.0, 0.5, 1.5), "lower", "worse than its null"),  # overlapping ranges: z = 2.51
+        (1.7, (1.2, 2.2), (1.0, 0.5, 1.5), "lower", "not told from its null"),  # z = 1.94
+        (1.72, (1.22, 2.22), (1.0, 0.5, 1.5), "lower", "worse than its null"),  # z = 2.00
         (2.0, None, (1.0, 0.5, 1.5), "lower", "worse than its null"),
         (2.0, (1.5, 2.5), (1.0, None, None), "lower", "worse than its null"),
         (1.0, None, (1.0, None, None), "lower", "not told from its null"),
@@ -51,7 +53,7 @@ def number(value: float | None, better: str = "lower", **more: Any) -> Measureme
         (None, None, (1.0, 0.5, 1.5), "lower", ""),
     ],
 )
-def test_a_number_and_its_null_are_apart_only_where_their_ranges_do_not_meet(
+def test_a_number_and_its_null_are_apart_where_their_distance_is_beyond_both_errors(
     value: float | None, interval: tuple[float, float] | None, null: Any, better: str, words: str
 ) -> None:
     assert standing(number(value, better, interval=interval, null=null)) == words
