@@ -13,7 +13,7 @@ from ganaudit.cli.console import Console, cell
 from ganaudit.cli.verbs import verb
 
 if TYPE_CHECKING:
-    from ganaudit.document.baselines import Baseline
+    from ganaudit.document.baselines import Baseline, BaselineEntry
     from ganaudit.document.model import AuditDocument
 
 __all__ = ["STORE", "against_of", "baseline"]
@@ -60,6 +60,12 @@ def accept(
     held = _held(name, path)
     now = datetime.now(UTC).replace(microsecond=0).isoformat()
     entry = entry_of(audited, author=author, reason=reason, accepted=now, anchor=anchor)
+    last = held.last
+    differing = [] if last is None or anchor else _other_ground(audited, last)
+    if differing:
+        way = "--anchor begins anew with it, --name gives it a baseline of its own"
+        fields = "; ".join(differing)
+        raise ConfigError(f"it rests on other ground than the last audit accepted as {name!r}: {fields}; {way}")
     doubled = held.last is not None and held.last.document == entry.document and not anchor
     if not doubled:
         held = held.with_entry(entry)
@@ -84,10 +90,11 @@ def show(
     assert anchor is not None
     if console.as_json:
         console.data(last.model_dump(mode="json"))
+    apart = anchor.comparability.fields != last.comparability.fields
     rows = []
     for measure, number in last.numbers.items():
         span = f"[{cell(number.interval.low)}, {cell(number.interval.high)}]" if number.interval else "-"
-        first = anchor.numbers.get(measure)
+        first = None if apart else anchor.numbers.get(measure)
         drift = "-" if first is None else f"{number.value - first.value:+.4g}"
         rows.append([measure, cell(number.value), span, str(number.n), number.better, drift])
     title = f"{name}: {last.name}, accepted {last.accepted} by {last.author}: {last.reason}"
@@ -148,6 +155,15 @@ def against_of(given: Path, store: Path) -> AuditDocument | Baseline:
         is_baseline = given.is_file() and schema_of(given) == BASELINE_SCHEMA
         return read_baseline(given) if is_baseline else load_document(given)
     return _held(str(given), _path(str(given), store))
+
+
+def _other_ground(document: AuditDocument, last: BaselineEntry) -> list[str]:
+    """Return in what the ground of all numbers differs; options of single evaluators are left to their gates."""
+    ours, theirs = dict(document.comparability.fields), dict(last.comparability.fields)
+    keys = sorted((set(ours) | set(theirs)) - {"evaluators"})
+    return [
+        f"{key} ({theirs.get(key)!r} there, {ours.get(key)!r} here)" for key in keys if ours.get(key) != theirs.get(key)
+    ]
 
 
 def _refusals(document: AuditDocument, changed: str | None, despite_failures: bool) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -61,12 +62,17 @@ def gate(
 
 def judged(document: AuditDocument, policy: Policy, judgement: Judgement, changed: str | None = None) -> AuditDocument:
     """Return the document with its policy and the answer to it; ``changed`` tells how it is not as it was written."""
-    remarks = [*judgement.remarks, *([changed] if changed else [])]
+    from ganaudit.document.gates import Verdict
+    from ganaudit.document.redaction import private_of_this_machine, redacted_values
+
+    private = private_of_this_machine()
+    told = redacted_values([v.model_dump(mode="json") for v in judgement.verdicts], private)
     return document.model_copy(
         update={
-            "policy": policy.model_dump(mode="json"),
-            "verdicts": list(judgement.verdicts),
-            "remarks": remarks,
+            "policy": redacted_values(policy.model_dump(mode="json"), private),
+            "verdicts": [Verdict.model_validate_json(json.dumps(one)) for one in told],
+            "remarks": redacted_values([*judgement.remarks, *([changed] if changed else [])], private),
+            "changed": redacted_values(changed, private),
         }
     )
 

@@ -8,7 +8,7 @@ import os
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -132,10 +132,13 @@ def with_outlets(function: Callable[..., int]) -> Callable[..., int]:
 
 def source_of(path: Path, policy: Policy) -> PolicySource:
     """Return where a policy stands, seen from the root of the checkout that a CI system names, else from here."""
+    from ganaudit.document.redaction import private_of_this_machine
     from ganaudit.report.judged import policy_source
 
     root = os.environ.get("GITHUB_WORKSPACE") or os.environ.get("CI_PROJECT_DIR") or "."
-    return policy_source(path, policy, Path(root))
+    source = policy_source(path, policy, Path(root))
+    # A path that names its user is worth less than a link that leads nowhere.
+    return source if source.file is None else replace(source, file=private_of_this_machine().redact(source.file))
 
 
 def _on_github(console: Console, judged: Judged) -> None:

@@ -17,7 +17,7 @@ from ganaudit.document.pairs import Draws, draws_of
 __all__ = ["BASELINE_SCHEMA", "Baseline", "BaselineEntry", "BaselineNumber", "content_digest", "entry_of"]
 
 BASELINE_SCHEMA = "ganaudit.baseline/1"
-_OF_THE_JUDGEMENT = {"integrity", "policy", "verdicts", "remarks"}
+_OF_THE_JUDGEMENT = {"integrity", "policy", "verdicts", "remarks", "changed"}
 
 
 class BaselineNumber(Record):

@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 __all__ = ["Gate", "Policy", "Verdict", "Waiver"]
+
+
+Said = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+"""A text that says something."""
 
 
 class _Strict(BaseModel):
@@ -17,7 +30,7 @@ class _Strict(BaseModel):
 class Gate(_Strict):
     """One demand on one number of the document, or on each number of a family. Its direction is the measurement's."""
 
-    id: str
+    id: Said
     measure: str
     """``<evaluator>/<key>``, or a family such as ``augmentation-bias/leak-{operation}``: each slice is judged."""
     limit: FiniteFloat | None = None
@@ -51,6 +64,8 @@ class Gate(_Strict):
             raise ValueError("ratio belongs to null = true")
         if self.anchor_margin is not None and not self.baseline:
             raise ValueError("anchor_margin belongs to baseline = true")
+        if len(set(self.slices)) < len(self.slices):
+            raise ValueError("slices must differ from each other")
         if self.slices and not ("{" in self.measure or "*" in self.measure):
             raise ValueError("slices belong to a family, such as augmentation-bias/leak-{operation}")
         return self
@@ -66,8 +81,8 @@ class Waiver(_Strict):
     """Digest of the subject it is granted to."""
     ceiling: FiniteFloat
     """The worst value it covers."""
-    reason: str = Field(min_length=1)
-    owner: str = Field(min_length=1)
+    reason: Said
+    owner: Said
     expires: date
 
 

@@ -18,6 +18,9 @@ from ganaudit.document.waivers import idle_waivers, waived
 __all__ = ["Judgement", "differing_fields", "exit_of", "judge", "targets"]
 
 
+_MANY = 10
+
+
 @dataclass(frozen=True, slots=True)
 class Judgement:
     """All verdicts of one policy on one document, and the exit code they come to."""
@@ -71,7 +74,8 @@ def judge(
 def exit_of(document: AuditDocument, judgement: Judgement | None) -> tuple[int, str]:
     """Return the exit code of an audit and the words for it; a failed gate outranks an audit that is incomplete.
 
-    An audit is incomplete (3) when an evaluator failed, one asked for by name was not measured, or none was measured.
+    An audit is incomplete (3) when an evaluator failed, one asked for by name was not measured, or none was measured,
+    and when its document is not as it was written.
     """
     broken = [r for r in document.results if r.status == "failed" or (r.requested and r.status == "not_assessable")]
     measured = sum(r.status == "measured" for r in document.results)
@@ -79,8 +83,11 @@ def exit_of(document: AuditDocument, judgement: Judgement | None) -> tuple[int, 
     counts = f"{measured} of {asked} evaluators measured"
     if judgement is not None and judgement.exit_code == 1:
         return 1, f"{judgement.summary}; {counts}"
-    if broken or not measured:
-        names = ", ".join(f"{r.evaluator} {r.status.replace('_', ' ')}" for r in broken) or "nothing was measured"
+    if broken or not measured or document.changed:
+        holes = [f"{r.evaluator} {r.status.replace('_', ' ')}" for r in broken]
+        holes += [] if measured else ["nothing was measured"]
+        holes += ["the document was changed after it was written"] if document.changed else []
+        names = ", ".join(holes)
         return 3, f"incomplete: {names}; {judgement.summary + '; ' if judgement else ''}{counts}"
     if judgement is not None:
         return judgement.exit_code, f"{judgement.summary}; {counts}"
@@ -156,12 +163,14 @@ def _of_the_baseline(document: AuditDocument, baseline: AuditDocument | Baseline
 
 def _of_chance(verdicts: Sequence[Verdict], policy: Policy) -> list[str]:
     """Return how likely a false failure is where many numbers are judged without a correction for all of them."""
-    judged = sum(v.low is not None for v in verdicts)
-    if policy.multiplicity == "gates" or judged < 10:
+    judged = [v for v in verdicts if v.low is not None]
+    # The slices of one gate are corrected for their number: together they fail by chance as often as one number.
+    alone = len(judged) if policy.multiplicity == "none" else len({v.gate for v in judged})
+    if policy.multiplicity == "gates" or alone < _MANY:
         return []
     return [
-        f"{judged} numbers were judged by intervals: were each at its very limit, about {0.025 * judged:.1f} of them "
-        'would fail by chance at 95 %; multiplicity = "gates" holds that below 2.5 % for all together'
+        f"{alone} gates were judged by intervals: were each at its very limit, about {0.025 * alone:.2g} of them would "
+        'fail by chance at 95 %; multiplicity = "gates" holds the chance of any below 2.5 %'
     ]
 
 
@@ -183,4 +192,5 @@ def _judgement(verdicts: tuple[Verdict, ...], policy: Policy, remarks: tuple[str
     decided = counts["passed"] + counts["failed"] + counts["waived"]
     if decided < policy.min_gates:
         return Judgement(verdicts, 3, f"incomplete: {told}; min_gates asks for {policy.min_gates} decided", remarks)
-    return Judgement(verdicts, 0, f"passed: {told}", remarks)
+    word = "passed" if counts["passed"] + counts["waived"] else "nothing passed, nothing blocks"
+    return Judgement(verdicts, 0, f"{word}: {told}", remarks)

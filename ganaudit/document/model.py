@@ -105,7 +105,7 @@ class Null(Record):
     rule: str
     """How it was made: which real samples were compared with which."""
     p_value: float | None = Field(default=None, ge=0.0, le=1.0)
-    """Of the test that the value is as its null, two-sided or on the side of a defect, where one was made."""
+    """Two-sided, of a test that the value is as this null, where one was made; it then decides, not the ranges."""
 
     @property
     def otherwise(self) -> str:
@@ -370,6 +370,8 @@ class AuditDocument(Record):
     verdicts: list[Verdict] = Field(default_factory=list)
     remarks: list[str] = Field(default_factory=list)
     """What the judge had to say beside the verdicts."""
+    changed: str | None = None
+    """How it was found changed since it was written, when it was judged again; such a document never passes."""
     integrity: str | None = None
     """sha256 over everything else as it was written; another one tells that the document was changed since."""
 

@@ -8,11 +8,15 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Literal
 
-from ganaudit.document.baselines import Baseline
+from ganaudit.document.baselines import Baseline, BaselineEntry
+from ganaudit.document.bounds import bounds_against
 from ganaudit.document.gates import Gate, Policy
+from ganaudit.document.grounds import differing_fields
 from ganaudit.document.judge import judge, targets
 from ganaudit.document.model import AuditDocument, Measurement
+from ganaudit.document.pairs import draws_of, pair_of
 from ganaudit.document.replicates import replicate_problems, student
+from ganaudit.document.verdicts import null_limit
 
 __all__ = ["Floor", "Remark", "difference_floor", "floor_of", "lint_policy"]
 
@@ -57,7 +61,10 @@ def floor_of(found: Measurement) -> Floor | None:
         ends = [null.value - half, *([] if null.low is None else [null.low])]
         value = min(ends)
     at = f"n = {null.n}" if null.n == found.n else f"n = {null.n} (the number itself has n = {found.n})"
-    return Floor(value, f"real against real is {null.value:.4g} at {at}, and the interval reaches {half:.3g} further")
+    reaches = f"and the interval reaches {half:.3g} further"
+    if value in (null.high, null.low) and value != null.value + (half if found.better == "lower" else -half):
+        reaches = f"and may come out as {value:.4g}"
+    return Floor(value, f"real against real is {null.value:.4g} at {at}, {reaches}")
 
 
 def difference_floor(found: Measurement, again: Sequence[Measurement] = ()) -> Floor | None:
@@ -103,7 +110,8 @@ def lint_policy(
                 continue
             again = _again(document, replicates, measure)
             named = f"{gate.id}[{entry}]" if entry else gate.id
-            remarks += [Remark(named, level, text) for level, text in _of_a_gate(gate, found, again)]
+            half = _paired_half(document, baseline, measure, found)
+            remarks += [Remark(named, level, text) for level, text in _of_a_gate(gate, found, again, half)]
             remarks += [Remark(named, "warning", text) for text in _of_the_bounds(gate, found, document, measure)]
     return sorted(remarks, key=lambda r: r.level != "error")
 
@@ -136,8 +144,40 @@ def _of_the_bounds(gate: Gate, found: Measurement, document: AuditDocument, meas
     return [f"limit {gate.limit:g} can never fail: {found.key} cannot be worse than {end:g}"]
 
 
+def _paired_half(
+    document: AuditDocument, baseline: AuditDocument | Baseline | None, measure: str, found: Measurement
+) -> float | None:
+    """Return how far a number may lie from the baseline's by chance where both share samples, else None."""
+    held = baseline.last if isinstance(baseline, Baseline) else baseline
+    reference = None if held is None else held.measurement(measure)
+    if held is None or reference is None or reference.value is None or found.value is None:
+        return None
+    draws = held.draws if isinstance(held, BaselineEntry) else draws_of(held)
+    pair = pair_of(draws, draws_of(document), reference, found)
+    if pair is None or differing_fields(document, held, measure.partition("/")[0]):
+        return None
+    around = bounds_against(found, reference, pair)
+    return around.high - found.value if found.better == "lower" else found.value - around.low
+
+
+def _of_the_null(gate: Gate, found: Measurement) -> list[tuple[Literal["error", "warning"], str]]:
+    """Return whether a generator as good as the data could pass a gate on the null."""
+    null, interval = found.null, found.interval
+    if not gate.null or null is None or found.value is None or found.better not in ("lower", "higher"):
+        return []
+    lower = found.better == "lower"
+    own = 0.0 if interval is None else interval.high - found.value if lower else found.value - interval.low
+    spread = 0.0 if null.low is None or null.high is None else (null.high - null.low) / 2
+    reach = math.hypot(max(0.0, own), spread) if interval is not None else 0.0
+    allowed = abs(null_limit(gate, found, null) - null.value)
+    if allowed >= reach > 0.0 or reach == 0.0:
+        return []
+    message = f"it allows {allowed:.4g} beyond the null of {found.key}, and chance alone moves it by {reach:.4g}"
+    return [("error", f"{message}: not even real data would pass; give a margin or a ratio above that")]
+
+
 def _of_a_gate(
-    gate: Gate, found: Measurement, again: Sequence[Measurement]
+    gate: Gate, found: Measurement, again: Sequence[Measurement], pair_half: float | None
 ) -> list[tuple[Literal["error", "warning"], str]]:
     told: list[tuple[Literal["error", "warning"], str]] = []
     lower = found.better == "lower"
@@ -147,7 +187,10 @@ def _of_a_gate(
             side = "below" if lower else "above"
             message = f"limit {gate.limit:g} is {side} the noise floor {floor.value:.4g} of {found.key}: {floor.why}"
             told.append(("error", f"{message}; not even real data would pass. Ask for less, or audit more samples"))
-    floor = difference_floor(found, again)
+    told += _of_the_null(gate, found)
+    floor = (
+        difference_floor(found, again) if pair_half is None else Floor(pair_half, "as the audits at hand share samples")
+    )
     for name, margin in (("margin", gate.margin), ("anchor_margin", gate.anchor_margin)):
         if gate.baseline and floor is not None and margin is not None and margin < floor.value:
             message = f"{name} {margin:g} is below the noise floor {floor.value:.4g} of a difference of {found.key}"

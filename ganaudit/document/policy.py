@@ -55,7 +55,10 @@ def load_policy(path: Path) -> Policy:
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise ConfigError(f"policy {path}: no such file; --policy needs a TOML file with [[gate]] tables") from None
+        near = f"; presets: {', '.join(PRESETS)}" if path.name == str(path) else ""
+        raise ConfigError(
+            f"policy {path}: no such file; --policy needs a TOML file with [[gate]] tables{near}"
+        ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"policy {path}: cannot be read: {error}") from None
     except tomllib.TOMLDecodeError as error:

@@ -17,7 +17,7 @@ from typing import Any
 
 from ganaudit.document.model import AuditDocument
 
-__all__ = ["Private", "private_of_this_machine", "redacted", "shell_line"]
+__all__ = ["Private", "private_of_this_machine", "quoted", "redacted", "redacted_values", "shell_line"]
 
 _SHARED_NAMES = frozenset(
     {
@@ -123,26 +123,27 @@ def private_of_this_machine() -> Private:
 
 def redacted(document: AuditDocument, private: Private) -> AuditDocument:
     """Return the document with every text redacted but names of evaluators and numbers, file names and digests."""
-    return AuditDocument.model_validate(_walked(document.model_dump(mode="json", by_alias=True), private))
+    return AuditDocument.model_validate(redacted_values(document.model_dump(mode="json", by_alias=True), private))
 
 
 def shell_line(arguments: Sequence[str], private: Private) -> str:
     """Return a command as one types it, redacted; a path in the home directory is one again when it is typed."""
-    quoted = [_quoted(private.redact(argument)) for argument in arguments]
-    return private.redact(" ".join(quoted))
+    return private.redact(" ".join(quoted(private.redact(argument)) for argument in arguments))
 
 
-def _quoted(argument: str) -> str:
+def quoted(argument: str) -> str:
+    """Return an argument as a shell reads it; one in the home directory stays there."""
     # Between quotes a shell leaves the tilde as it is.
     return "~/" + shlex.quote(argument[2:]) if argument.startswith("~/") and argument != "~/" else shlex.quote(argument)
 
 
-def _walked(value: Any, private: Private) -> Any:
+def redacted_values(value: Any, private: Private) -> Any:
+    """Return JSON values with every text redacted but those by which a document is read."""
     if isinstance(value, str):
         return private.redact(value)
     if isinstance(value, dict):
         return {
-            k: v if k in _GIVEN or (k in _KEPT and isinstance(v, str)) else _walked(v, private)
+            k: v if k in _GIVEN or (k in _KEPT and isinstance(v, str)) else redacted_values(v, private)
             for k, v in value.items()
         }
-    return [_walked(one, private) for one in value] if isinstance(value, list) else value
+    return [redacted_values(one, private) for one in value] if isinstance(value, list) else value

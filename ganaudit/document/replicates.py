@@ -56,7 +56,9 @@ def replicated(documents: Sequence[AuditDocument], measure: str) -> Measurement:
         high = max(high, math.fsum(interval.high for interval in own) / r)
     covers = f"the seeds, over {r} audits" + (f"; and {own[0].covers}" if len(own) == r else "")
     interval = Interval(low=low, high=high, level=level, method="Student's t over replicates", covers=covers)
-    return first.model_copy(update={"value": mean, "interval": interval, "interval_reason": None})
+    # The error of a mean over seeds is not that of the first audit: it goes together with no other's.
+    changed = {"value": mean, "interval": interval, "interval_reason": None, "error_parts": None}
+    return first.model_copy(update=changed)
 
 
 def student(level: float, freedom: int) -> float:

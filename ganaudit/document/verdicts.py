@@ -10,11 +10,11 @@ from ganaudit.document.bounds import Bounds, bounds, bounds_against, n_that_deci
 from ganaudit.document.gates import Gate, Verdict
 from ganaudit.document.grounds import differing_fields, differing_machines
 from ganaudit.document.keys import part
-from ganaudit.document.model import AuditDocument, Measurement
+from ganaudit.document.model import AuditDocument, Measurement, Null
 from ganaudit.document.pairs import Draws, draws_of, pair_of
 from ganaudit.document.replicates import replicate_problems, replicated
 
-__all__ = ["Case", "verdict_of"]
+__all__ = ["Case", "null_limit", "verdict_of"]
 
 _WORST_FIRST = ("failed", "missing", "inconclusive", "passed")
 
@@ -80,13 +80,19 @@ def _over_replicates(case: Case) -> Measurement | Verdict:
     return replicated(documents, case.measure)
 
 
+def null_limit(gate: Gate, found: Measurement, null: Null) -> float:
+    """Return the worst value that a gate on the null lets pass."""
+    lower = found.better == "lower"
+    worse = null.value * gate.ratio if lower == (null.value >= 0.0) else null.value / gate.ratio
+    return worse + gate.margin if lower else worse - gate.margin
+
+
 def _against_null(case: Case, found: Measurement) -> Verdict:
     null, gate = found.null, case.gate
     if null is None:
         return _plain(case, "missing", f"compares with its null and has none: {found.null_reason}", found)
-    lower = found.better == "lower"
-    worse = null.value * gate.ratio if lower == (null.value >= 0.0) else null.value / gate.ratio
-    limit = worse + gate.margin if lower else worse - gate.margin
+    limit = null_limit(gate, found, null)
+    worse = limit - gate.margin if found.better == "lower" else limit + gate.margin
     spread = 0.0 if null.low is None or null.high is None else (null.high - null.low) / 2
     spread *= abs(worse / null.value) if null.value else 1.0
     words = f" (its null {null.value:.6g}"
@@ -203,7 +209,8 @@ def _message(case: Case, found: Measurement, ground: _Ground, around: Bounds, ou
     lower = found.better == "lower"
     message = f"{found.value:.6g}"
     if around.is_interval:
-        message += f" [{around.low:.6g}, {around.high:.6g}]"
+        both = " with the chance of what it is held against" if ground.around else ""
+        message += f" [{around.low:.6g}, {around.high:.6g}]{both}"
     message += f", asked for {'at most' if lower else 'at least'} {ground.limit:.6g}{ground.words}"
     if case.gate.replicates > 1:
         message += f"; the mean over {1 + len(case.replicates)} audits"

@@ -36,6 +36,15 @@ def waiver_problem(waiver: Waiver, verdict: Verdict, subject: str, today: date) 
     return None
 
 
+def _why_idle(waiver: Waiver, verdicts: Sequence[Verdict], subject: str, today: date) -> str:
+    judged = [v for v in verdicts if v.gate == waiver.gate and waiver.slice in (None, v.slice)]
+    failed = [p for v in judged if v.outcome == "failed" and (p := waiver_problem(waiver, v, subject, today))]
+    if failed:
+        return f"its gate failed, and {failed[0]}"
+    outcomes = ", ".join(dict.fromkeys(v.outcome for v in judged)) or "not judged"
+    return f"its gate is {outcomes}; take it out of the policy"
+
+
 def idle_waivers(policy: Policy, verdicts: Sequence[Verdict], subject: str, today: date) -> list[str]:
     """Return a sentence on every waiver that covered nothing: what nobody needs is taken out, not left for later."""
     used = [verdict.waiver for verdict in verdicts if verdict.waiver is not None]
@@ -50,6 +59,5 @@ def idle_waivers(policy: Policy, verdicts: Sequence[Verdict], subject: str, toda
         elif today > waiver.expires:
             told.append(f"{named}: it expired on {waiver.expires.isoformat()}")
         else:
-            outcomes = ", ".join(dict.fromkeys(v.outcome for v in verdicts if v.gate == waiver.gate)) or "not judged"
-            told.append(f"{named}: its gate is {outcomes}; take it out of the policy")
+            told.append(f"{named}: {_why_idle(waiver, verdicts, subject, today)}")
     return told

@@ -6,6 +6,7 @@ import re
 import shlex
 
 from ganaudit.document.model import AuditDocument, GalleryItem
+from ganaudit.document.redaction import quoted
 
 __all__ = ["Replay", "replay_of"]
 
@@ -19,7 +20,7 @@ class Replay:
     """Writes the command of each sample that ``ganaudit sample`` can draw again."""
 
     def __init__(self, subject: str, seed: int, options: str) -> None:
-        self._start = f"ganaudit sample {shlex.quote(subject)}{options} --seed {seed}"
+        self._start = f"ganaudit sample {quoted(subject)}{options} --seed {seed}"
 
     def command(self, item: GalleryItem) -> str | None:
         """Return the command that writes this sample, or None for one that is no sample of the audit's seed."""

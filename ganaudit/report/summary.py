@@ -52,11 +52,17 @@ def summarise(document: AuditDocument) -> Summary:
     outcome = _outcome(document, {v.outcome for v in unsettled if v.blocking}, bool(holes))
     return Summary(
         outcome=outcome,
-        word="not judged" if outcome == "unjudged" else outcome,
+        word=_word(outcome, bool(document.verdicts)),
         sentence="; ".join([*_counts(document, sum(not v.blocking for v in unsettled)), *holes]),
         open=tuple(unsettled),
         settled=tuple(v for v in verdicts if v.outcome in ("waived", "passed")),
     )
+
+
+def _word(outcome: str, judged: bool) -> str:
+    if outcome != "unjudged":
+        return outcome
+    return "nothing passed, nothing blocks" if judged else "not judged"
 
 
 def broken(document: AuditDocument) -> list[EvaluatorResult]:
@@ -71,7 +77,7 @@ def _outcome(
         return "failed"
     if blocking or holed:
         return "incomplete"
-    return "passed" if document.verdicts else "unjudged"
+    return "passed" if any(v.outcome in ("passed", "waived") for v in document.verdicts) else "unjudged"
 
 
 def _counts(document: AuditDocument, harmless: int) -> list[str]:
@@ -98,6 +104,8 @@ def _holes(document: AuditDocument) -> list[str]:
         f"{r.evaluator} failed" if r.status == "failed" else f"{r.evaluator} was asked for and is not assessable"
         for r in broken(document)
     ]
+    if document.changed:
+        holes.append("the document was changed after it was written")
     if not any(r.status == "measured" for r in document.results):
         holes.append("nothing was measured")
     return holes

@@ -19,6 +19,7 @@ from ganaudit.document.digests import file_digest
 from ganaudit.document.errors import ConfigError, DocumentError
 from ganaudit.document.gates import Verdict
 from ganaudit.document.model import AuditDocument
+from ganaudit.report.summary import summarise
 from ganaudit.reviewing.binding import NONE, digest_of
 from ganaudit.reviewing.folder import load_audit, review_path
 from ganaudit.reviewing.record import Bound
@@ -124,7 +125,7 @@ def _summary(
             "audit again with --policy FILE, or export --format in-toto"
         )
     # A reviewer may approve in spite of a failed gate; the policy is not met by that.
-    passed = verified.exit_code == 0 and not any(v.blocking for v in document.verdicts)
+    passed = verified.exit_code == 0 and summarise(document).outcome == "passed"
     conditions = verified.state == "approved with conditions"
     level = "GANAUDIT_APPROVED_WITH_CONDITIONS" if conditions else "GANAUDIT_APPROVED"
     review = _review(folder)

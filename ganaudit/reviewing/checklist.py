@@ -147,7 +147,7 @@ def _smoke(case: Case) -> Row:
         least = {}  # told by the row on verdicts
     small = [v for v in document.verdicts if v.n is not None and v.n < least.get(v.gate, 0)]
     problems += [f"gate {v.name!r} rests on n = {v.n}, its min_n is {least[v.gate]}" for v in small]
-    words = "it drew what its profile draws, and no gated number rests on fewer samples than its gate asks for"
+    words = "it drew no fewer samples than a quick audit, and no gated number rests on fewer than its gate asks for"
     return _row("smoke", "Is it more than a smoke run?", problems, words, "audit again with more samples")
 
 

@@ -59,6 +59,17 @@ def test_nothing_private_is_in_what_an_audit_and_its_readers_write(
     policy = home / "policy.toml"
     policy.write_text('[[gate]]\nid = "q"\nmeasure = "precision-recall/precision"\nlimit = 0.5\nlevel = "warn"\n')
     again = out / "again"
+    waived = home / "waived.toml"
+    waived.write_text(
+        '[[gate]]\nid = "q"\nmeasure = "diversity/vendi"\nlimit = 1e9\n[[waiver]]\ngate = "q"\nceiling = 0\n'
+        f'subject = "{document["subject"]["digest"]}"\nowner = "ada-canary"\nexpires = 2999-01-01\n'
+        f'reason = "see {home}/notes password=s3cret-canary"\n'
+    )
+    forms = ["--junit", again / "w.xml", "--markdown", again / "w.md", "--sarif", again / "w.sarif"]
+    called = ganaudit("gate", out, "--policy", waived, *forms)
+    assert called.code == 0, called.err
+    assert "waived by (user)" in (again / "w.md").read_text().replace("\\", "")
+    assert ganaudit(*call[:-1], "diversity", "--policy", waived, "--out", out / "judged").code == 0
     assert ganaudit("gate", out, "--policy", policy, "--junit", again / "j.xml", "--markdown", again / "m.md").code == 0
     assert ganaudit("report", out, "--out", again / "report.html").code == 0
     assert ganaudit("init", out, "--out", again / "policy.toml").code == 0

@@ -408,3 +408,52 @@ def test_shared_samples_decide_what_two_independent_audits_could_not(as_file):
     assert verdict.low > 1.05
     # Other latents share the reals alone: half the variance goes together, and the loss cannot be told from chance.
     assert judged(elsewhere, gate, baseline=held).verdicts[0].outcome == "inconclusive"
+
+
+def test_the_order_of_replicates_does_not_matter_to_a_baseline():
+    audits = [seeded(i, v) for i, v in enumerate((1.0, 1.1, 0.9))]
+    scheme = ErrorParts.of("halves of 100", {"real": [0.05] * 4, "fake": [0.05] * 4})
+    parted = []
+    for audit in audits:
+        found = (
+            audit.results[0].measurements[0].model_copy(update={"error_parts": scheme, "sizes": {"real": 9, "fake": 9}})
+        )
+        parted.append(document(result(found), plan=audit.plan))
+    gate = Gate(id="g", measure=FD, baseline=True, margin=0.3, replicates=3)
+    ends = set()
+    for first in range(3):
+        rest = [audit for i, audit in enumerate(parted) if i != first]
+        verdict = judged(parted[first], gate, baseline=parted[0], replicates=rest).verdicts[0]
+        ends.add((round(verdict.low, 9), round(verdict.high, 9), verdict.outcome))
+    assert len(ends) == 1
+
+
+def test_where_nothing_passed_nothing_is_called_passed():
+    found = judged(fd(9.0), Gate(id="g", measure=FD, limit=1.0, level="info"))
+    assert found.exit_code == 0
+    assert found.summary == "nothing passed, nothing blocks: 1 failed"
+
+
+def test_a_document_that_was_changed_never_passes():
+    from ganaudit.document.judge import exit_of
+
+    audited = fd(1.0)
+    good = judged(audited, Gate(id="g", measure=FD, limit=2.0))
+    changed = audited.model_copy(update={"changed": "by hand"})
+    assert exit_of(audited, good)[0] == 0
+    assert exit_of(changed, good)[0] == 3
+    assert exit_of(changed, judged(audited, Gate(id="g", measure=FD, limit=0.5)))[0] == 1
+
+
+@pytest.mark.parametrize(("count", "warned"), [(9, False), (10, True)])
+def test_chance_is_told_of_gates_that_are_not_corrected_for_each_other(count, warned):
+    gates = [Gate(id=f"g{i}", measure=FD, limit=2.0) for i in range(count)]
+    assert any("by chance" in r for r in judged(fd(1.0), *gates).remarks) is warned
+    slices = {f"s{i}": (0.01, 0.005) for i in range(30)}
+    family = judged(document(leaks(**slices)), Gate(id="g", measure="augmentation-bias/leak-*", limit=0.1))
+    assert family.remarks == ()
+
+
+def test_a_waiver_that_its_value_exceeds_is_not_told_to_go():
+    found = judged(fd(20.0), Gate(id="g", measure=FD, limit=2.0), waivers=[waiver()])
+    assert "its gate failed, and its waiver covers values up to 13" in found.remarks[0]

@@ -234,3 +234,16 @@ def test_rounding_is_to_the_milder_side_and_small(value, up):
     rounded = _outward(value, up=up)
     assert rounded >= value if up else rounded <= value
     assert abs(rounded - value) <= 0.0101 * abs(value)
+
+
+@pytest.mark.parametrize(("margin", "fits"), [(0.0, False), (0.3, False), (0.51, True)])
+def test_a_gate_on_the_null_must_leave_room_for_chance(margin, fits):
+    # Its own half-width 0.3 and the null's 0.4 add in squares.
+    policy = Policy(gate=[Gate(id="g", measure=FD, null=True, margin=margin)])
+    errors = [r for r in lint(policy, measured(1.0, 0.3, 1.0, (0.6, 1.4))) if r.level == "error"]
+    assert (errors == []) is fits
+
+
+def test_the_floor_says_where_it_comes_from():
+    assert "may come out as 1.5" in floor_of(measured(3.0, 0.2, 1.0, (0.5, 1.5))).why
+    assert "reaches 0.2 further" in floor_of(measured(3.0, 0.2, 1.0, (0.9, 1.1))).why

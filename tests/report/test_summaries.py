@@ -150,7 +150,9 @@ def test_every_writer_agrees_with_the_exit_code(
         judged = bare.model_copy(update=update)
     code, _ = exit_of(judged, judgement)
     outcome = summarise(judged).outcome
-    assert outcome == {0: "passed" if judgement else "unjudged", 1: "failed", 3: "incomplete"}[code]
+    # No green word where no gate passed, whatever the policy lets through.
+    passed = judgement is not None and any(v.outcome == "passed" for v in judgement.verdicts)
+    assert outcome == {0: "passed" if passed else "unjudged", 1: "failed", 3: "incomplete"}[code]
     junit = ET.fromstring(render_junit(judged))
     assert (int(junit.get("failures", "")) > 0) == (code == 1)
     assert code != 3 or int(junit.get("errors", "")) > 0
