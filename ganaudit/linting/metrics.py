@@ -121,7 +121,8 @@ def normal(name: str) -> str:
 
 def recognise(name: str) -> tuple[str, dict[str, Any]] | None:
     """Return the metric that a name means and the fields of a claim that the name itself tells, or None."""
-    plain = normal(name)
+    # Names of ganaudit's own, evaluator/key, mean what their key does.
+    plain = normal(name.rpartition("/")[2] if name.count("/") == 1 and "-" in name.partition("/")[0] else name)
     if plain in ALIASES:
         return ALIASES[plain], _of_alias(plain)
     for pattern, hints in ((_STYLEGAN, _of_stylegan), (_AT_EPSILON, _of_budget), (_TPR_AT, _of_rate)):

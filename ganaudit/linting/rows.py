@@ -120,7 +120,9 @@ class Reader:
             if meant is None or (isinstance(value, dict | list) and "+" not in meant.name and meant.name != "range"):
                 continue
             found = read_field(meant, value, self.commas)
-            if found is None:
+            if found is None and meant.name == "threshold" and isinstance(value, str) and value.strip():
+                said["threshold_source"] = value  # "best on test": how it was chosen stands where its value should
+            elif found is None:
                 told = f"{key} = {_cut(value)} cannot be read; asked for is {meant.asked}"
                 self.oddities.append(Oddity("unread-field", where, str(key), told))
             else:

@@ -20,20 +20,28 @@ _CLASSES = 1008
 _NEIGHBOURS = ("precision", "recall", "density", "coverage")
 
 
-def _dimensions(claim: Claim) -> int:
-    return claim.dimensions or _DIMENSIONS
+_INCEPTION = re.compile(r"inception|tf1|clean_?fid|pytorch_?fid|torch_?fidelity|torchmetrics|stylegan")
+"""Names of the network, and of tools that people name in its place."""
+
+
+def _dimensions(claim: Claim) -> int | None:
+    """Return how many features there are: as stated, or those of the network that FID is called after, else None."""
+    if claim.dimensions is not None:
+        return claim.dimensions
+    named = normal(claim.extractor or "")
+    return _DIMENSIONS if (_INCEPTION.search(named) if named else claim.metric in ("fid", "mifid")) else None
 
 
 def _singular(claim: Claim) -> str | None:
     n, d = claim.n, _dimensions(claim)
-    if n is None or n > d or claim.null is not None:
+    if n is None or d is None or n > d or claim.null is not None:
         return None
     return f"{n} samples for features of {d} dimensions"
 
 
 def _few(claim: Claim) -> str | None:
-    n = claim.n
-    if n is None or not _dimensions(claim) < n < _USUAL or claim.null is not None or _dimensions(claim) < 768:
+    n, d = claim.n, _dimensions(claim)
+    if n is None or d is None or not d < n < _USUAL or claim.null is not None or d < 768:
         return None
     return f"{n} samples, {claim.n_real or '?'} real and {claim.n_fake or '?'} generated"
 
@@ -119,7 +127,7 @@ def _unequal_sides(claim: Claim) -> str | None:
 
 
 def _another_network(claim: Claim) -> str | None:
-    if claim.extractor is None or re.search(r"inception|tf1|pt_inception", normal(claim.extractor)):
+    if claim.extractor is None or _INCEPTION.search(normal(claim.extractor)):
         return None
     return f"called {claim.name}, computed with {claim.extractor}"
 
