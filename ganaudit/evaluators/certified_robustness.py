@@ -28,6 +28,7 @@ _SHARE = "share of samples"
 _UNIT = (0.0, 1.0)
 _FACTORS = (0.0, 0.25, 0.5, 1.0, 1.5, 2.0)
 _GUESS = 50
+_ENDLESS = 1e300  # stands for a radius without end, where only the order counts
 _SIGMAS = (0.05, 0.02, 0.01, 0.005)
 _ASKED = 24
 _HELD = "the drawing of {}; each certificate errs with probability alpha besides"
@@ -91,6 +92,15 @@ class CertifiedRobustness:
                 better="higher",
                 bounds=(0.0, None),
                 estimator="lower median of sigma Phi^-1(lower bound of the share); 0 where wrong or abstained; capped",
+            ),
+            MeasurementSpec(
+                key="median-radius-estimate",
+                title="Median radius, estimated",
+                meaning="About what more draws would certify for half of the generated samples; it proves nothing.",
+                unit="widths of the range",
+                better="higher",
+                bounds=(0.0, None),
+                estimator="lower median of sigma Phi^-1(share); 0 where wrong or abstained; biased upwards (Phi^-1)",
             ),
             MeasurementSpec(
                 key="certified-fpr",
@@ -211,6 +221,7 @@ class CertifiedRobustness:
             "certified-accuracy-real": _share(real.certificates.accuracy(real=True, radius=radius), n_real, "real",
                                               _ONE_SIDED),
             "median-certified-radius": self._radius(fake, real, span),
+            "median-radius-estimate": self._estimate(fake, real, span),
             "certified-fpr": _share(fpr, n_real, "real", _ONE_SIDED),
             "certified-tpr": _share(tpr, n_fake, "fake", _null(null_tpr, n_real, rule)),
         }  # fmt: skip
@@ -228,6 +239,28 @@ class CertifiedRobustness:
             if inside
             else f"{n} samples are too few for a bound on both sides",
             Null(value=middle, n=len(others), rule=f"{len(others)} test reals in place of generated samples"),
+        )
+
+    def _estimate(self, fake: _Side, real: _Side, span: float) -> Reading:
+        radii, others = (_radii(side.certificates, side.certificates.estimate) / span for side in (fake, real))
+        n, k = len(radii), (len(radii) + 1) // 2
+        value, middle = float(radii.sort().values[k - 1]), float(others.sort().values[(len(others) + 1) // 2 - 1])
+        if not np.isfinite(value):
+            return Reading(None, {"fake": n}, reason=(
+                f"all {self.draws} noisy copies of the middle one of {n} generated samples are called generated: their "
+                "share of 1 bounds no radius from above; more draws or a larger sigma would"
+            ))  # fmt: skip
+        bounds = quantile_bounds(radii.clamp(max=_ENDLESS), k, 0.95)
+        finite, unbounded = np.isfinite(bounds.low) and bounds.high < _ENDLESS, not np.isfinite(middle)
+        return Reading(
+            value,
+            {"fake": n},
+            interval_of(bounds, "order statistics (binomial)", _HELD.format("generated samples").split(";")[0])
+            if finite
+            else f"of {n} samples, some with all draws agreed, no bound on both sides",
+            f"all {self.draws} noisy copies of the middle test real are called generated"
+            if unbounded
+            else Null(value=middle, n=len(others), rule=f"{len(others)} test reals in place of generated samples"),
         )
 
     def _details(self, fake: _Side, real: _Side, threshold: float, span: float, sigma: float) -> list[Detail]:
@@ -277,9 +310,9 @@ def _constant(fake: Certificates, real: Certificates, sigma: float) -> list[str]
     ]
 
 
-def _radii(found: Certificates) -> Tensor:
-    """Return the radius within which each sample is certain to be called generated; 0 where it is not."""
-    return torch.where(found.called_real | found.abstained, 0.0, found.radius)
+def _radii(found: Certificates, radius: Tensor | None = None) -> Tensor:
+    """Return the certified radius of each sample, or what stands for it; 0 where it is not called generated."""
+    return torch.where(found.called_real | found.abstained, 0.0, found.radius if radius is None else radius)
 
 
 def _share(value: float, n: int, side: str, null: Null | str) -> Reading:

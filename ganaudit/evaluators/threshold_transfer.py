@@ -261,7 +261,8 @@ class ThresholdTransfer:
             f"Worst pair: fitted on calibration reals under {found.conditions[fit].words}, judged on test reals under "
             f"{found.conditions[at].words}, the false positive rate is {worst:.3g} away from {self.fpr:g}. The "
             f"diagonal shows what a threshold fitted for the very damage keeps. Each is fitted on {fitted_on} "
-            "calibration reals."
+            f"calibration reals. The matrix holds the level {_MIDDLE} alone; worst-fpr-shift is over all levels, of "
+            "one threshold, so it can be larger."
         )
         return [Table(title=title, columns=["fitted under", *names], rows=rows), Note(text=text)]
 

@@ -137,11 +137,12 @@ def _form(subject: Subject, x: Tensor, labels: Tensor | None) -> list[str]:
     words = []
     if isinstance(found, tuple | list):
         if len(found) > 1:
-            words.append(f"of the {len(found)} outputs of the discriminator the first is read as the score")
+            words.append(f"caution: of the {len(found)} outputs of the discriminator the first is read as the score")
         found = found[0]
     places = found[0].numel()
     if places > 1:
-        words.append(f"the score is the mean of a map of {places} scores, {'x'.join(map(str, found.shape[1:]))}")
+        shape = "x".join(map(str, found.shape[1:]))
+        words.append(f"caution: the score is the mean of a map of {places} scores of the discriminator, {shape}")
     return words
 
 

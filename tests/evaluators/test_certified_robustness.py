@@ -52,6 +52,30 @@ def test_radii_and_accuracy_lie_between_what_the_draws_must_give_and_the_truth(l
         assert (found[key].interval.low, found[key].interval.high) == pytest.approx(tuple(ends), abs=1e-9)
 
 
+def test_the_estimate_of_the_median_radius_is_the_true_one_within_the_draws():
+    """The radius of a linear critic is its margin over the length of its weights."""
+    made, real = subject(Weighs(W), W, -1.0, 1.0), reference(-1.0, 1.0)
+    fake = np.sort(np.maximum(exact(made, real)[0], 0))[(N + 1) // 2 - 1]
+    sigma = float(fake)  # a share of .841
+    _, found = audited(made, real, NAME, samples=N, draws=4000, sigma=sigma)
+    estimate, proved = found["median-radius-estimate"], found["median-certified-radius"]
+    # By the delta method sd(R) = sigma sqrt(q (1 - q)/n)/phi(1), .024 sigma; a median of many scatters less.
+    error = sigma * np.sqrt(0.841 * 0.159 / 4000) / stats.norm.pdf(1)
+    assert estimate.value == pytest.approx(fake, abs=5 * error)
+    assert proved.value < estimate.value
+    # Under wide noise no share is 1, so that the order statistics around the median are all known.
+    _, wide = audited(made, real, NAME, samples=N, draws=DRAWS, sigma=4 * sigma)
+    ends = wide["median-radius-estimate"].interval
+    assert ends.low < wide["median-radius-estimate"].value < ends.high
+
+
+def test_draws_that_all_agree_estimate_no_radius(linear):
+    made, real = subject(Weighs(W), W, -1.0, 1.0), reference(-1.0, 1.0)
+    _, found = audited(made, real, NAME, samples=N, draws=20, sigma=1e-4)
+    assert found["median-radius-estimate"].value is None
+    assert "all 20 noisy copies" in found["median-radius-estimate"].reason
+
+
 def test_certified_rates_never_promise_more_than_is_true(linear):
     made, real, row, found = linear
     fake, test = exact(made, real)

@@ -96,6 +96,7 @@ def test_a_threshold_fitted_under_a_damage_keeps_its_promise_there(found):
     assert at["Darker, moderate"]["Darker, moderate"] == at["untouched"]["untouched"]
     note = next(d.text for d in found.details if d.kind == "note" and d.text.startswith("Worst pair"))
     assert "fitted on calibration reals under Brighter, moderate, judged on test reals under Darker" in note
+    assert "level moderate alone; worst-fpr-shift is over all levels" in note
 
 
 def test_a_critic_that_is_told_the_class_is_told_it_for_damaged_samples_too():

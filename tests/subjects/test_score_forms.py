@@ -43,15 +43,26 @@ def load(form, folder):
     return Onnx().load(g, LoadOptions(network=find, discriminator=d))
 
 
-def audited(form, folder, calibration=40, evaluator="discriminator-detection", judged=True):
+def audited(form, folder, evaluator="discriminator-detection", **more):
+    return next(r for r in document(form, folder, evaluator=evaluator, **more).results if r.evaluator == evaluator)
+
+
+def document(form, folder, calibration=40, evaluator="discriminator-detection", judged=True):
+    folder.mkdir(exist_ok=True)
     g, d = saved(form, folder)
     rng = np.random.default_rng(0)
     for name, n in (("calibration", calibration), ("test", 40)):
         np.save(folder / f"{name}.npy", rng.uniform(-0.5, 0.5, (n, *SHAPE)).astype(np.float32))
     reals = {name: str(folder / f"{name}.npy") for name in ("calibration", "test")}
-    found = audit(g, reals, discriminator=d if judged else None, samples=40, extractor="pixels",
+    return audit(g, reals, discriminator=d if judged else None, samples=40, extractor="pixels",
                   evaluators={evaluator: {}}, cache=False)  # fmt: skip
-    return next(row for row in found.results if row.evaluator == evaluator)
+
+
+def test_a_map_or_a_tuple_is_cautioned_of_in_the_document_and_one_number_is_not(tmp_path):
+    told = {form: document(form, tmp_path / form).warnings for form in ("map", "tuple", "plain")}
+    assert "the score is the mean of a map of 64 scores of the discriminator, 1x8x8" in told["map"]
+    assert "of the 2 outputs of the discriminator the first is read as the score" in told["tuple"]
+    assert not any("discriminator" in warning for warning in told["plain"])
 
 
 def test_the_mean_of_a_map_is_the_score_and_it_is_said(tmp_path):
@@ -59,14 +70,14 @@ def test_the_mean_of_a_map_is_the_score_and_it_is_said(tmp_path):
     x = made.generate(made.latents(0, 0, 5))
     wanted = (x.numpy().astype(np.float64) * weights(SHAPE).reshape(SHAPE)).mean((1, 2, 3))
     np.testing.assert_allclose(made.discriminate(x).numpy(), wanted, rtol=1e-5, atol=1e-7)
-    assert "the score is the mean of a map of 64 scores, 1x8x8" in made.checks
+    assert "caution: the score is the mean of a map of 64 scores of the discriminator, 1x8x8" in made.checks
 
 
 def test_the_first_of_several_outputs_is_the_score_and_it_is_said(tmp_path):
     made = load("tuple", tmp_path)
     x = made.generate(made.latents(0, 0, 5))
     torch.testing.assert_close(made.discriminate(x), load("plain", tmp_path).discriminate(x))
-    assert "of the 2 outputs of the discriminator the first is read as the score" in made.checks
+    assert "caution: of the 2 outputs of the discriminator the first is read as the score" in made.checks
 
 
 def test_one_number_per_sample_needs_no_words(tmp_path):
