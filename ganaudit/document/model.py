@@ -383,9 +383,7 @@ class AuditDocument(Record):
         """Return the measurement named ``<evaluator>/<key>``, or None."""
         evaluator, _, key = measure.partition("/")
         result = self.result(evaluator)
-        if result is None:
-            return None
-        return next((m for m in result.measurements if m.key == key), None)
+        return None if result is None else next((m for m in result.measurements if m.key == key), None)
 
     def declared(self, measure: str) -> DeclaredMeasurement | None:
         """Return what was promised of ``<evaluator>/<key>``, itself or its family, or None."""

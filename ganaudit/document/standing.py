@@ -6,9 +6,9 @@ from statistics import NormalDist
 from typing import Literal
 
 from ganaudit.document.alarms import departure
-from ganaudit.document.model import Interval, Measurement, Null
+from ganaudit.document.model import Interval, Measurement
 
-__all__ = ["against_null", "place", "side_of_null", "stands"]
+__all__ = ["against_null", "side_of_null", "stands"]
 
 _LEVEL = 0.05
 _TAIL = _LEVEL / 2  # as the ends of a null leave out on either side
@@ -38,17 +38,6 @@ def side_of_null(measurement: Measurement) -> Literal["above", "below", "equal"]
 def stands(measurement: Measurement) -> str:
     """Return "is below", "is above" or "cannot be told from": how a value stands to its null, by ``side_of_null``."""
     return {"below": "is below", "above": "is above", "equal": "cannot be told from"}[side_of_null(measurement)]
-
-
-def place(interval: Interval, null: Null) -> str:
-    """Return "is below", "is above" or "cannot be told from": whether an interval and that of a null lie apart.
-
-    Asks for more than ``stands``, which knows the value as well.
-    """
-    low, high = (null.value if end is None else end for end in (null.low, null.high))
-    if interval.high < low:
-        return "is below"
-    return "is above" if interval.low > high else "cannot be told from"
 
 
 def against_null(
