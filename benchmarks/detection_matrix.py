@@ -19,42 +19,14 @@ import torch
 
 import ganaudit
 from benchmarks.kept import held, keep
-from ganaudit.auditing.known_answers import short_reference
+from ganaudit.auditing.known_answers import WATCHED, short_reference
 from ganaudit.data.glyphs import load_glyphs
 from ganaudit.data.shapes import load_shapes
 from ganaudit.data.splits import Reference
-from ganaudit.document.alarms import Side, bar, departure
+from ganaudit.document.alarms import bar, departure
 from ganaudit.numerics.intervals import clopper_pearson
 from ganaudit.subjects.control import ControlFile, subject_of_control
 from ganaudit.subjects.subject import Subject
-
-WATCHED: dict[str, Side] = {
-    "frechet-distance/fd-corrected": "above",
-    "kernel-distance/kd": "above",
-    "precision-recall/precision": "below",
-    "precision-recall/recall": "below",
-    "diversity/near-duplicate-rate": "above",
-    "two-sample-test/accuracy": "above",  # not its area, see below
-    "discriminator-detection/auc": "either",
-    "discriminator-overfit/seen-over-unseen": "above",
-    "adversarial-robustness/masking": "above",
-    "memorisation/exact-copy-rate": "above",
-    "memorisation/copy-rate": "above",
-    "memorisation/distance-auc": "above",
-    "memorisation/membership-auc": "above",
-    **{
-        f"augmentation-bias/leak-{operation}": "above"
-        for operation in ("hflip", "vflip", "rot90", "shift", "crop", "cutout", "colour")
-    },
-    "coverage-bias/class-discrepancy": "above",
-    "coverage-bias/modes-missing": "above",
-    "coverage-bias/js-divergence": "above",
-    "interpolation-similarity/similarity-by-score": "below",
-    "interpolation-similarity/holes": "above",
-    "interpolation-similarity/holes-lerp": "above",
-}
-
-# The area of two-sample-test says what its accuracy does, of the same samples: one of them is watched.
 
 FIDELITY = ("frechet-distance", "kernel-distance", "precision-recall", "diversity", "two-sample-test")
 BY_SCORE = ("discriminator-detection", "discriminator-overfit")

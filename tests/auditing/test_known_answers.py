@@ -1,5 +1,6 @@
 """The self-test: it passes here, it notices what is broken, and documents of later audits record it."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -7,12 +8,13 @@ import pytest
 import torch
 
 import ganaudit
+from ganaudit import registry
 from ganaudit.auditing import known_answers
 from ganaudit.auditing.stamp import last_selftest
 from ganaudit.cli.main import run
 from ganaudit.subjects.subject import Subject
 
-QUICK = [entry for entry in known_answers._CONTROLS if entry[0] == "memorising"]
+QUICK = [entry for entry in known_answers._CONTROLS if entry.defect == "memorising"]
 
 
 @pytest.fixture
@@ -29,9 +31,34 @@ def test_it_passes_and_leaves_its_stamp(cache, monkeypatch, capsys):
     told = json.loads(capsys.readouterr().out)
     assert told["passed"] is True
     assert [r["passed"] for r in told["results"]] == [True] * 4
+    assert told["evaluators"]["by_control"] == ["memorisation"]
     kept = json.loads((cache / "selftest.json").read_text())
     assert kept == {key: told[key] for key in kept}
     assert (kept["ganaudit"], kept["torch"], kept["checks"]) == (ganaudit.__version__, torch.__version__, 4)
+
+
+def test_every_watched_evaluator_has_a_control_and_what_has_none_is_named():
+    by_control, by_formula, others = known_answers.coverage()
+    assert sorted([*by_control, *by_formula, *others]) == sorted(registry.names("evaluators"))
+    assert {measure.partition("/")[0] for measure in known_answers.WATCHED} == {*by_control, "adversarial-robustness"}
+    perfect, *caught = known_answers._CONTROLS
+    assert perfect.wanted == frozenset()
+    assert set(perfect.evaluators) == set(by_control)
+    assert all(one.wanted <= known_answers.WATCHED.keys() for one in caught)
+    leaks = {measure for one in caught for measure in one.wanted if "leak-" in measure}
+    assert {f"augmentation-bias/leak-{name}" for name in ("hflip", "crop", "colour")} <= leaks
+
+
+def test_a_control_without_its_defect_is_missed(cache, monkeypatch):
+    """The check is one: a generator without fault in place of each planted one raises no alarm, and is missed."""
+    monkeypatch.setattr(known_answers, "_SPLITS", {"train": 300, "calibration": 100, "test": 100})
+    monkeypatch.setattr(known_answers, "_SAMPLES", 150)
+    (planted,) = QUICK
+    sound = dataclasses.replace(planted, defect="perfect", severity=0.0)
+    reference = known_answers.short_reference()
+    assert known_answers._control(planted, reference).passed
+    found = known_answers._control(sound, reference)
+    assert (found.passed, found.found) == (False, "no alarm")
 
 
 def test_what_is_broken_is_missed_and_recorded(cache, monkeypatch, capsys):
