@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.detection_matrix import table
+from benchmarks.known_answers import table as answer_table
 from benchmarks.measuring import machine, versions
 
 FOLDER = Path(__file__).parent
@@ -30,6 +31,7 @@ WORKS = {
     "detection-matrix": ("benchmarks.detection_matrix", "detection_matrix"),
     "leak-coverage": ("benchmarks.coverage_leaks", "leak_coverage"),
     "report": ("benchmarks.reporting", "reporting"),
+    "known-answers": ("benchmarks.known_answers", "known_answers"),
 }
 WHEN_NAMED = {"profile-full", "detection-matrix", "leak-coverage"}
 """Works that take long and run by ``--only`` alone."""
@@ -62,6 +64,12 @@ _ALARMS = (
 )
 
 
+_ANSWERS = (
+    "Numbers whose value is known, by closed form or from a published table, beside what is measured here; a tolerance "
+    "is that of the anchor or follows from the number of draws."
+)
+
+
 def _page(rows: list[dict[str, Any]]) -> str:
     lines = [
         "# Side by side",
@@ -72,7 +80,7 @@ def _page(rows: list[dict[str, Any]]) -> str:
         "| work | peer | ours, s | peer, s | ratio | target | met | error | more |",
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
-    lines += [_line(row) for row in rows if "promised" not in row]
+    lines += [_line(row) for row in rows if "promised" not in row and "expected" not in row]
     promises = [_promise(row) for row in rows if "promised" in row]
     if promises:
         lines += [
@@ -85,6 +93,8 @@ def _page(rows: list[dict[str, Any]]) -> str:
         ]
     if any(row.get("whole") for row in rows):
         lines += ["", _ALARMS, "", *table(rows)]
+    if any("expected" in row for row in rows):
+        lines += ["", _ANSWERS, "", *answer_table(rows)]
     for key, title in (("machine", "Machine"), ("versions", "Versions")):
         told = {row["group"]: _words(row[key]) for row in rows}
         for words in dict.fromkeys(told.values()):
