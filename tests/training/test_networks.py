@@ -588,3 +588,9 @@ def test_the_table_has_every_network() -> None:
     assert set(rows) == set(registry.names("networks"))
     assert all(row.cost.parameters > 0 and row.cost.flops > 0 for row in rows.values())
     assert rows["wavegan-generator"].kind == "audio"
+
+
+@pytest.mark.parametrize("name", GENERATORS)
+def test_generators_run_where_operations_are_only_counted(name: str) -> None:
+    made = generator(name).eval().to("meta")
+    assert made(torch.zeros(BATCH, LATENT, device="meta"), None).device.type == "meta"

@@ -226,7 +226,9 @@ def full_precision(x: Tensor) -> AbstractContextManager[Any]:
     """Return a block without autocast, for what bfloat16 has too few digits."""
     kind = x.device.type
     # Entered only where it changes something, so that exported programs hold no trace of it.
-    return torch.autocast(kind, enabled=False) if torch.is_autocast_enabled(kind) else nullcontext()
+    # The device "meta", on which operations are counted without being done, knows no autocast.
+    on = kind != "meta" and torch.is_autocast_enabled(kind)
+    return torch.autocast(kind, enabled=False) if on else nullcontext()
 
 
 def _class_count(classes: int) -> int:

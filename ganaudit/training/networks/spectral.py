@@ -40,7 +40,7 @@ class SpectralNorm(nn.Module):
         """Return the weight divided by its largest singular value."""
         kind = weight.device.type
         off: AbstractContextManager[Any] = nullcontext()
-        if torch.is_autocast_enabled(kind):
+        if kind != "meta" and torch.is_autocast_enabled(kind):
             off = torch.autocast(kind, enabled=False)
         with off:
             matrix = weight.flatten(1)
