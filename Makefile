@@ -56,7 +56,8 @@ reference: $(STAMP) ## Train the reference models again (an hour).
 
 # The control has a known defect: exit 1, a gate that fails, is what its audit is there to show.
 reports: $(STAMP) ## Audit all reference models and a control that fails its gates; writes reports/.
-	for model in $(MODELS); do $(BIN)/ganaudit audit $$model --policy standard --out reports/$$model || test $$? -eq 1 || exit 1; done
+	for model in $(MODELS); do $(BIN)/ganaudit audit $$model --policy standard --out reports/$$model; \
+	  case $$? in 0|1|3) ;; *) exit 1 ;; esac; done
 	$(BIN)/ganaudit audit controls/$(FAILING) --policy standard --out reports/$(FAILING) || test $$? -eq 1
 
 screenshots: $(STAMP) ## Take the first screens of reports; writes reports/screenshots/ (wants Chromium).

@@ -100,7 +100,7 @@ def _against_null(case: Case, found: Measurement) -> Verdict:
     words += f" with margin {gate.margin:g}" if gate.margin else ""
     words += f", of n = {null.n} instead of {found.n})" if null.n != found.n else ")"
     return _unsure(case, found, found, limit) or _compared(
-        case, found, _Ground(limit, words, bounds(found, spread if found.interval else 0.0), held=null.value)
+        case, found, _Ground(limit, words, bounds(found, spread), held=null.value)
     )
 
 

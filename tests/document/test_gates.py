@@ -457,3 +457,12 @@ def test_chance_is_told_of_gates_that_are_not_corrected_for_each_other(count, wa
 def test_a_waiver_that_its_value_exceeds_is_not_told_to_go():
     found = judged(fd(20.0), Gate(id="g", measure=FD, limit=2.0), waivers=[waiver()])
     assert "its gate failed, and its waiver covers values up to 13" in found.remarks[0]
+
+
+@pytest.mark.parametrize(("value", "outcome"), [(2.2, "inconclusive"), (1.4, "passed"), (2.6, "failed")])
+def test_a_number_without_interval_is_judged_with_the_spread_of_its_null(value, outcome):
+    # Real against real is 1 give or take 0.25: twice that cannot be asked for more finely than to 0.5.
+    audited = document(result(with_null(value, None, 1.0, (0.75, 1.25))))
+    verdict = judged(audited, Gate(id="g", measure=FD, null=True, ratio=2)).verdicts[0]
+    assert verdict.outcome == outcome
+    assert "value alone" not in verdict.message
