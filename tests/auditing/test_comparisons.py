@@ -14,7 +14,7 @@ from torch import nn
 
 from ganaudit.auditing import audit
 from ganaudit.cli.main import run as cli
-from ganaudit.document.files import load_document
+from ganaudit.document.files import load_document, sealed
 from ganaudit.document.spec import Comparison
 from ganaudit.report.words import number
 from ganaudit.subjects.subject import Subject
@@ -131,7 +131,7 @@ def test_pictures_of_a_planted_push(tmp_path, shape):
         scores = made[item.index].mean().item(), made[item.index].mean().item() + 0.125 / 8
         assert (item.score_before, item.score_after) == pytest.approx(scores, abs=1e-6)
         assert (item.norm, item.caption) == (0.25, f"row {item.index}")
-    assert document == load_document(tmp_path / "out" / "document.json")
+    assert sealed(document) == load_document(tmp_path / "out" / "document.json")
 
 
 def test_the_page_shows_what_the_evaluator_handed_over(tmp_path):

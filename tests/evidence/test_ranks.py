@@ -88,7 +88,7 @@ def launch(folder, size, case):
         processes.append(
             subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         )
-    told = [process.communicate(timeout=120)[0] for process in processes]
+    told = [process.communicate(timeout=400)[0] for process in processes]
     assert [process.returncode for process in processes] == [0] * size, "\n".join(told)
     return [torch.load(folder / f"saved-{rank}-of-{size}.pt", weights_only=True) for rank in range(size)]
 
