@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from typing import Any, Literal
 
 from pydantic import ConfigDict, Field, FiniteFloat
 
 from ganaudit.document.details import Record
+from ganaudit.document.digests import json_digest
 from ganaudit.document.error_parts import ErrorParts
 from ganaudit.document.grounds import MACHINE
 from ganaudit.document.model import AuditDocument, Comparability, Interval, Measurement
@@ -109,9 +108,7 @@ class Baseline(Record):
 
 def content_digest(document: AuditDocument) -> str:
     """Return sha256 over what an audit found, as canonical JSON, whatever any policy said of it."""
-    data = document.model_dump(mode="json", by_alias=True, exclude=_OF_THE_JUDGEMENT)
-    text = json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
-    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+    return json_digest(document.model_dump(mode="json", by_alias=True, exclude=_OF_THE_JUDGEMENT))
 
 
 def entry_of(document: AuditDocument, *, author: str, reason: str, accepted: str, anchor: bool) -> BaselineEntry:

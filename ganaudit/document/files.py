@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import os
@@ -13,6 +12,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from ganaudit.document.baselines import BASELINE_SCHEMA, Baseline
+from ganaudit.document.digests import json_digest
 from ganaudit.document.errors import DocumentError, OutputError
 from ganaudit.document.model import SCHEMA, AuditDocument
 from ganaudit.document.policy import problems_of
@@ -158,9 +158,7 @@ def _validated(model: type[_Model], data: dict[str, Any], where: str) -> _Model:
 
 
 def _digest(data: dict[str, Any]) -> str:
-    rest = {key: value for key, value in data.items() if key != "integrity"}
-    text = json.dumps(rest, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
-    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+    return json_digest({key: value for key, value in data.items() if key != "integrity"})
 
 
 def _refuse_constant(token: str) -> float:

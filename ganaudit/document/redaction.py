@@ -95,7 +95,7 @@ class Private:
     @cached_property
     def _rules(self) -> list[tuple[re.Pattern[str], str]]:
         homes = {self.home.rstrip("/"), str(Path(self.home).resolve()).rstrip("/")} if self.home else set()
-        homes = {home for home in homes if home.count("/") > 1 or home == "/root"}
+        homes.discard("")  # the root of all files is nobody's home
         rules = [
             (re.compile(rf"(?<![\w.-]){re.escape(home)}(?![\w.-])"), "~")
             for home in sorted(homes, key=len, reverse=True)
