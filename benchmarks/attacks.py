@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import sys
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -10,41 +12,75 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from benchmarks.measuring import paired, record
+from benchmarks.measuring import Worker, paired, record, serve
 from ganaudit.attacks.balls import norms
 from ganaudit.attacks.critic import Critic
 from ganaudit.attacks.gradient import Pgd
 from ganaudit.attacks.minimal import MinimalNorm
 from ganaudit.attacks.threat import Attack, Budget, Norm, Threat
 from ganaudit.attacks.trial import attempt
+from ganaudit.numerics.allocator import keep_memory
 
 BATCH = 128
 STEPS = 40
 RADIUS = 16 / 255  # 8/255 of the range
 
-Peer = Callable[[], Tensor]
+Call = Callable[[], Tensor]
+PGD = "pgd"
+MINIMAL: dict[str, Norm] = {"LInfFMNAttack": "linf", "L2FMNAttack": "l2", "DDNAttack": "l2"}
+"""foolbox's attacks of minimal norm, and the norm of each."""
 
 
 def attacks(repeats: int = 9) -> list[dict[str, Any]]:
     """Return the rows for projected steps (linf) and for minimal norms (l2, linf).
 
     foolbox is called as its users call it, on two columns of the same margin, and the network's parameters ask for no
-    gradients: it would else compute those as well. ``error``: share of samples still called rightly after ours minus
-    after foolbox's, or our median norm over foolbox's minus 1; below 0: ours is the stronger.
+    gradients: it would else compute those as well. Each side works in a process of its own, as its user would run it:
+    how ours keeps memory, as every audit does, does not help the peer. ``error``: share of samples still called rightly
+    after ours minus after foolbox's, or our median norm over foolbox's minus 1; below 0: ours is the stronger.
     """
-    body, x = _discriminator(), _samples()
-    with torch.no_grad():
-        threshold = float(body(x)[:, 0].quantile(0.95)) + 0.1
-    critic = Critic(lambda y: body(y)[:, 0], threshold, -1.0, 1.0)
-    peers = _Peers(body, x, threshold)
-    work = f"{{}}, {STEPS} steps, batch {BATCH} of 1x32x32"
-    linf, l2 = "minimal norm, linf", "minimal norm, l2"
-    return [
-        _bounded(work.format("PGD, linf"), critic, x, peers.pgd, repeats),
-        _minimal(work.format(linf), "foolbox FMN", critic, x, "linf", peers.minimal("LInfFMNAttack"), repeats),
-        _minimal(work.format(l2), "foolbox FMN", critic, x, "l2", peers.minimal("L2FMNAttack"), repeats),
-        _minimal(work.format(l2), "foolbox DDN", critic, x, "l2", peers.minimal("DDNAttack"), repeats),
-    ]
+    return [_bounded(repeats), *(_minimal(name, repeats) for name in MINIMAL)]
+
+
+class _Setting:
+    """The network, the samples and both sides' attacks on them."""
+
+    def __init__(self) -> None:
+        body, self.x = _discriminator(), _samples()
+        with torch.no_grad():
+            threshold = float(body(self.x)[:, 0].quantile(0.95)) + 0.1
+        self.critic = Critic(lambda y: body(y)[:, 0], threshold, -1.0, 1.0)
+        self._peers = _Peers(body, self.x, threshold)
+
+    def ours(self, name: str) -> Call:
+        """Return our attack of the kind that ``name`` is."""
+        if name == PGD:
+            return self._called(Pgd(STEPS), Budget("linf", RADIUS))
+        return self._called(MinimalNorm(STEPS), Budget(MINIMAL[name], 1.0))
+
+    def tried(self) -> Call:
+        """Return ours as an audit calls it: with all tests before and after."""
+        threat = _threat(Budget("linf", RADIUS))
+        return lambda: attempt(self.critic, Pgd(STEPS), self.x, threat, np.random.default_rng(0)).samples
+
+    def peer(self, name: str) -> Call:
+        """Return foolbox's attack ``name``."""
+        return self._peers.pgd if name == PGD else self._peers.minimal(name)
+
+    def _called(self, attack: Attack, budget: Budget) -> Call:
+        return lambda: attack(self.critic, self.x, _threat(budget), np.random.default_rng(0))
+
+
+def _threat(budget: Budget) -> Threat:
+    return Threat(budget, -1.0, 1.0, "fake")
+
+
+def serve_attack(who: str, name: str) -> None:
+    """Attack when asked."""
+    setting = _Setting()
+    if who != "peer":
+        keep_memory()
+    serve({"ours": setting.ours, "peer": setting.peer, "tried": lambda _: setting.tried()}[who](name))
 
 
 def _discriminator() -> nn.Module:
@@ -86,29 +122,35 @@ class _Peers:
         attack.get_loss_fn = lambda model, _: lambda y: (lambda u: (u[:, 0] - u[:, 1]).sum())(model(y))
         return attack(self._model, self._x, self._right, epsilons=RADIUS)[1]
 
-    def minimal(self, name: str) -> Peer:
+    def minimal(self, name: str) -> Call:
         attack = getattr(self._foolbox.attacks, name)(steps=STEPS)
         return lambda: attack(self._model, self._x, self._right, epsilons=None)[1]
 
 
-def _bounded(work: str, critic: Critic, x: Tensor, theirs: Peer, repeats: int) -> dict[str, Any]:
-    threat = Threat(Budget("linf", RADIUS), -1.0, 1.0, "fake")
-    ours = _called(Pgd(STEPS), critic, x, threat)
-    pair = paired(ours, theirs, repeats)
-    error = _robust(critic, ours()) - _robust(critic, theirs())
-    tried = paired(lambda: attempt(critic, Pgd(STEPS), x, threat, np.random.default_rng(0)), theirs, 1, warm=False)
-    return record(work, "foolbox PGD", pair, 1.0, error, ratio_with_all_tests_of_ours=round(tried.ratio, 3))
+def _bounded(repeats: int) -> dict[str, Any]:
+    setting = _Setting()
+    with _worker("ours", PGD) as ours, _worker("peer", PGD) as theirs, _worker("tried", PGD) as tried:
+        pair, whole = paired(ours, theirs, repeats), paired(tried, theirs, repeats)
+    error = _robust(setting.critic, setting.ours(PGD)()) - _robust(setting.critic, setting.peer(PGD)())
+    more = {"ratio_with_all_tests_of_ours": round(whole.ratio, 3)}
+    return record(_work("PGD, linf"), "foolbox PGD", pair, 1.0, error, **more)
 
 
-def _minimal(work: str, peer: str, critic: Critic, x: Tensor, norm: Norm, theirs: Peer, repeats: int) -> dict[str, Any]:
-    ours = _called(MinimalNorm(STEPS), critic, x, Threat(Budget(norm, 1.0), -1.0, 1.0, "fake"))
-    pair = paired(ours, theirs, repeats)
-    error = _median(critic, x, ours(), norm) / _median(critic, x, theirs(), norm) - 1
-    return record(work, peer, pair, 1.0, error)
+def _minimal(name: str, repeats: int) -> dict[str, Any]:
+    setting, norm = _Setting(), MINIMAL[name]
+    with _worker("ours", name) as ours, _worker("peer", name) as theirs:
+        pair = paired(ours, theirs, repeats)
+    sizes = [_median(setting.critic, setting.x, made(), norm) for made in (setting.ours(name), setting.peer(name))]
+    peer = "foolbox DDN" if name.startswith("DDN") else "foolbox FMN"
+    return record(_work(f"minimal norm, {norm}"), peer, pair, 1.0, sizes[0] / sizes[1] - 1)
 
 
-def _called(attack: Attack, critic: Critic, x: Tensor, threat: Threat) -> Peer:
-    return lambda: attack(critic, x, threat, np.random.default_rng(0))
+def _worker(who: str, name: str) -> Worker:
+    return Worker("benchmarks.attacks", who=who, name=name)
+
+
+def _work(what: str) -> str:
+    return f"{what}, {STEPS} steps, batch {BATCH} of 1x32x32"
 
 
 def _robust(critic: Critic, made: Tensor) -> float:
@@ -121,5 +163,8 @@ def _median(critic: Critic, x: Tensor, made: Tensor, norm: Norm) -> float:
 
 
 if __name__ == "__main__":
-    for row in attacks():
-        print(row)
+    if len(sys.argv) > 1:
+        serve_attack(**json.loads(sys.argv[1]))
+    else:
+        for row in attacks():
+            print(row)

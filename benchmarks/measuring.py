@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import statistics
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -58,6 +60,41 @@ def record(
         "error": error,
         **more,
     }
+
+
+class Worker:
+    """A process of its own, ``python -m module`` that calls ``serve``: it does its work each time it is called."""
+
+    def __init__(self, module: str, **how: Any) -> None:
+        self._module = module
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", module, json.dumps(how)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def __enter__(self) -> Worker:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.communicate()
+
+    def __call__(self) -> None:
+        """Have the work done once; raises RuntimeError when the process has ended."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write("go\n")
+        self._process.stdin.flush()
+        if self._process.stdout.readline() != "done\n":
+            raise RuntimeError(f"a worker of {self._module} ended")
+
+
+def serve(work: Callable[[], Any]) -> None:
+    """Do ``work`` once for each line of the standard input, until its end."""
+    for _ in sys.stdin:
+        work()
+        print("done", flush=True)
 
 
 @dataclass(frozen=True)

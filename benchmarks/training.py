@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -15,11 +14,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from benchmarks.measuring import Pair, paired, record
+from benchmarks.measuring import Pair, Worker, paired, record, serve
 from ganaudit.data.reference import Reference
 from ganaudit.data.samples import Samples
 from ganaudit.features.precision import has_bf16
-from ganaudit.training.allocator import keep_memory
+from ganaudit.numerics.allocator import keep_memory
 from ganaudit.training.average import average_into
 from ganaudit.training.config import TrainConfig
 from ganaudit.training.denormals import flushed_denormals
@@ -47,8 +46,8 @@ def training(repeats: int = 5) -> list[dict[str, Any]]:
         work = f"DCGAN step with average, 32x32, batch {BATCH}, fp32, recorded, cuda"
         rows.append(_against_the_tutorial(work, 5.0, repeats, device=device, side=32, backend="cudagraph"))
     # Without batch normalisation, under which a penalty means nothing.
-    with Worker(device=device, norm="none") as plain, Worker(device=device, norm="none", r1=1.0) as penalised:
-        pair = paired(plain.step, penalised.step, repeats)
+    with worker(device=device, norm="none") as plain, worker(device=device, norm="none", r1=1.0) as penalised:
+        pair = paired(plain, penalised, repeats)
     rows.append(
         record(f"DCGAN step with R1 in every step, {device}", "the step without", pair, None, None,
                times_the_plain_step=round(1 / pair.ratio if pair.ratio > 1 else pair.peer / pair.ours, 3),
@@ -61,41 +60,19 @@ def training(repeats: int = 5) -> list[dict[str, Any]]:
 
 def _against_the_tutorial(work: str, target: float, repeats: int, **how: Any) -> dict[str, Any]:
     theirs = {key: value for key, value in how.items() if key in ("device", "side")}
-    with Worker(**how) as ours, Worker(who="tutorial", **theirs) as peer:
-        pair = paired(ours.step, peer.step, repeats)
+    with worker(**how) as ours, worker(who="tutorial", **theirs) as peer:
+        pair = paired(ours, peer, repeats)
     pair = Pair(pair.ours / STEPS, pair.peer / STEPS, pair.ratio)
     return record(work, PEER, pair, target, None, images_per_second=round(BATCH / pair.ours, 1))
 
 
-class Worker:
-    """A process that does ``STEPS`` steps of one kind each time it is asked."""
-
-    def __init__(self, **how: Any) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.training", json.dumps(how)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-    def __enter__(self) -> Worker:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._process.communicate()
-
-    def step(self) -> None:
-        """Have the steps done; raises RuntimeError when the process has ended."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write("go\n")
-        self._process.stdin.flush()
-        if self._process.stdout.readline() != "done\n":
-            raise RuntimeError("a worker of the training benchmark ended")
+def worker(**how: Any) -> Worker:
+    """Return a process that does ``STEPS`` steps each time it is called."""
+    return Worker("benchmarks.training", **how)
 
 
-def serve(how: dict[str, Any]) -> None:
-    """Do steps when asked on the standard input, until its end."""
+def serve_steps(how: dict[str, Any]) -> None:
+    """Do ``STEPS`` steps of one kind when asked."""
     device, side = how.pop("device", "cpu"), how.pop("side", SIDE)
     if how.pop("who", "ours") == "tutorial":
         work = tutorial(pictures(side), device, side)
@@ -105,10 +82,7 @@ def serve(how: dict[str, Any]) -> None:
             how["regularisers"] = {"r1": r1}
         work = steps(pictures(side), device, **how)
     with flushed_denormals():
-        for _ in sys.stdin:
-            for _ in range(STEPS):
-                work()
-            print("done", flush=True)
+        serve(lambda: [work() for _ in range(STEPS)])
 
 
 def pictures(side: int = SIDE, n: int = 256) -> Reference:
@@ -190,4 +164,4 @@ def _wait(device: str) -> None:
 
 
 if __name__ == "__main__":
-    serve(json.loads(sys.argv[1]))
+    serve_steps(json.loads(sys.argv[1]))

@@ -36,6 +36,7 @@ from ganaudit.document.spec import EvaluatorSpec, Findings, NotAssessable
 from ganaudit.evidence.ranks import SINGLE, Ranks
 from ganaudit.evidence.view import Evaluator, View
 from ganaudit.features.extractor import Extractor
+from ganaudit.numerics.allocator import keep_memory
 from ganaudit.numerics.intervals import clopper_pearson
 from ganaudit.numerics.randomness import generator
 from ganaudit.progress import Progress, Silent
@@ -120,6 +121,7 @@ def run(
     Of several ``ranks`` every one runs this and holds the same document at the end.
     """
     started, clock = datetime.now(UTC), time.perf_counter()
+    keep_memory()
     setting = settle(plan, subject, reference, progress or Silent(), ranks, extractor, others)
     until = grown(setting, _measured, _why_not) if plan.until is not None else None
     setting = until.setting if until is not None else setting

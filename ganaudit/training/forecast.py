@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from ganaudit.data.reference import Reference
-from ganaudit.training.allocator import keep_memory
+from ganaudit.numerics.allocator import keep_memory
 from ganaudit.training.config import TrainConfig
 from ganaudit.training.denormals import flushed_denormals
 from ganaudit.training.networks.cost import Cost, cost

@@ -17,8 +17,8 @@ from ganaudit.data.reference import Reference
 from ganaudit.document.errors import ConfigError
 from ganaudit.document.files import write_atomically
 from ganaudit.evidence.ranks import SINGLE, Ranks
+from ganaudit.numerics.allocator import keep_memory
 from ganaudit.progress import Progress, Silent, Task
-from ganaudit.training.allocator import keep_memory
 from ganaudit.training.backend import backend_of
 from ganaudit.training.board import Board
 from ganaudit.training.build import made, pipelines

@@ -11,7 +11,7 @@ import pytest
 SCRIPT = """
 import resource, sys
 import torch
-from ganaudit.training.allocator import keep_memory
+from ganaudit.numerics.allocator import keep_memory
 torch.set_num_threads(1)
 told = keep_memory() if sys.argv[1] == "keep" else None
 
@@ -45,7 +45,7 @@ def test_steps_take_no_new_pages() -> None:
 
 
 def test_another_c_library_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    from ganaudit.training import allocator
+    from ganaudit.numerics import allocator
 
     monkeypatch.setattr(allocator.ctypes, "CDLL", lambda _: object())
     assert allocator.keep_memory() is False
