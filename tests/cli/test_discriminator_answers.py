@@ -151,3 +151,32 @@ def test_the_whole_range_fools_a_linear_critic(ganaudit: Run) -> None:
     Path("audit.toml").write_text("[evaluators.adversarial-robustness]\nbudgets = [1]\n", encoding="utf-8")
     found = results(ganaudit, -1.0, 1.0, "adversarial-robustness", "--config", "audit.toml")["adversarial-robustness"]
     assert found["robust-accuracy-at-1"]["value"] == found["false-alarm-robustness-at-1"]["value"] == 0.0
+
+
+def test_certified_radius_of_a_linear_critic(ganaudit: Run) -> None:
+    """K12: w = (3, 4), and every generated sample 1.4 from the plane of the threshold."""
+    low, high, draws, alpha = -10.0, 10.0, 100_000, 0.001
+    line = np.linspace(0, 1, 100)[:, None] * [0.6, 0.8]
+    tau = 5 * np.sort(line @ [0.6, 0.8])[math.floor(101 * 0.05) - 1]
+    fake = np.tile((tau / 5 - 1.4) * np.array([0.6, 0.8]), (5, 1))
+    for name, made in (("cal", line), ("test", line[50:]), ("fake", fake)):
+        np.savez(f"{name}.npz", samples=made.reshape(-1, 1, 1, 2).astype(np.float32))
+    saved(Linear(np.array([3.0, 4.0])))
+    for sigma in (0.25, 0.5, 1.0, 2.0):
+        Path("audit.toml").write_text(
+            f"[evaluators.certified-robustness]\nsigma = {sigma / (high - low)}\nsamples = 5\ndraws = {draws}\n",
+            encoding="utf-8",
+        )
+        found = results(ganaudit, low, high, "certified-robustness", "--config", "audit.toml")["certified-robustness"]
+        proved, guess = (found[key]["value"] for key in ("median-certified-radius", "median-radius-estimate"))
+        # The lower bound of the share that is expected, and where all draws agree that of all of them.
+        share = stats.norm.cdf(1.4 / sigma)
+        k = round(share * draws)
+        bound = stats.beta.ppf(alpha, k, draws - k + 1) if k < draws else alpha ** (1 / draws)
+        spread = 4 * math.sqrt(share * (1 - share) / draws) / stats.norm.pdf(1.4 / sigma) if k < draws else 1e-9
+        assert proved * (high - low) == pytest.approx(sigma * stats.norm.ppf(bound), abs=sigma * spread)
+        assert proved * (high - low) < 1.4
+        if sigma == 0.25:
+            assert guess is None  # 1 in 10^8 noisy copies crosses: 10^5 see none
+        else:
+            assert guess * (high - low) == pytest.approx(1.4, rel=0.01)
