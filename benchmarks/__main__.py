@@ -25,6 +25,7 @@ WORKS = {
     "growth": ("benchmarks.growth", "growth"),
     "training": ("benchmarks.training", "training"),
     "attacks": ("benchmarks.attacks", "attacks"),
+    "strength": ("benchmarks.strength", "strength"),
     "profiles": ("benchmarks.profiles", "profiles"),
     "profile-full": ("benchmarks.profiles", "full"),
     "detection-coverage": ("benchmarks.detection_coverage", "detection_coverage"),
