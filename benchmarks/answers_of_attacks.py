@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
 import torch
-from scipy import stats
 
 from benchmarks.known_answer import Answer
 from ganaudit.attacks.balls import NORMS, Norm
@@ -98,12 +98,12 @@ def _certified() -> Iterator[Answer]:
     for sigma in (0.25, 0.5, 1.0, 2.0):
         found = certify(critic, torch.ones(5, 2), sigma, np.random.default_rng(0), n=n, alpha=0.001, batch=20_000)
         above += int((found.radius > 1.4).sum())
-        remark = f"estimate of {n:,} draws, the median of five samples; proved: {float(found.radius.median()):.4f}"
-        if sigma == 0.25:
-            most = sigma * stats.norm.ppf(0.001 ** (1 / n))
-            remark = f"cannot be met as written: when all {n:,} draws agree, they prove {most:.4f} and estimate nothing"
+        guess, proved = float(found.estimate.median()), float(found.radius.median())
+        remark = f"estimate of {n:,} draws, the median of five samples; proved: {proved:.4f}"
+        if math.isinf(guess):
+            remark = f"cannot be met as written: where all {n:,} draws agree they prove this much and estimate nothing"
         yield Answer("K12", f"radius of a linear critic under noise, sigma = {sigma:g}", 1.4,
-                     float(found.estimate.median()), 0.014, test, remark)  # fmt: skip
+                     proved if math.isinf(guess) else guess, 0.014, test, remark)  # fmt: skip
     yield Answer(
         "K12", "certificates of the four sigmas, five samples each, above the true radius", 0, above, 0.0, test
     )
