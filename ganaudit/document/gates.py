@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from typing import Annotated, Literal
 
@@ -16,7 +17,7 @@ from pydantic import (
     model_validator,
 )
 
-__all__ = ["Gate", "Policy", "Verdict", "Waiver"]
+__all__ = ["Gate", "Policy", "Verdict", "Waiver", "doubled_ids", "lost_waivers"]
 
 
 Said = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
@@ -102,20 +103,31 @@ class Policy(_Strict):
     @field_validator("gate")
     @classmethod
     def _ids_are_unique(cls, gates: list[Gate]) -> list[Gate]:
-        ids = [g.id for g in gates]
-        doubled = sorted({i for i in ids if ids.count(i) > 1})
-        if doubled:
-            raise ValueError(f"gate ids must be unique; used twice: {', '.join(doubled)}")
+        problem = doubled_ids([g.id for g in gates])
+        if problem:
+            raise ValueError(problem)
         return gates
 
     @field_validator("waiver")
     @classmethod
     def _gates_exist(cls, waivers: list[Waiver], info: ValidationInfo) -> list[Waiver]:
         if "gate" in info.data:
-            lost = sorted({w.gate for w in waivers} - {g.id for g in info.data["gate"]})
-            if lost:
-                raise ValueError(f"waivers name gates that do not exist: {', '.join(lost)}")
+            problem = lost_waivers([w.gate for w in waivers], [g.id for g in info.data["gate"]])
+            if problem:
+                raise ValueError(problem)
         return waivers
+
+
+def doubled_ids(ids: Sequence[str]) -> str | None:
+    """Return which ids of gates stand twice, in words, or None."""
+    doubled = sorted({i for i in ids if ids.count(i) > 1})
+    return f"gate ids must be unique; used twice: {', '.join(doubled)}" if doubled else None
+
+
+def lost_waivers(named: Sequence[str], ids: Sequence[str]) -> str | None:
+    """Return which gates that waivers name are not among ``ids``, in words, or None."""
+    lost = sorted(set(named) - set(ids))
+    return f"waivers name gates that do not exist: {', '.join(lost)}" if lost else None
 
 
 class Verdict(_Strict):

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from ganaudit.document.errors import ConfigError, nearest
-from ganaudit.document.gates import Gate, Policy, Waiver
+from ganaudit.document.gates import Gate, Policy, Waiver, doubled_ids, lost_waivers
 from ganaudit.document.presets import PRESETS, preset
 
 __all__ = ["Policy", "load_policy", "parse_policy", "problems_of", "pyproject_table"]
@@ -41,7 +41,24 @@ def parse_policy(data: dict[str, Any], where: str) -> Policy:
     try:
         return Policy.model_validate(data)
     except ValidationError as error:
-        raise ConfigError(problems_of(error, where, known)) from None
+        told = problems_of(error, where, known)
+        raise ConfigError(told + [problem for problem in _across(data, where) if problem not in told]) from None
+
+
+def _across(data: dict[str, Any], where: str) -> list[str]:
+    """Return what is wrong between the tables of a policy: pydantic does not get that far while one is wrong in itself.
+
+    A table without a name that could be read says nothing of others.
+    """
+    ids, named = (_texts(data.get(table), key) for table, key in (("gate", "id"), ("waiver", "gate")))
+    whole = isinstance(data.get("gate", []), list) and len(ids) == len(data.get("gate", []))
+    found = {"gate": doubled_ids(ids), "waiver": lost_waivers(named, ids) if whole else None}
+    return [f"{where}: {key}: {problem}" for key, problem in found.items() if problem]
+
+
+def _texts(tables: Any, key: str) -> list[str]:
+    rows = tables if isinstance(tables, list) else []
+    return [row[key].strip() for row in rows if isinstance(row, dict) and isinstance(row.get(key), str)]
 
 
 def load_policy(path: Path) -> Policy:

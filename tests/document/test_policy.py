@@ -88,6 +88,35 @@ def test_contradictions_are_told_beside_other_problems(tmp_path):
     assert "waivers name gates that do not exist: h" in str(caught.value)
 
 
+def test_gates_of_one_id_are_told_beside_a_bad_key(tmp_path):
+    waiver = WAIVER.replace('gate = "g"', 'gate = "h"')
+    text = GATE + GATE.replace('"g"', '" g "') + 'colour = "red"\n' + GATE.replace('"g"', '"i"') + "min_n = -1\n"
+    with pytest.raises(ConfigError) as caught:
+        load_policy(write(tmp_path, text + waiver))
+    told = [problem.partition("policy.toml: ")[2].partition("; allowed")[0] for problem in caught.value.problems]
+    assert sorted(told) == [
+        "gate.1.colour: unknown key",
+        "gate.2.min_n: Input should be greater than or equal to 0 (found -1)",
+        "gate: gate ids must be unique; used twice: g",
+        "waiver: waivers name gates that do not exist: h",
+    ]
+
+
+def test_each_problem_is_told_once(tmp_path):
+    text = 'fail_on = "no"\n' + GATE + GATE + WAIVER.replace('gate = "g"', 'gate = "h"')
+    with pytest.raises(ConfigError) as caught:
+        load_policy(write(tmp_path, text))
+    found = [problem.partition("policy.toml: ")[2].partition(":")[0] for problem in caught.value.problems]
+    assert sorted(found) == ["fail_on", "gate", "waiver"]
+
+
+def test_a_gate_without_a_readable_id_accuses_no_waiver(tmp_path):
+    with pytest.raises(ConfigError) as caught:
+        load_policy(write(tmp_path, GATE.replace('"g"', "3") + WAIVER))
+    assert len(caught.value.problems) == 1
+    assert "gate.0.id" in caught.value.problems[0]
+
+
 @pytest.mark.parametrize(
     ("content", "told"),
     [(b"fail_on = ", "not valid TOML"), (b"\xff", "cannot be read"), (b"[a]\n[a]\n", "not valid TOML")],
