@@ -25,7 +25,6 @@ from ganaudit.evidence.truncation import amplification, failed_words, truncated
 from ganaudit.evidence.view import View
 from ganaudit.numerics.arguments import proportion, whole
 from ganaudit.numerics.bins import js_bounds, js_null
-from ganaudit.numerics.intervals import Bounds, normal
 
 __all__ = ["CoverageBias"]
 
@@ -131,10 +130,11 @@ class CoverageBias:
                 key="bias-amplification",
                 title="Bias by truncation",
                 meaning="By how much the class shares move away from the training set's when latents are truncated.",
-                unit="total variation",
+                unit="distance between shares",
                 better="lower",
-                bounds=(-1.0, 1.0),
-                estimator="discrepancy at the last less that at the first of `truncations`; the same latents times psi",
+                bounds=(-1.4142135623730951, 1.4142135623730951),
+                estimator="root, with its sign, of the squared distance of shares (unbiased) at the last less that at "
+                "the first of `truncations`; the same latents times psi",
             ),
             MeasurementSpec(
                 key="label-agreement",
@@ -323,16 +323,17 @@ class CoverageBias:
         if isinstance(sweep, str):
             return self.spec.measurement(key, None, {"fake": 0}, reason=sweep, null_reason=no_null), [], []
         found, lost = amplification(sweep, by, rng), failed_words(sweep)
-        reach = normal(found.change, found.error, 0.95)
-        within = Bounds(max(-1.0, reach.low), min(1.0, reach.high))
+        details: list[Detail] = [sweep_curve(self.truncations, found.distances, found.errors, found.chance)]
+        n, told = {"fake": len(sweep[0].found)}, [lost] if lost else []
+        if found.change is None:
+            unread = "hardly a sample could be read at the first of the truncations or the last: 3 of each are needed"
+            return self.spec.measurement(key, None, n, reason=unread, null_reason=no_null), details, told
         covers = "the drawing of latents, the same at every factor; the classifier's errors held fixed"
         return self.spec.measurement(
-            key, found.change, {"fake": len(sweep[0].found)},
-            interval=interval_of(within, "normal, paired bootstrap", covers),
+            key, found.change.value, n,
+            interval=interval_of(found.change.interval(0.95), "normal of the squares, paired jackknife", covers),
             null_reason="reals have no latents to truncate; 0 is a generator whose shares do not move",
-        ), [sweep_curve(self.truncations, found.distances, found.errors, by.discrepancy_chance.mean)], (
-            [lost] if lost else []
-        )  # fmt: skip
+        ), details, told  # fmt: skip
 
 
 def _asked(view: View, by: Standing) -> npt.NDArray[np.float64] | None:

@@ -13,11 +13,13 @@ from ganaudit.evidence.latent_paths import generated
 from ganaudit.evidence.making import block_of_subject
 from ganaudit.evidence.standing_shares import Standing
 from ganaudit.evidence.view import View
-from ganaudit.numerics.class_shares import on_simplex, total_variation
+from ganaudit.numerics.class_shares import on_simplex, scatter, total_variation
+from ganaudit.numerics.share_change import ShareChange, share_change
 
 __all__ = ["Amplification", "Truncated", "amplification", "failed_words", "truncated"]
 
 _FEWEST = 2  # latents, below which nothing varies
+_FEWEST_READ = 3  # samples of a side, below which a jackknife has nothing left
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,15 +87,16 @@ def failed_words(sweep: Sequence[Truncated]) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Amplification:
-    """How far the shares are from the reals' at each factor, and how far the last moves from the first."""
+    """How far the shares are from the reals' at each factor, and how much further at the last than at the first."""
 
     distances: list[float]
     """TV from the shares of reals."""
     errors: list[float]
-    """Standard errors over the drawing of latents; ``error`` likewise."""
-    change: float
-    """Distance at the last factor less that at the first."""
-    error: float
+    """Their standard errors over the drawing of latents."""
+    chance: float
+    """TV of as many samples of a perfect generator, on average: the distances are too large by about as much."""
+    change: ShareChange | None
+    """None where fewer than 3 samples could be read at the first factor or the last."""
 
 
 def amplification(
@@ -101,16 +104,19 @@ def amplification(
 ) -> Amplification:
     """Return the distances of a sweep, with a bootstrap that draws the same latents at every factor.
 
-    At equal n the upward bias of the distances is about the same at all factors, and drops out of the change.
+    The distances are not subtracted: TV counted on a few hundred samples is too large by chance where the shares are
+    right, and hardly where they are wrong, so that a difference would come out too small.
     """
-    found = np.stack([one.found for one in sweep])
-    distances = _distances(found, by)
+    found, confusion = np.stack([one.found for one in sweep]), by.reading.confusion
     n = found.shape[1]
     drawn = np.stack([_distances(found[:, rng.integers(n, size=n)], by) for _ in range(draws)])
-    change = drawn[:, -1] - drawn[:, 0]
-    return Amplification(
-        distances.tolist(), drawn.std(0).tolist(), float(distances[-1] - distances[0]), float(change.std())
-    )
+    perfect = on_simplex(by.target + scatter(by.target, n, confusion, rng, len(by.targets)))
+    ends = found[0], found[-1]
+    change = None
+    if min((end >= 0).sum() for end in ends) >= _FEWEST_READ:
+        change = share_change(*ends, by.target, None if confusion is None else confusion.inverse)
+    chance = float(np.abs(perfect - by.targets).sum(1).mean()) / 2
+    return Amplification(_distances(found, by).tolist(), drawn.std(0).tolist(), chance, change)
 
 
 def _distances(found: npt.NDArray[np.int64], by: Standing) -> npt.NDArray[np.float64]:
