@@ -13,7 +13,7 @@ from ganaudit.cli.console import Console, cell
 from ganaudit.cli.verbs import verb
 
 if TYPE_CHECKING:
-    from ganaudit.document.baselines import Baseline, BaselineEntry
+    from ganaudit.document.baselines import Baseline
     from ganaudit.document.model import AuditDocument
 
 __all__ = ["STORE", "against_of", "baseline"]
@@ -47,6 +47,7 @@ def accept(
     from ganaudit.document.baselines import entry_of
     from ganaudit.document.errors import ConfigError
     from ganaudit.document.files import read_document, write_baseline
+    from ganaudit.document.grounds import grounds_apart
 
     told = {"author": author, "reason": reason}
     empty = [
@@ -61,10 +62,11 @@ def accept(
     now = datetime.now(UTC).replace(microsecond=0).isoformat()
     entry = entry_of(audited, author=author, reason=reason, accepted=now, anchor=anchor)
     last = held.last
-    differing = [] if last is None or anchor else _other_ground(audited, last)
+    # Options of single evaluators are left to their gates.
+    differing = [] if last is None or anchor else grounds_apart(audited, last)
     if differing:
         way = "--anchor begins anew with it, --name gives it a baseline of its own"
-        fields = "; ".join(differing)
+        fields = "; ".join(one.words("the last one") for one in differing)
         raise ConfigError(f"it rests on other ground than the last audit accepted as {name!r}: {fields}; {way}")
     doubled = held.last is not None and held.last.document == entry.document and not anchor
     if not doubled:
@@ -146,24 +148,33 @@ def history(
 def against_of(given: Path, store: Path) -> AuditDocument | Baseline:
     """Return what ``--baseline`` names: a document or its folder, a baseline file, or a baseline of the store.
 
-    A bare name that the store does not hold is a baseline with nothing accepted yet: its gates are missing, not passed.
+    A bare name that the store does not hold is a baseline with nothing accepted yet: its gates are missing, not passed,
+    and tell the nearest names. Raises DocumentError for a path where nothing lies.
     """
-    from ganaudit.document.baselines import BASELINE_SCHEMA
+    from ganaudit.document.baselines import BASELINE_SCHEMA, NoBaseline
+    from ganaudit.document.errors import DocumentError, nearest
     from ganaudit.document.files import load_document, read_baseline, schema_of
 
-    if given.exists() or given.name != str(given) or given.suffix:
+    if given.exists():
         is_baseline = given.is_file() and schema_of(given) == BASELINE_SCHEMA
         return read_baseline(given) if is_baseline else load_document(given)
-    return _held(str(given), _path(str(given), store))
+    if given.name != str(given) or given.suffix:
+        beside = _names(given.parent)
+        near = f"; {nearest(given.stem, beside)}" if beside else ""
+        allowed = "allowed: a document, its folder, the file of a baseline, or the name of one"
+        raise DocumentError(f"--baseline {given}: no such file or folder{near}; {allowed}")
+    path = _path(str(given), store)
+    if path.exists():
+        return read_baseline(path)
+    return NoBaseline(name=str(given), store=str(store), others=_names(store))
 
 
-def _other_ground(document: AuditDocument, last: BaselineEntry) -> list[str]:
-    """Return in what the ground of all numbers differs; options of single evaluators are left to their gates."""
-    ours, theirs = dict(document.comparability.fields), dict(last.comparability.fields)
-    keys = sorted((set(ours) | set(theirs)) - {"evaluators"})
-    return [
-        f"{key} ({theirs.get(key)!r} there, {ours.get(key)!r} here)" for key in keys if ours.get(key) != theirs.get(key)
-    ]
+def _names(store: Path) -> tuple[str, ...]:
+    """Return the names of the baselines in a folder; other JSON files in it are none."""
+    from ganaudit.document.baselines import BASELINE_SCHEMA
+    from ganaudit.document.files import schema_of
+
+    return tuple(sorted(path.stem for path in store.glob("*.json") if schema_of(path) == BASELINE_SCHEMA))
 
 
 def _refusals(document: AuditDocument, changed: str | None, despite_failures: bool) -> list[str]:
@@ -206,10 +217,8 @@ def _known(name: str, store: Path) -> Baseline:
     path = _path(name, store)
     held = _held(name, path)
     if not held.entries:
-        names = sorted(p.stem for p in store.glob("*.json"))
-        raise ConfigError(
-            f"no baseline {name!r} in {store}; {nearest(name, names)}; `ganaudit baseline accept` makes one"
-        )
+        near = nearest(name, _names(store))
+        raise ConfigError(f"no baseline {name!r} in {store}; {near}; `ganaudit baseline accept` makes one")
     return held
 
 

@@ -9,11 +9,20 @@ from pydantic import ConfigDict, Field, FiniteFloat
 from ganaudit.document.details import Record
 from ganaudit.document.digests import json_digest
 from ganaudit.document.error_parts import ErrorParts
+from ganaudit.document.errors import nearest
 from ganaudit.document.grounds import MACHINE
 from ganaudit.document.model import AuditDocument, Comparability, Interval, Measurement
 from ganaudit.document.pairs import Draws, draws_of
 
-__all__ = ["BASELINE_SCHEMA", "Baseline", "BaselineEntry", "BaselineNumber", "content_digest", "entry_of"]
+__all__ = [
+    "BASELINE_SCHEMA",
+    "Baseline",
+    "BaselineEntry",
+    "BaselineNumber",
+    "NoBaseline",
+    "content_digest",
+    "entry_of",
+]
 
 BASELINE_SCHEMA = "ganaudit.baseline/1"
 _OF_THE_JUDGEMENT = {"integrity", "policy", "verdicts", "remarks", "changed"}
@@ -100,10 +109,31 @@ class Baseline(Record):
         """The audit from which the drift is summed: the last one accepted as an anchor, or None."""
         return next((entry for entry in reversed(self.entries) if entry.anchor), None)
 
+    @property
+    def absence(self) -> str:
+        """In words that nothing is accepted, and what to do."""
+        return f"no baseline yet: nothing is accepted as {self.name!r}; `ganaudit baseline accept` starts it"
+
     def with_entry(self, entry: BaselineEntry) -> Baseline:
         """Return the baseline with one more accepted audit; the first is the anchor in any case."""
         first = entry if self.entries else entry.model_copy(update={"anchor": True})
         return self.model_copy(update={"entries": [*self.entries, first]})
+
+
+class NoBaseline(Baseline):
+    """A name under which nothing is accepted yet, and what a reader needs to tell a first run from a misspelling."""
+
+    store: str
+    """The folder that was looked in."""
+    others: tuple[str, ...] = ()
+    """Names that it holds."""
+
+    @property
+    def absence(self) -> str:
+        """In words that nothing is accepted, the names nearest to the one asked for, and what to do."""
+        near = f"; {nearest(self.name, self.others)}" if self.others else ""
+        found = f"no baseline yet: nothing is accepted as {self.name!r} in {self.store}{near}"
+        return f"{found}; `ganaudit baseline accept` starts it"
 
 
 def content_digest(document: AuditDocument) -> str:

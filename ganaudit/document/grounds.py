@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from ganaudit.document.model import AuditDocument, Comparability, Environment, Measurement
 
-__all__ = ["MACHINE", "Held", "differing_fields", "differing_machines", "ground"]
+__all__ = [
+    "MACHINE",
+    "Apart",
+    "Held",
+    "differing_fields",
+    "differing_machines",
+    "ground",
+    "grounds_apart",
+    "machines_apart",
+]
 
 MACHINE = ("platform", "processor", "device", "threads")
 """What of an environment a time or a memory peak depends on."""
@@ -28,34 +38,55 @@ class Held(Protocol):
         """Return the number of that name, or None."""
 
 
-def differing_fields(ours: Held, theirs: Held, evaluator: str, named: str = "the baseline") -> list[str]:
-    """Return the fields in which two audits' numbers of one evaluator rest on different ground, each with both values.
+@dataclass(frozen=True, slots=True)
+class Apart:
+    """A field that two audits do not agree in."""
 
-    The options of the other evaluators do not matter to it. ``named`` is what ``theirs`` is called.
+    field: str
+    here: Any
+    there: Any
+
+    def words(self, named: str) -> str:
+        """Return the field with both values; ``named`` is what the other audit is called."""
+        return f"{self.field} ({self.there!r} in {named}, {self.here!r} here)"
+
+
+def grounds_apart(ours: Held, theirs: Held, evaluator: str | None = None) -> list[Apart]:
+    """Return the fields in which two audits' numbers of one evaluator rest on different ground, in their order.
+
+    The options of the other evaluators do not matter to it; without one, those of none do.
     """
-    own, other = (ground(held, evaluator) for held in (ours, theirs))
-    return [
-        f"{key} ({other.get(key)!r} in {named}, {own.get(key)!r} here)"
-        for key in sorted(set(own) | set(other))
-        if own.get(key) != other.get(key)
-    ]
+    return _apart(ground(ours, evaluator), ground(theirs, evaluator))
+
+
+def machines_apart(ours: Held, theirs: Held) -> list[Apart]:
+    """Return in what the machines of two audits differ: a time of one says nothing of the other."""
+    return _apart(_machine(ours.environment), _machine(theirs.environment))
+
+
+def differing_fields(ours: Held, theirs: Held, evaluator: str, named: str = "the baseline") -> list[str]:
+    """Return ``grounds_apart`` in words, each field with both values; ``named`` is what ``theirs`` is called."""
+    return [one.words(named) for one in grounds_apart(ours, theirs, evaluator)]
 
 
 def differing_machines(ours: Held, theirs: Held, named: str = "the baseline") -> list[str]:
-    """Return in what the machines of two audits differ: a time of one says nothing of the other."""
-    own, other = (_machine(held.environment) for held in (ours, theirs))
-    return [
-        f"{field} ({other.get(field)!r} in {named}, {own.get(field)!r} here)"
-        for field in MACHINE
-        if own.get(field) != other.get(field)
-    ]
+    """Return ``machines_apart`` in words, each field with both values."""
+    return [one.words(named) for one in machines_apart(ours, theirs)]
 
 
-def ground(held: Held | AuditDocument, evaluator: str) -> dict[str, Any]:
-    """Return what the numbers of one evaluator rest on: the fields of comparability and the evaluator's own options."""
+def ground(held: Held | AuditDocument, evaluator: str | None) -> dict[str, Any]:
+    """Return what the numbers of one evaluator rest on: the fields of comparability and the evaluator's own options.
+
+    Without an evaluator, what the numbers of all rest on.
+    """
     fields = dict(held.comparability.fields)
     evaluators = fields.pop("evaluators", {})
-    return {**fields, f"options of {evaluator}": evaluators.get(evaluator)}
+    return fields if evaluator is None else {**fields, f"options of {evaluator}": evaluators.get(evaluator)}
+
+
+def _apart(own: Mapping[str, Any], other: Mapping[str, Any]) -> list[Apart]:
+    fields = sorted({*own, *other})
+    return [Apart(field, own.get(field), other.get(field)) for field in fields if own.get(field) != other.get(field)]
 
 
 def _machine(environment: Environment | Mapping[str, Any]) -> dict[str, Any]:

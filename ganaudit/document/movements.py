@@ -10,7 +10,7 @@ from pydantic import Field, FiniteFloat
 
 from ganaudit.document.details import Record
 from ganaudit.document.error_parts import Pairing
-from ganaudit.document.grounds import MACHINE, ground
+from ganaudit.document.grounds import grounds_apart, machines_apart
 from ganaudit.document.model import AuditDocument, Measurement
 from ganaudit.document.pairs import Shared, difference_bounds, draws_of, pair_of, shared
 
@@ -120,11 +120,10 @@ def _one_sided(ours: Measurement | None, theirs: Measurement | None) -> dict[str
 
 
 def _differing(a: AuditDocument, b: AuditDocument, evaluator: str, ours: Measurement, theirs: Measurement) -> list[str]:
-    one, other = ground(a, evaluator), ground(b, evaluator)
-    found = [key for key in sorted(set(one) | set(other)) if one.get(key) != other.get(key)]
+    found = [one.field for one in grounds_apart(a, b, evaluator)]
     found += [key for key in ("unit", "better") if getattr(ours, key) != getattr(theirs, key)]
     if ours.volatile or theirs.volatile:
-        found += [key for key in MACHINE if getattr(a.environment, key) != getattr(b.environment, key)]
+        found += [one.field for one in machines_apart(a, b)]
     return found
 
 

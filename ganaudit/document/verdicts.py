@@ -115,8 +115,7 @@ def _against_baseline(case: Case, found: Measurement) -> Verdict:
         return _against(case, found, baseline, "baseline", gate.margin)
     last, anchor = baseline.last, baseline.anchor
     if last is None or anchor is None:
-        message = f"no baseline yet: nothing is accepted as {baseline.name!r}; `ganaudit baseline accept` starts it"
-        return _plain(case, "missing", message, found)
+        return _plain(case, "missing", baseline.absence, found)
     verdict = _against(case, found, last, "baseline", gate.margin)
     if gate.anchor_margin is None:
         return verdict

@@ -145,6 +145,22 @@ def test_an_accepted_audit_is_what_the_next_is_held_against(ganaudit: Run, tmp_p
     assert "+0.5" in ganaudit("baseline", "show").out
 
 
+def test_an_audit_on_other_ground_is_accepted_as_an_anchor_or_by_another_name_only(
+    ganaudit: Run, tmp_path: Path
+) -> None:
+    first = fd(tmp_path / "a", fields={"extractor": "one", "evaluators": {"frechet-distance": {"divisor": "n"}}})
+    options = fd(tmp_path / "b", 1.1, fields={"extractor": "one", "evaluators": {"frechet-distance": {}}})
+    other = fd(tmp_path / "c", fields={"extractor": "two", "evaluators": {"frechet-distance": {"divisor": "n"}}})
+    assert accept(ganaudit, first).code == 0
+    assert accept(ganaudit, options).code == 0
+    called = accept(ganaudit, other)
+    assert called.code == 2
+    told = " ".join(called.err.split())
+    assert "other ground than the last audit accepted as 'main': extractor ('one' in the last one, 'two' here);" in told
+    assert accept(ganaudit, other, "--name", "two").code == 0
+    assert accept(ganaudit, other, "--anchor").code == 0
+
+
 def test_accepting_the_same_audit_twice_changes_nothing(ganaudit: Run, tmp_path: Path) -> None:
     made = fd(tmp_path / "a")
     assert accept(ganaudit, made).code == 0
@@ -209,6 +225,37 @@ def test_baselines_that_are_not_there_or_broken(ganaudit: Run, tmp_path: Path) -
     ):
         assert called.code == 2
         assert "strict JSON" in called.err
+
+
+@pytest.mark.parametrize(
+    ("asked", "code", "told"),
+    [
+        ("mian", 3, "nothing is accepted as 'mian' in baselines; nearest: main; `ganaudit baseline accept` starts it"),
+        ("quite-another", 3, "nothing is accepted as 'quite-another' in baselines; allowed: main, rlse;"),
+        ("baselines/mian.json", 2, "--baseline baselines/mian.json: no such file or folder; nearest: main; allowed: a"),
+        ("reports/next", 2, "--baseline reports/next: no such file or folder; allowed: a document, its folder, the"),
+    ],
+)
+def test_a_misspelt_baseline_is_told_with_the_nearest_name(
+    asked: str, code: int, told: str, ganaudit: Run, tmp_path: Path
+) -> None:
+    made = fd(tmp_path / "a")
+    assert accept(ganaudit, made).code == 0
+    assert accept(ganaudit, made, "--name", "rlse").code == 0
+    Path("baselines/mains.json").write_text("{}")  # no baseline: its name helps nobody
+    rules = policy(GATE + "baseline = true")
+    called = ganaudit("gate", made, "--policy", rules, "--baseline", asked, "--json")
+    said = " ".join((called.out + called.err).split())
+    assert (called.code, told in said) == (code, True), said
+
+
+def test_a_first_run_names_no_others(ganaudit: Run, tmp_path: Path) -> None:
+    rules = policy(GATE + "baseline = true")
+    called = ganaudit("gate", fd(tmp_path / "a"), "--policy", rules, "--baseline", "main", "--json")
+    message = json.loads(called.out)["verdicts"][0]["message"]
+    assert message.endswith(
+        "no baseline yet: nothing is accepted as 'main' in baselines; `ganaudit baseline accept` starts it"
+    )
 
 
 def test_a_folder_that_cannot_be_written_is_told(ganaudit: Run, tmp_path: Path) -> None:
