@@ -40,14 +40,11 @@ def stands(measurement: Measurement) -> str:
     return {"below": "is below", "above": "is above", "equal": "cannot be told from"}[side_of_null(measurement)]
 
 
-def against_null(
-    measurement: Measurement, named: str, stand_in: str, digits: str = ".4g", p_value: float | None = None
-) -> str | None:
-    """Return a sentence that compares a value with its null; None where it has no value or no null.
+def against_null(measurement: Measurement, named: str, stand_in: str, digits: str = ".4g") -> str | None:
+    """Return a sentence that compares a value with its null by ``side_of_null``; None where it has no value or no null.
 
-    ``stand_in`` says what the null is of, as in "real samples". ``p_value`` is the chance of a value as large or larger
-    under the null, where a test gives it: it then decides, at 2.5 % on either side; else ``side_of_null`` does. Where
-    either has no spread and no test was made the two numbers are given and nothing is concluded from them.
+    ``stand_in`` says what the null is of, as in "real samples". Where either has no spread and no test was made the two
+    numbers are given and nothing is concluded from them.
     """
     value, null, interval = measurement.value, measurement.null, measurement.interval
     if value is None or null is None:
@@ -59,13 +56,5 @@ def against_null(
         lacks = "Neither has" if interval is None and null.low is None else "Only one of them has"
         return f"{named} is {value:{digits}}; that of {stand_in} is {shown}{at}. {lacks} an interval to compare by."
     own = f"{value:{digits}} ({interval.low:{digits}} to {interval.high:{digits}})"
-    if p_value is None:
-        tested = "" if null.p_value is None else f" (p-value {null.p_value:.2g})"
-        return f"{named}, {own}, {stands(measurement)} the {shown} of {stand_in}{at}{tested}."
-    return f"{named}, {own}, {_tested(p_value)} the {shown} of {stand_in}{at} (p-value {p_value:.2g})."
-
-
-def _tested(p_value: float) -> str:
-    if p_value >= 1 - _TAIL:
-        return "is below"
-    return "is above" if p_value <= _TAIL else "cannot be told from"
+    tested = "" if null.p_value is None else f" (p-value {null.p_value:.2g})"
+    return f"{named}, {own}, {stands(measurement)} the {shown} of {stand_in}{at}{tested}."

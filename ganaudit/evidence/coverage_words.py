@@ -24,9 +24,8 @@ def in_words(
     discrepancy: Measurement, by: Standing | None, stands: Sequence[Standing], one: Standing | None, gone: Sequence[int]
 ) -> str:
     """Return how the shares of ``by`` stand, which values of ``one`` are missing and who read each attribute."""
-    of = by.reading.name if by is not None else "class"
-    named, p = f"The discrepancy of {of} shares", None if by is None else by.discrepancy_chance.p_value
-    words = [against_null(discrepancy, named, "a perfect generator", p_value=p) or _alone(discrepancy, named)]
+    named = f"The discrepancy of {by.reading.name if by is not None else 'class'} shares"
+    words = [against_null(discrepancy, named, "a perfect generator") or _alone(discrepancy, named)]
     if one is not None and gone:
         listed = ", ".join(one.reading.values[j] for j in gone[:_NAMED]) + (", ..." if len(gone) > _NAMED else "")
         words.append(f"Missing of {one.reading.name}: {listed}.")

@@ -1,12 +1,14 @@
 """A value against its null: the errors of the words over draws, and tests that decide where ranges do not."""
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from ganaudit.document.model import Interval, Measurement, Null
 from ganaudit.document.standing import against_null, side_of_null, stands
+from ganaudit.evidence.coverage_words import in_words
 
 
 def number(value, half, null, null_half, **more):
@@ -36,6 +38,17 @@ def test_a_test_decides_and_not_the_ranges(p_value, words):
     told = against_null(wide, "The gap", "random groups")
     assert f"{words} the" in told
     assert f"(p-value {p_value:.2g})" in told
+
+
+@pytest.mark.parametrize("p_value", [0.001, 0.024, 0.026, 0.049, 0.051, 0.5, 0.976, 1.0])
+def test_the_sentence_of_coverage_says_what_the_rule_says(p_value):
+    """One rule for words and page: between 2.5 and 5 % they said the opposite of each other."""
+    discrepancy = number(0.0577, 0.04, 0.0428, 0.014, p_value=p_value)
+    chance = SimpleNamespace(p_value=p_value)
+    by = SimpleNamespace(reading=SimpleNamespace(name="class"), discrepancy_chance=chance)
+    told = in_words(discrepancy, by, [], None, [])
+    assert ("is above" in told, "cannot be told from" in told) == (p_value <= 0.05, p_value > 0.05)
+    assert stands(discrepancy) in told
 
 
 def test_a_test_decides_where_the_null_has_no_spread():
