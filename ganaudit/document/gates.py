@@ -46,7 +46,8 @@ class Gate(_Strict):
     anchor_margin: FiniteFloat | None = Field(default=None, ge=0.0)
     """With ``baseline``: the loss that is allowed since the anchor, summed over all that was accepted after it."""
     confidence: float | None = Field(default=None, gt=0.0, lt=1.0)
-    """The confidence the interval must have; a number without an interval is then inconclusive."""
+    """The confidence the interval must have. Where it has less and its method allows, it is made wider: at most 0.999
+    by an approximate law, any by an exact one; else the gate is inconclusive, as on a number without an interval."""
     min_n: int = Field(default=0, ge=0)
     replicates: int = Field(default=1, ge=1)
     """How many audits of other seeds, this one among them, the number is the mean of."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -45,7 +46,8 @@ def judge(
 
     A gate passes when the whole interval lies on the good side of its limit (the limit itself is good), fails when it
     lies wholly on the bad side, and is inconclusive otherwise. A number without an interval is judged by its value
-    and the message says so, unless the gate asks for a confidence. A gate on a number that is absent, has too few
+    and the message says so, unless the gate asks for a confidence. A confidence above that of the interval widens it
+    where ``at_confidence`` can; else the gate is inconclusive. A gate on a number that is absent, has too few
     samples or cannot be compared with the baseline is missing or inconclusive, never passed.
 
     Errors: an interval of level L whose ends miss the truth equally often passes a bad number, and fails a good one,
@@ -165,12 +167,17 @@ def _of_chance(verdicts: Sequence[Verdict], policy: Policy) -> list[str]:
     """Return how likely a false failure is where many numbers are judged without a correction for all of them."""
     judged = [v for v in verdicts if v.low is not None]
     # The slices of one gate are corrected for their number: together they fail by chance as often as one number.
-    alone = len(judged) if policy.multiplicity == "none" else len({v.gate for v in judged})
-    if policy.multiplicity == "gates" or alone < _MANY:
+    names = [v.gate for v in judged]
+    alone = names if policy.multiplicity == "none" else list(dict.fromkeys(names))
+    if policy.multiplicity == "gates" or len(alone) < _MANY:
         return []
+    levels = {gate.id: max(0.95, gate.confidence or 0.0) for gate in policy.gate}
+    chances = [(1 - levels[name]) / 2 for name in alone]
+    at = f"{100 * levels[alone[0]]:g} %" if len(set(chances)) == 1 else "the confidence of each"
     return [
-        f"{alone} gates were judged by intervals: were each at its very limit, about {0.025 * alone:.2g} of them would "
-        'fail by chance at 95 %; multiplicity = "gates" holds the chance of any below 2.5 %'
+        f"{len(alone)} gates were judged by intervals: were each at its very limit, about {math.fsum(chances):.2g} of "
+        f'them would fail by chance at {at}; multiplicity = "gates" holds the chance of any below '
+        f"{100 * max(chances):g} %"
     ]
 
 

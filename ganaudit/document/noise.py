@@ -10,12 +10,13 @@ from typing import Literal
 
 from ganaudit.document.baselines import Baseline, BaselineEntry
 from ganaudit.document.bounds import bounds_against
+from ganaudit.document.confidence import at_confidence, student
 from ganaudit.document.gates import Gate, Policy
 from ganaudit.document.grounds import differing_fields
 from ganaudit.document.judge import judge, targets
 from ganaudit.document.model import AuditDocument, Measurement
 from ganaudit.document.pairs import draws_of, pair_of
-from ganaudit.document.replicates import replicate_problems, student
+from ganaudit.document.replicates import replicate_problems
 from ganaudit.document.verdicts import null_limit
 
 __all__ = ["Floor", "Remark", "difference_floor", "floor_of", "lint_policy"]
@@ -110,8 +111,9 @@ def lint_policy(
                 continue
             again = _again(document, replicates, measure)
             named = f"{gate.id}[{entry}]" if entry else gate.id
+            found, lacks = at_confidence(found, gate.confidence)
             half = _paired_half(document, baseline, measure, found)
-            remarks += [Remark(named, level, text) for level, text in _of_a_gate(gate, found, again, half)]
+            remarks += [Remark(named, level, text) for level, text in _of_a_gate(gate, found, again, half, lacks)]
             remarks += [Remark(named, "warning", text) for text in _of_the_bounds(gate, found, document, measure)]
     return sorted(remarks, key=lambda r: r.level != "error")
 
@@ -152,6 +154,7 @@ def _paired_half(
     reference = None if held is None else held.measurement(measure)
     if held is None or reference is None or reference.value is None or found.value is None:
         return None
+    reference, _ = at_confidence(reference, None if found.interval is None else found.interval.level)
     draws = held.draws if isinstance(held, BaselineEntry) else draws_of(held)
     pair = pair_of(draws, draws_of(document), reference, found)
     if pair is None or differing_fields(document, held, measure.partition("/")[0]):
@@ -177,7 +180,7 @@ def _of_the_null(gate: Gate, found: Measurement) -> list[tuple[Literal["error", 
 
 
 def _of_a_gate(
-    gate: Gate, found: Measurement, again: Sequence[Measurement], pair_half: float | None
+    gate: Gate, found: Measurement, again: Sequence[Measurement], pair_half: float | None, lacks: str
 ) -> list[tuple[Literal["error", "warning"], str]]:
     told: list[tuple[Literal["error", "warning"], str]] = []
     lower = found.better == "lower"
@@ -197,11 +200,10 @@ def _of_a_gate(
             told.append(("error", f"{message} ({floor.why}): the same generator would not pass against itself"))
     if gate.min_n > found.n:
         told.append(("warning", f"min_n = {gate.min_n} is more than the {found.n} samples of this audit"))
-    if found.interval is None:
+    if lacks:
+        told.append(("error", f"it asks for confidence {gate.confidence:g}, and {found.key} {lacks}: it never decides"))
+    elif found.interval is None:
         told.append(("warning", f"{found.key} has no interval ({found.interval_reason}): its value alone decides"))
-    elif gate.confidence is not None and gate.confidence > found.interval.level:
-        level = found.interval.level
-        told.append(("warning", f"confidence {gate.confidence:g} is more than the {level:g} of its interval"))
     if found.volatile and not gate.baseline:
         told.append(("warning", f"{found.key} is measured anew by each run: a limit on it holds for one machine only"))
     return told

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from ganaudit.document.confidence import at_confidence, student
 from ganaudit.document.grounds import differing_fields, differing_machines
 from ganaudit.document.model import AuditDocument, Interval, Measurement
 
-__all__ = ["replicate_problems", "replicated", "student"]
+__all__ = ["replicate_problems", "replicated"]
 
 
 def replicate_problems(documents: Sequence[AuditDocument], measure: str) -> list[str]:
@@ -35,18 +36,21 @@ def replicate_problems(documents: Sequence[AuditDocument], measure: str) -> list
     return problems
 
 
-def replicated(documents: Sequence[AuditDocument], measure: str) -> Measurement:
+def replicated(documents: Sequence[AuditDocument], measure: str, confidence: float | None = None) -> Measurement:
     """Return one number as the mean over replicates, n and all else as in the first audit.
 
     Interval: the hull of two. Student's t over the R values, mean +- t(R - 1) s/R^(1/2) with divisor R - 1, covers the
     seeds; the mean of the audits' own intervals covers the real samples too, which replicates share and no number of
     seeds averages out. Audits need ``replicate_problems`` to be empty. Without own intervals the first stands alone.
+    Both are of ``confidence`` where that is more than the audits' own and ``at_confidence`` makes their intervals so.
     """
     found = [held for held in (document.measurement(measure) for document in documents) if held is not None]
     values = [held.value for held in found if held.value is not None]
-    r, first = len(values), found[0]
+    r = len(values)
+    found = [at_confidence(held, confidence)[0] for held in found]
+    first = found[0]
     mean = math.fsum(values) / r
-    level = first.interval.level if first.interval else 0.95
+    level = first.interval.level if first.interval else max(0.95, confidence or 0.0)
     deviation = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (r - 1))
     half = student(level, r - 1) * deviation / math.sqrt(r)
     low, high = mean - half, mean + half
@@ -59,10 +63,3 @@ def replicated(documents: Sequence[AuditDocument], measure: str) -> Measurement:
     # The error of a mean over seeds is not that of the first audit: it goes together with no other's.
     changed = {"value": mean, "interval": interval, "interval_reason": None, "error_parts": None}
     return first.model_copy(update=changed)
-
-
-def student(level: float, freedom: int) -> float:
-    """Return the quantile of Student's t between whose two signs the share ``level`` lies."""
-    from scipy.special import stdtrit  # scipy.stats takes longer to load than a judgement takes
-
-    return float(stdtrit(freedom, (1.0 + level) / 2))

@@ -7,6 +7,7 @@ from typing import Literal
 
 from ganaudit.document.baselines import Baseline, BaselineEntry
 from ganaudit.document.bounds import Bounds, bounds, bounds_against, n_that_decides, widening
+from ganaudit.document.confidence import at_confidence, quantile
 from ganaudit.document.gates import Gate, Verdict
 from ganaudit.document.grounds import differing_fields, differing_machines
 from ganaudit.document.keys import part
@@ -16,6 +17,8 @@ from ganaudit.document.replicates import replicate_problems, replicated
 
 __all__ = ["Case", "null_limit", "verdict_of"]
 
+_USUAL = 0.95
+"""The confidence of intervals and of the ranges of nulls where nothing else is said."""
 _WORST_FIRST = ("failed", "missing", "inconclusive", "passed")
 
 
@@ -63,7 +66,8 @@ def verdict_of(case: Case) -> Verdict:
     if gate.null:
         return _against_null(case, found)
     assert gate.limit is not None
-    return _unsure(case, found, found, gate.limit) or _compared(case, found, _Ground(gate.limit))
+    surer = _surer(case, found, found, gate.limit)
+    return surer if isinstance(surer, Verdict) else _compared(case, surer, _Ground(gate.limit))
 
 
 def _over_replicates(case: Case) -> Measurement | Verdict:
@@ -77,7 +81,12 @@ def _over_replicates(case: Case) -> Measurement | Verdict:
     problems = replicate_problems(documents, case.measure)
     if problems:
         return _plain(case, "missing", "its replicates do not belong together: " + "; ".join(problems), found)
-    return replicated(documents, case.measure)
+    over, level = replicated(documents, case.measure, case.gate.confidence), case.gate.confidence or 0.0
+    if over.interval is not None and over.interval.level < level:
+        own = [one for document in documents if (one := document.measurement(case.measure)) is not None]
+        told = next(problem for one in own if (problem := at_confidence(one, level)[1]))
+        return _plain(case, "inconclusive", f"the gate asks for confidence {level:g}; one of its audits {told}", found)
+    return over
 
 
 def null_limit(gate: Gate, found: Measurement, null: Null) -> float:
@@ -95,13 +104,16 @@ def _against_null(case: Case, found: Measurement) -> Verdict:
     worse = limit - gate.margin if found.better == "lower" else limit + gate.margin
     spread = 0.0 if null.low is None or null.high is None else (null.high - null.low) / 2
     spread *= abs(worse / null.value) if null.value else 1.0
+    # The range of a null is of 95 %, and is taken for that of a normal law wherever it counts.
+    spread *= quantile(max(_USUAL, gate.confidence or 0.0)) / quantile(_USUAL)
     words = f" (its null {null.value:.6g}"
     words += f" times {gate.ratio:g}" if gate.ratio != 1.0 else ""
     words += f" with margin {gate.margin:g}" if gate.margin else ""
     words += f", of n = {null.n} instead of {found.n})" if null.n != found.n else ")"
-    return _unsure(case, found, found, limit) or _compared(
-        case, found, _Ground(limit, words, bounds(found, spread), held=null.value)
-    )
+    surer = _surer(case, found, found, limit)
+    if isinstance(surer, Verdict):
+        return surer
+    return _compared(case, surer, _Ground(limit, words, bounds(surer, spread), held=null.value))
 
 
 def _against_baseline(case: Case, found: Measurement) -> Verdict:
@@ -136,22 +148,23 @@ def _against(case: Case, found: Measurement, held: AuditDocument | BaselineEntry
         message = f"is not comparable with the {named}; they differ in " + "; ".join(differing)
         return _plain(case, "missing", message, found)
     limit = reference.value + (margin if found.better == "lower" else -margin)
-    unsure = _unsure(case, found, found, limit) or _unsure(case, found, reference, limit, f"the {named}")
     pair = pair_of(_draws(held), draws_of(case.document), reference, found)
     words = f" ({named} with margin {margin:g}{', the shared samples taken into account' if pair else ''})"
-    return unsure or _compared(
-        case, found, _Ground(limit, words, bounds_against(found, reference, pair), held=reference.value)
-    )
+    surer, other = _surer(case, found, found, limit), _surer(case, found, reference, limit, f"the {named}")
+    for one in (surer, other):
+        if isinstance(one, Verdict):
+            return one
+    assert isinstance(surer, Measurement)
+    assert isinstance(other, Measurement)
+    return _compared(case, surer, _Ground(limit, words, bounds_against(surer, other, pair), held=reference.value))
 
 
-def _unsure(case: Case, found: Measurement, held: Measurement, limit: float, whose: str = "it") -> Verdict | None:
-    """Return the verdict where ``held``, the number or what it is held against, lacks the confidence asked for."""
-    asked, interval = case.gate.confidence, held.interval
-    if asked is None or (interval is not None and interval.level >= asked):
-        return None
-    has = "no interval" if interval is None else f"an interval of confidence {interval.level:g}"
-    reason = f" ({held.interval_reason})" if interval is None and held.interval_reason else ""
-    message = f"the gate asks for confidence {asked:g}; {whose} has {has}{reason}"
+def _surer(case: Case, found: Measurement, held: Measurement, limit: float, whose: str = "it") -> Measurement | Verdict:
+    """Return ``held``, the number or what it is held against, at the confidence asked for, or the verdict where not."""
+    made, problem = at_confidence(held, case.gate.confidence)
+    if not problem:
+        return made
+    message = f"the gate asks for confidence {case.gate.confidence:g}; {whose} {problem}"
     return _plain(case, "inconclusive", message, found).model_copy(update={"limit": limit})
 
 
@@ -177,7 +190,7 @@ def _compared(case: Case, found: Measurement, ground: _Ground) -> Verdict:
     assert found.value is not None
     limit, lower = ground.limit, found.better == "lower"
     around = ground.around or bounds(found)
-    level = found.interval.level if found.interval else 0.95
+    level = found.interval.level if found.interval else _USUAL
     surer = around.widened(widening(level, case.comparisons))
     outcome: Literal["passed", "failed", "inconclusive"] = "inconclusive"
     if around.is_good(limit, lower):
@@ -210,6 +223,8 @@ def _message(case: Case, found: Measurement, ground: _Ground, around: Bounds, ou
     if around.is_interval:
         both = " with the chance of what it is held against" if ground.around else ""
         message += f" [{around.low:.6g}, {around.high:.6g}]{both}"
+        level = found.interval.level if found.interval else _USUAL
+        message += f" at confidence {level:g}" if level != _USUAL else ""
     message += f", asked for {'at most' if lower else 'at least'} {ground.limit:.6g}{ground.words}"
     if case.gate.replicates > 1:
         message += f"; the mean over {1 + len(case.replicates)} audits"

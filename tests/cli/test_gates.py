@@ -43,6 +43,7 @@ CASES = {
     "straddles and may": (0, 'on_inconclusive = "pass"\n' + GATE + "limit = 1.05", 1.0, 0.1, []),
     "too few": (3, GATE + "limit = 2\nmin_n = 5000", 1.0, 0.1, []),
     "no interval though asked": (3, GATE + "limit = 2\nconfidence = 0.95", 1.0, None, []),
+    "more confidence than its interval can be made at": (3, GATE + "limit = 2\nconfidence = 0.99", 1.0, 0.1, []),
     "no value": (3, GATE + "limit = 2", None, None, []),
     "no null": (3, GATE + "null = true", 1.0, 0.1, []),
     "no replicates": (3, GATE + "limit = 2\nreplicates = 3", 1.0, 0.1, []),

@@ -118,7 +118,6 @@ def test_a_margin_below_the_noise_of_a_difference_is_an_error(key, extra):
     [
         ({"limit": 9.0, "min_n": 5000}, number(1.0, (0.8, 1.2)), "min_n = 5000 is more than the 1000"),
         ({"limit": 9.0}, number(1.0), "fd has no interval (the estimator has none)"),
-        ({"limit": 9.0, "confidence": 0.99}, number(1.0, (0.8, 1.2)), "confidence 0.99 is more than the 0.95"),
         ({"limit": 9.0}, number(1.0, (0.8, 1.2), volatile=True), "holds for one machine only"),
         ({"limit": 9.0}, number(None), "is not measured here"),
     ],
