@@ -7,12 +7,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ganaudit.attacks.campaign import Campaign, Entry
+from ganaudit.attacks.campaign import Campaign
+from ganaudit.attacks.campaign_run import Entry
 from ganaudit.attacks.threat import Norm
 from ganaudit.document.model import Axis, Curve, Rule, Series, Table
 from ganaudit.document.spec import Comparison
-from ganaudit.numerics.detection import auc, equal_error_rate, true_positive_rate
-from ganaudit.numerics.detection_curves import tpr_at_fpr
 from ganaudit.numerics.intervals import Bounds, clopper_pearson, quantile_bounds
 from ganaudit.numerics.paired import mcnemar
 from ganaudit.subjects.subject import SampleSpec
@@ -22,8 +21,6 @@ __all__ = [
     "against_noise",
     "attack_table",
     "closest",
-    "detection_curve",
-    "detection_table",
     "distance_table",
     "noise_table",
     "panel_table",
@@ -93,10 +90,10 @@ def robustness_curve(found: Campaign, norm: Norm) -> Curve:
     # Smallest changes break samples between the budgets as well.
     between = norm in found.minimal and not found.masked
     finer = torch.linspace(0, max(shares), _POINTS, dtype=torch.float64).tolist() if between else []
-    every, least = sorted({*x, *finer}), found.broken_at(norm, queries=found.masked)
+    every, least = sorted({*x, *finer}), found.broken_at(norm, queries=found.blind)
     bounds = [robust_bounds(least <= share) for share in every]
     series.append(Series(
-        name="any attack without gradients" if found.masked else "any attack",
+        name="any attack without gradients" if found.blind else "any attack",
         x=every,
         y=[share for share, _ in bounds],
         low=[ends.low for _, ends in bounds],
@@ -115,60 +112,6 @@ def robustness_curve(found: Campaign, norm: Norm) -> Curve:
         rules=[Rule(at=found.headline, label="headline")] if norm == found.norm else [],
         points=False,
     )
-
-
-def detection_table(fakes: Campaign, reals: Campaign, calibration: Tensor) -> Table:
-    """Return AUC, EER and rates of detection under attack, by budget of the norm asked about and by who is attacked."""
-    columns = ["budget (share of the range)", "attacked", "AUC", "low", "high", "EER", "TPR at 1 % FPR",
-               "TPR at the threshold", "FPR at the threshold"]  # fmt: skip
-    threshold = fakes.threshold
-    rows: list[list[Cell]] = []
-    for share in (0.0, *(share for share in fakes.pushed if share > 0)):
-        fake, real = fakes.pushed.get(share, fakes.scores), reals.pushed.get(share, reals.scores)
-        pairs = [("nothing", reals.scores, fakes.scores)] if share == 0 else [
-            ("generated", reals.scores, fake), ("real", real, fakes.scores), ("both", real, fake),
-        ]  # fmt: skip
-        for name, one, other in pairs:
-            area = auc(one, other)
-            ends = area.interval(0.95)
-            at = tpr_at_fpr(calibration, other, 0.01)
-            rows.append([
-                share, name, area.value, ends.low, ends.high, equal_error_rate(one, other).value,
-                None if at is None else at.value, true_positive_rate(other, threshold),
-                true_positive_rate(one, threshold),
-            ])  # fmt: skip
-    return Table(title=f"Detection under attack, {fakes.norm}, {_rests_on(fakes, reals)}", columns=columns, rows=rows)
-
-
-def detection_curve(fakes: Campaign, reals: Campaign) -> Curve:
-    """Return AUC and EER over the budget of the norm asked about, with generated samples attacked, and with both."""
-    shares = [0.0, *(share for share in fakes.pushed if share > 0)]
-    fake = [fakes.pushed.get(share, fakes.scores) for share in shares]
-    both = [reals.pushed.get(share, reals.scores) for share in shares]
-    kept = [reals.scores] * len(shares)
-    series = []
-    for name, real in (("generated attacked", kept), ("both attacked", both)):
-        areas = [auc(one, other) for one, other in zip(real, fake, strict=True)]
-        ends = [area.interval(0.95) for area in areas]
-        series.append(Series(
-            name=f"AUC, {name}", x=shares, y=[area.value for area in areas], low=[e.low for e in ends],
-            high=[e.high for e in ends],
-        ))  # fmt: skip
-        errors = [equal_error_rate(one, other).value for one, other in zip(real, fake, strict=True)]
-        series.append(Series(name=f"EER, {name}", x=shares, y=errors))
-    return Curve(
-        title=f"Detection over the budget, {fakes.norm}, {_rests_on(fakes, reals)}",
-        x=Axis(title=f"{fakes.norm} norm of the change over the width of the range"),
-        y=Axis(title="AUC, EER"),
-        series=series,
-        rules=[Rule(at=fakes.headline, label="headline")],
-        points=True,
-    )
-
-
-def _rests_on(fakes: Campaign, reals: Campaign) -> str:
-    """Return in words that these numbers are of the samples attacked: at budget 0 others have them of all samples."""
-    return f"of the {len(reals.scores)} reals and {len(fakes.scores)} generated samples attacked alone"
 
 
 def panel_table(campaigns: Sequence[Campaign]) -> Table:
@@ -222,8 +165,7 @@ def noise_table(campaigns: Sequence[Campaign]) -> Table:
     for found in campaigns:
         for share in found.budgets[found.norm]:
             if share > 0:
-                blind = found.masked or not found.accused.differentiable
-                kinds = [("without gradients", True), *([] if blind else [("any", False)])]
+                kinds = [("without gradients", True), *([] if found.blind else [("any", False)])]
                 for name, queries in kinds:
                     more, less = against_noise(found, share, queries=queries)
                     rows.append([

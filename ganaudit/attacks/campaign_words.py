@@ -12,9 +12,42 @@ from ganaudit.attacks.campaign import Campaign, budgets_for, least_budget
 from ganaudit.attacks.threat import Norm
 from ganaudit.subjects.subject import SampleSpec
 
-__all__ = ["NAMES", "checked_budgets", "held_budgets", "unusual", "void_reason", "warned", "written"]
+__all__ = [
+    "HOW_TO_READ",
+    "NAMES",
+    "attacked",
+    "checked_budgets",
+    "held_budgets",
+    "passes",
+    "unusual",
+    "void_reason",
+    "warned",
+    "written",
+]
 
 NAMES = {"fake": "generated samples", "real": "reals"}
+HOW_TO_READ = (
+    "Budgets are shares of the width of the range of values. An attack may leave neither its ball nor the range, and "
+    "is tested again afterwards. What works within a small ball counts for every larger one. In the table of detection "
+    "every sample is attacked, called rightly or not; at budget 0 it repeats the numbers of discriminator-detection on "
+    "these few samples, not on all."
+)
+
+
+def attacked(fakes: Campaign, reals: Campaign, fpr: float) -> str:
+    """Return which samples are attacked, of how many, and by which threshold they are judged."""
+    caught, kept = (int((~found.clean).sum()) for found in (fakes, reals))
+    return (
+        f"Of {len(fakes.clean)} generated samples {caught} are called generated as they stand, of {len(reals.clean)} "
+        f"reals {kept} are called real; only these are attacked, and the share of all is told. The threshold "
+        f"{fakes.threshold:.6g} lets {fpr:g} of reals be called generated."
+    )
+
+
+def passes(campaigns: Sequence[Campaign]) -> str:
+    """Return how many scores were asked for and gradients taken."""
+    forward, backward = (sum(found.passes[i] for found in campaigns) for i in (0, 1))
+    return f"{forward} scores and {backward} gradients"
 
 
 def written(budget: float) -> str:

@@ -50,6 +50,10 @@ class FoolboxPgd:
     def __post_init__(self) -> None:
         whole(self.steps, "steps", 1)
 
+    def check(self) -> None:
+        """Raise ConfigError when foolbox is not installed."""
+        _foolbox(self.id)
+
     def __call__(self, critic: Critic, x: Tensor, threat: Threat, rng: np.random.Generator) -> Tensor:
         """Return foolbox's last point for each sample."""
         made = getattr(_foolbox(self.id).attacks, _PGD[threat.budget.norm])
@@ -94,6 +98,10 @@ class FoolboxFmn:
         if not 0 < self.gamma < 1:
             raise ValueError(f"gamma: found {self.gamma}; allowed: above 0, below 1")
 
+    def check(self) -> None:
+        """Raise ConfigError when foolbox is not installed."""
+        _foolbox(self.id)
+
     def __call__(self, critic: Critic, x: Tensor, threat: Threat, rng: np.random.Generator) -> Tensor:
         """Return the nearest point beyond the boundary that foolbox came across."""
         made = getattr(_foolbox(self.id).attacks, _FMN[threat.budget.norm])
@@ -121,6 +129,10 @@ class FoolboxDdn:
         whole(self.steps, "steps", 1)
         if not 0 < self.gamma < 1:
             raise ValueError(f"gamma: found {self.gamma}; allowed: above 0, below 1")
+
+    def check(self) -> None:
+        """Raise ConfigError when foolbox is not installed."""
+        _foolbox(self.id)
 
     def __call__(self, critic: Critic, x: Tensor, threat: Threat, rng: np.random.Generator) -> Tensor:
         """Return the nearest point beyond the boundary that foolbox came across."""

@@ -157,7 +157,11 @@ def least_radius(norm: Norm, x: Tensor, low: float, high: float) -> float:
 
 
 class Attack(Protocol):
-    """One attack; its options are the fields of its class."""
+    """One attack; its options are the fields of its class.
+
+    A method ``check()``, where it has one, raises an error of ganaudit's that says what it lacks. ValueError from a
+    call: not for this norm.
+    """
 
     id: ClassVar[str]
     kind: ClassVar[Kind]

@@ -9,19 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import TypeAdapter, ValidationError
 from torch import nn
 
 from ganaudit import locations, registry
 from ganaudit.auditing.extraction import chosen, handed_over, statistics_warnings
 from ganaudit.auditing.loaders import subject_loaders
+from ganaudit.auditing.options import chosen_evaluators
 from ganaudit.config import PROFILES, AuditPlan, OtherPlan
 from ganaudit.data.reading import ReadOptions
 from ganaudit.data.reference import Reference, check_matches, load_reference
-from ganaudit.document.errors import ConfigError, PluginError, SourceError, SubjectError, nearest
-from ganaudit.document.policy import problems_of
+from ganaudit.document.errors import ConfigError, SourceError, SubjectError, nearest
 from ganaudit.evidence.evidence import Evidence, EvidencePlan
-from ganaudit.evidence.nodes import node_names
 from ganaudit.evidence.others import Other, beside
 from ganaudit.evidence.ranks import SINGLE, Ranks
 from ganaudit.evidence.store import Store
@@ -90,7 +88,7 @@ def settle(
     """
     _check_device(plan.device)
     followed = protocol(plan.protocol)
-    evaluators, options, broken = _evaluators(plan, followed)
+    asked = chosen_evaluators(plan, followed)
     subject = with_score_sign(subject, plan.score_sign) if subject is not None else open_subject(plan, progress)
     reference = _with_seen(reference or open_reference(plan, subject, progress), subject).disjoint()
     against = _against(plan, reference)
@@ -123,7 +121,8 @@ def settle(
         ranks,
         others=around,
     )
-    left_out = tuple(n for n in registry.names("evaluators") if n not in evaluators and n not in broken)
+    known_names = registry.names("evaluators")
+    left_out = tuple(n for n in known_names if n not in asked.evaluators and n not in asked.broken)
     if extractor.caution and (choice.is_fallback or choice.id != reference.extractor):
         warnings.append(f"features come from {choice.id}: {extractor.caution}")
     warnings += _size_warnings(plan, subject, reference, samples, extractor)
@@ -133,10 +132,10 @@ def settle(
         reference=reference,
         choice=choice,
         evidence=evidence,
-        evaluators=evaluators,
+        evaluators=asked.evaluators,
         left_out=left_out,
-        broken=broken,
-        options=options,
+        broken=asked.broken,
+        options=asked.options,
         warnings=(*_subject_warnings(subject), *warnings, *notes, *_protocol_warnings(followed, samples)),
         store=store,
         protocol=followed,
@@ -340,53 +339,3 @@ def _sample_count(plan: AuditPlan, subject: Subject, reals: int) -> tuple[int, l
     if plan.until is not None:
         return plan.samples or PROFILES[plan.profile], []
     return plan.samples or max(2, min(reals, PROFILES[plan.profile])), []
-
-
-def _evaluators(
-    plan: AuditPlan, followed: Protocol
-) -> tuple[dict[str, Evaluator], dict[str, dict[str, Any]], dict[str, str]]:
-    chosen = list(plan.evaluators) or registry.names("evaluators")
-    evaluators: dict[str, Evaluator] = {}
-    options: dict[str, dict[str, Any]] = {}
-    problems: list[str] = []
-    broken: dict[str, str] = {}
-    for name in chosen:
-        try:
-            build = registry.find("evaluators", name)
-        except PluginError as error:
-            if name in plan.evaluators:
-                raise
-            # Somebody's broken plugin must not cost the audit of everything else; the document shows it.
-            broken[name] = str(error)
-            continue
-        spec = getattr(build, "spec")  # noqa: B009 - a plugin's class
-        unknown = [n for n in (*spec.needs, *spec.wants) if n not in node_names()]
-        if unknown:
-            raise PluginError(f"evaluator {name!r}: needs evidence that does not exist: {', '.join(unknown)}")
-        adapter: TypeAdapter[Any] = TypeAdapter(build)
-        known = {"": list(build.__dataclass_fields__)}
-        given = {**_of_profile(plan, build), **followed.evaluators.get(name, {}), **plan.evaluators.get(name, {})}
-        problems += [
-            f"evaluators.{name}: {key}: unknown option; {nearest(key, known[''])}"
-            for key in given
-            if key not in known[""]
-        ]
-        try:
-            evaluators[name] = adapter.validate_python({k: v for k, v in given.items() if k in known[""]})
-            options[name] = adapter.dump_python(evaluators[name], mode="json")
-        except ValidationError as error:
-            problems += problems_of(error, f"evaluators.{name}", known)
-    if problems:
-        raise ConfigError(problems)
-    return evaluators, options, broken
-
-
-def _of_profile(plan: AuditPlan, build: Any) -> dict[str, Any]:
-    """Return the option ``profile`` for an evaluator that knows the plan's profiles, where the plan was given one.
-
-    Where it was not, the evaluator's own default holds: the plan's default is many samples, which cost little, and as
-    many attacks would cost minutes that nobody asked for.
-    """
-    option = build.__dataclass_fields__.get("profile")
-    follows = option is not None and option.default in PROFILES and "profile" in plan.model_fields_set
-    return {"profile": plan.profile} if follows else {}

@@ -10,22 +10,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ganaudit.attacks import campaign_tables as tables
+from ganaudit.attacks import campaign_words as words
 from ganaudit.attacks.accused import Accused, accused
-from ganaudit.attacks.campaign import PANEL, PROFILES, Campaign, campaign
-from ganaudit.attacks.campaign_tables import (
-    against_noise,
-    attack_table,
-    closest,
-    detection_curve,
-    detection_table,
-    distance_table,
-    noise_table,
-    panel_table,
-    robust_bounds,
-    robustness_curve,
-)
-from ganaudit.attacks.campaign_words import NAMES, checked_budgets, held_budgets, unusual, void_reason, warned, written
+from ganaudit.attacks.campaign import Campaign, campaign
+from ganaudit.attacks.campaign_run import PANEL, PROFILES
+from ganaudit.attacks.detection_tables import detection_curve, detection_table, few_words
 from ganaudit.attacks.panel import DECIDES
+from ganaudit.attacks.plugins import plugged
 from ganaudit.attacks.threat import Norm
 from ganaudit.document.alarms import YES_OR_NO
 from ganaudit.document.keys import member
@@ -77,12 +69,15 @@ class AdversarialRobustness:
     the plan's profile if that was given, else quick. On `digits`, one core: quick 11 s, standard 79 s; full takes about
     20 times the gradients of standard."""
     fpr: float = 0.05
-    """The share of reals that may be called generated; the threshold is chosen for it on calibration reals."""
+    """The share of reals that may be called generated; the threshold is chosen for it on calibration reals. Where it is
+    not given, that of `discriminator-detection`."""
     norm: Norm = "linf"
     """What a budget limits: the largest change of a value (linf), the length of the change (l2), or its sum (l1)."""
     budgets: tuple[float, ...] = ()
     """Norms of the change over the width of the range; none: linf 0.004 to 0.032, about 1 to 8 of 255 levels (sounds
     1e-4 to 3e-3), l2 0.25 to 1 and l1 3 to 12, both for 3072 values. The second of them above 0 is the headline."""
+    attacks: tuple[str, ...] = ()
+    """Attacks by id, such as `foolbox-pgd` or those of plugins, made beside ours at every budget; they count alike."""
 
     spec: ClassVar[EvaluatorSpec] = EvaluatorSpec(
         id="adversarial-robustness",
@@ -178,7 +173,8 @@ class AdversarialRobustness:
         proportion(self.fpr, "fpr")
         if self.norm not in get_args(Norm):
             raise ValueError(f"norm: found {self.norm!r}; allowed: {', '.join(get_args(Norm))}")
-        checked_budgets(self.budgets)
+        words.checked_budgets(self.budgets)
+        plugged(self.attacks, 1)
 
     def evaluate(self, view: View, rng: np.random.Generator) -> Findings:
         """Return robust accuracy on both sides, smallest changes, detection under attack, and the masking panel."""
@@ -196,7 +192,16 @@ class AdversarialRobustness:
         asked, lost = self._held(view, fake.x)
         fakes, reals = (
             campaign(
-                view.subject, mine, other, threshold, profile, rng, self.norm, asked, _spare(view, mine, threshold)
+                view.subject,
+                mine,
+                other,
+                threshold,
+                profile,
+                rng,
+                self.norm,
+                asked,
+                _spare(view, mine, threshold),
+                plugged(self.attacks, profile.steps),
             )
             for mine, other in ((fake, real), (real, fake))
         )
@@ -205,13 +210,13 @@ class AdversarialRobustness:
         told = [
             found
             for found in (fakes, reals)
-            if void_reason(found) is None and (found is fakes or view.against == "test")
+            if words.void_reason(found) is None and (found is fakes or view.against == "test")
         ]
-        comparisons = [closest(found, rows[found.accused.side], view.subject.sample) for found in told]
+        comparisons = [tables.closest(found, rows[found.accused.side], view.subject.sample) for found in told]
         return Findings(
             [reading.measured(self.spec, key) for key, reading in [*self._readings(fakes, reals, view), *lost]],
             self._details(fakes, reals, calibration),
-            [*warned(fakes, reals), *unusual(fakes)],
+            [*words.warned(fakes, reals), *words.unusual(fakes)],
             conventions={
                 "samples": profile.samples,
                 "steps": profile.steps,
@@ -223,25 +228,25 @@ class AdversarialRobustness:
 
     def _held(self, view: View, x: Tensor) -> tuple[tuple[float, ...], list[tuple[str, Reading]]]:
         """Return the budgets that samples can hold, and readings without a number of those they cannot."""
-        kept, small, why = held_budgets(x, self.norm, self.budgets, view.subject.sample)
+        kept, small, why = words.held_budgets(x, self.norm, self.budgets, view.subject.sample)
         if not any(kept):
-            raise NotAssessable(f"budget {', '.join(map(written, small))} {why}")
+            raise NotAssessable(f"budget {', '.join(map(words.written, small))} {why}")
         return kept, [
-            (member(_ACCURACY[side][0], written(share)),
-             Reading(None, {side: len(view[f"scores/{node}"])}, reason=f"budget {written(share)} {why}"))
+            (member(_ACCURACY[side][0], words.written(share)),
+             Reading(None, {side: len(view[f"scores/{node}"])}, reason=f"budget {words.written(share)} {why}"))
             for side, node in (("fake", "fake"), ("real", "test"))
             for share in small
         ]  # fmt: skip
 
     def _readings(self, fakes: Campaign, reals: Campaign, view: View) -> list[tuple[str, Reading]]:
         readings = [
-            (member(_ACCURACY[found.accused.side][0], written(share)), _accuracy(found, share))
+            (member(_ACCURACY[found.accused.side][0], words.written(share)), _accuracy(found, share))
             for found in (fakes, reals)
             for share in found.budgets[self.norm]
         ]
         for at, way in ((1, {"stored": True}), (2, {"queries": True})):
             readings += [
-                (member(_ACCURACY[found.accused.side][at], written(found.headline)),
+                (member(_ACCURACY[found.accused.side][at], words.written(found.headline)),
                  _accuracy(found, found.headline, **way))
                 for found in (fakes, reals)
             ]  # fmt: skip
@@ -249,32 +254,19 @@ class AdversarialRobustness:
         return [*readings, ("auc-under-attack", _area(fakes, view["scores/test"])), ("masking", _masking(fakes, reals))]
 
     def _details(self, fakes: Campaign, reals: Campaign, calibration: Tensor) -> list[Detail]:
-        both = (fakes, reals)
-        forward, backward = (sum(found.passes[i] for found in both) for i in (0, 1))
-        caught, kept = (int((~found.clean).sum()) for found in both)
-        told, under = fakes.unread is None, list[Detail]()
+        both, told, under = (fakes, reals), fakes.unread is None, list[Detail]()
         if not fakes.masked:
-            under = [detection_curve(fakes, reals), detection_table(fakes, reals, calibration)]
+            under = [f(fakes, reals, calibration) for f in (detection_curve, detection_table)]
         return [
-            Note(text=(
-                f"Of {len(fakes.clean)} generated samples {caught} are called generated as they stand, of "
-                f"{len(reals.clean)} reals {kept} are called real; only these are attacked, and the share of all is "
-                f"told. The threshold {fakes.threshold:.6g} lets {self.fpr:g} of reals be called generated. Profile "
-                f"{self.profile}: {forward} scores and {backward} gradients."
-            )),
-            panel_table(both),
-            *([robustness_curve(found, norm) for norm in fakes.budgets for found in both] if told else []),
-            *([noise_table(both)] if told else []),
-            *([distance_table(both)] if fakes.minimal and not (fakes.masked and reals.masked) else []),
+            Note(text=f"{words.attacked(fakes, reals, self.fpr)} Profile {self.profile}: {words.passes(both)}."),
+            tables.panel_table(both),
+            *([tables.robustness_curve(found, norm) for norm in fakes.budgets for found in both] if told else []),
+            *([tables.noise_table(both)] if told else []),
+            *([tables.distance_table(both)] if fakes.minimal and not (fakes.masked and reals.masked) else []),
             *under,
-            attack_table(both),
-            Note(text=(
-                "Budgets are shares of the width of the range of values. An attack may leave neither its ball nor the "
-                "range, and is tested again afterwards. What works within a small ball counts for every larger one. "
-                "In the table of detection every sample is attacked, called rightly or not; at budget 0 it repeats the "
-                "numbers of discriminator-detection on these few samples, not on all."
-            )),
-        ]  # fmt: skip
+            tables.attack_table(both),
+            Note(text=" ".join([words.HOW_TO_READ, *([few_words(calibration) or ""] if under else [])]).strip()),
+        ]
 
 
 def _accused(view: View, rows: list[int], side: Literal["fake", "real"], threshold: float) -> Accused:
@@ -295,16 +287,18 @@ def _spare(view: View, mine: Accused, threshold: float) -> Accused | None:
 def _accuracy(found: Campaign, share: float, *, queries: bool = False, stored: bool = False) -> Reading:
     side = found.accused.side
     sizes: dict[str, int] = {side: len(found.clean)}
-    reason = None if share == 0 or (queries and found.unread is None) else void_reason(found)
+    reason = None if share == 0 or (queries and found.unread is None) else words.void_reason(found)
     if reason is not None:
         return Reading(None, sizes, reason=reason)
-    value, bounds = robust_bounds(found.fooled(found.norm, share, queries=queries, stored=stored))
-    around = interval_of(bounds, "Clopper-Pearson", f"the drawing of {NAMES[side]}; not attacks that were not tried")
+    value, bounds = tables.robust_bounds(found.fooled(found.norm, share, queries=queries, stored=stored))
+    around = interval_of(
+        bounds, "Clopper-Pearson", f"the drawing of {words.NAMES[side]}; not attacks that were not tried"
+    )
     if share == 0:
         return Reading(value, sizes, around, "nothing is changed at budget 0, by an attack or by noise")
     noise = next(e for e in found.entries if e.kind == "baseline" and e.norm == found.norm and e.share == share)
-    chance, ends = robust_bounds(noise.stored if stored else noise.fooled)
-    p_value = mcnemar(*against_noise(found, share, queries=queries, stored=stored))
+    chance, ends = tables.robust_bounds(noise.stored if stored else noise.fooled)
+    p_value = mcnemar(*tables.against_noise(found, share, queries=queries, stored=stored))
     return Reading(
         value,
         sizes,
@@ -320,10 +314,10 @@ def _smallest(found: Campaign) -> Reading:
     n = int(caught.sum())
     side = found.accused.side
     sizes: dict[str, int] = {side: n}
-    reason = void_reason(found)
+    reason = words.void_reason(found)
     if reason is None and n == 0:
         called = "generated" if side == "fake" else "real"
-        reason = f"none of {len(found.clean)} {NAMES[side]} is called {called}: there is nothing to change"
+        reason = f"none of {len(found.clean)} {words.NAMES[side]} is called {called}: there is nothing to change"
     if reason is not None:
         return Reading(None, sizes, reason=reason)
     norms = found.minimal[found.norm][caught].sort().values
@@ -339,7 +333,9 @@ def _smallest(found: Campaign) -> Reading:
     return Reading(
         value,
         sizes,
-        interval_of(bounds, "order statistics (binomial)", f"the drawing of {NAMES[side]}; attacks give upper bounds")
+        interval_of(
+            bounds, "order statistics (binomial)", f"the drawing of {words.NAMES[side]}; attacks give upper bounds"
+        )
         if bounded
         else f"{n} samples called rightly are too few for a bound on both sides",
         "a distance to the threshold has no counterpart of reals against reals; noise is in the table of attacks",
@@ -351,14 +347,14 @@ def _masking(fakes: Campaign, reals: Campaign) -> Reading:
               if found.panel is not None and found.accused.differentiable]  # fmt: skip
     sizes = {"fake": len(fakes.clean), "real": len(reals.clean)}
     if not panels:
-        return Reading(None, sizes, reason=void_reason(fakes) or (
+        return Reading(None, sizes, reason=words.void_reason(fakes) or (
             f"no sample of {len(fakes.clean)} + {len(reals.clean)} is called rightly: nothing was attacked"
         ))  # fmt: skip
     if fakes.unread is not None:
-        return Reading(None, sizes, reason=void_reason(fakes))
+        return Reading(None, sizes, reason=words.void_reason(fakes))
     masked = any(panel.verdict == "masked" for _, panel in panels)
     if not masked and all(panel.undecided for _, panel in panels):
-        told = "; ".join(f"{NAMES[side]}: {', '.join(panel.undecided)}" for side, panel in panels)
+        told = "; ".join(f"{words.NAMES[side]}: {', '.join(panel.undecided)}" for side, panel in panels)
         return Reading(None, sizes, reason=f"too few samples are called rightly for the panel to decide ({told})")
     return Reading(
         float(masked), sizes, "a yes or no; the rows of the panel have their numbers and limits", _planted(fakes, reals)
@@ -381,7 +377,7 @@ def _planted(fakes: Campaign, reals: Campaign) -> Null | str:
 
 def _area(found: Campaign, reals: Tensor) -> Reading:
     sizes = {"real": len(reals), "fake": len(found.scores)}
-    reason = void_reason(found)
+    reason = words.void_reason(found)
     if reason is not None:
         return Reading(None, sizes, reason=reason)
     area, chance = auc(reals, found.pushed[found.headline]), auc(reals, found.noised)

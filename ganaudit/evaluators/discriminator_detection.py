@@ -26,6 +26,7 @@ from ganaudit.evidence.score_thresholds import (
 )
 from ganaudit.evidence.view import View
 from ganaudit.numerics.arguments import proportion
+from ganaudit.numerics.crossed_costs import crossed_detection_cost, crossed_likelihood_ratio_cost
 from ganaudit.numerics.detection import calibration_size_needed, equal_error_rate
 from ganaudit.numerics.detection_costs import detection_cost, likelihood_ratio_cost
 from ganaudit.numerics.detection_curves import average_precision, hull_equal_error_rate, partial_auc
@@ -283,7 +284,10 @@ class DiscriminatorDetection:
             ("tpr-at-fpr-0.1pct", caught_at_rate(sides, 0.001)),
             ("average-precision", resampled(lambda r, f: average_precision(r, f, 0.5).value, "percentile", _UNIT)),
             ("partial-auc", resampled(lambda r, f: partial_auc(r, f, _PARTIAL).standardised, "percentile", _UNIT)),
-            ("min-dcf", resampled(lambda r, f: detection_cost(r, f, *costs).minimum, "reflected", _UNIT)),
+            ("min-dcf", resampled(
+                lambda r, f: detection_cost(r, f, *costs).minimum, "crossed", _UNIT,
+                lambda r, f, rng: crossed_detection_cost(r, f, rng, *costs),
+            )),
             ("act-dcf", sides.bounded(
                 lambda r, f: detection_cost(r, f, *costs).actual,
                 lambda r, f: actual_cost_bounds(r, f, *costs, 0.95),
@@ -294,7 +298,9 @@ class DiscriminatorDetection:
                 lambda r, f: likelihood_ratio_cost_bounds(r, f, 0.95),
                 "normal, standard error of two means",
             )),
-            ("cllr-min", resampled(lambda r, f: likelihood_ratio_cost(r, f).minimum, "reflected", _UNIT)),
+            ("cllr-min", resampled(
+                lambda r, f: likelihood_ratio_cost(r, f).minimum, "crossed", _UNIT, crossed_likelihood_ratio_cost
+            )),
         ]  # fmt: skip
 
     def _thresholds(self, found: Sequence[Threshold], sides: ScoreSides) -> list[tuple[str, Reading]]:

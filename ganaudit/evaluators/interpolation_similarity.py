@@ -239,7 +239,9 @@ class InterpolationSimilarity:
 
 def _standing(found: Measurement) -> str:
     """Return the similarity as what it is beside other reals: the scale itself ends at noise and says little."""
-    far, null = departure(found, "below"), found.null
+    promised = InterpolationSimilarity.spec.promise(found.key)
+    assert promised is not None
+    far, null = departure(found, "below", promised.bounds), found.null
     if far is None or found.value is None or null is None:
         told = against_null(found, "The similarity of the way to reals", "other reals in their place", ".3g")
         return told or "The similarity of the way to reals: see the table."

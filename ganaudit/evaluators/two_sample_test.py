@@ -31,7 +31,7 @@ from ganaudit.evidence.view import View
 from ganaudit.numerics.arguments import whole
 from ganaudit.numerics.convolutional import convolutional_probe
 from ganaudit.numerics.intervals import Bounds
-from ganaudit.numerics.probe import ACCURACIES, Probe, critical_accuracy, power, probe, size_needed
+from ganaudit.numerics.probe import ACCURACIES, Probe, chance_words, critical_accuracy, power, probe, size_needed
 
 __all__ = ["TwoSampleTest"]
 
@@ -269,12 +269,13 @@ def _reading(found: Probe, measurements: list[Measurement]) -> str:
     held = found.held_out
     says = (
         f"{held.correct} of {held.n} held-out samples are named rightly; chance alone names as many with probability "
-        f"{held.p_value:.3g}"
+        f"{chance_words(held.p_value)}"
     )
     says += ": the two sides differ." if held.p_value <= 0.05 else ", so this test finds no difference."
-    needed = size_needed(_TARGET, _CHANCE)
+    needed, chance = size_needed(_TARGET, _CHANCE), power(_TARGET, held.n)
+    could_find = "more than 0.99" if chance > 0.99 else f"{chance:.2g}"
     could = (
-        f"At 5 % it finds a detector of true accuracy {_TARGET:g} with a chance of {power(_TARGET, held.n):.2g}; for "
+        f"At 5 % it finds a detector of true accuracy {_TARGET:g} with a chance of {could_find}; for "
         f"{_CHANCE:.0%} it takes {needed} held-out samples, {2 * needed} in all."
     )
     against = against_null(measurements[0], "The held-out accuracy", "reals")

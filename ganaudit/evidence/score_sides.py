@@ -19,14 +19,14 @@ __all__ = ["BOTH", "Reading", "ScoreSides", "interval_of"]
 
 BOTH = "the drawing of test reals and of generated samples; not the training of the discriminator"
 """What an interval covers where both sides are drawn."""
-_FOR_NULL, _SEEN = 100, 20_000
+_FOR_NULL, _SEEN, _SEED = 100, 20_000, 0
 _UNMOVED = (
     "no resample moves the value, as where the sides separate fully or all scores are equal: how it scatters cannot "
     "be seen"
 )
 _MEANS: Mapping[Ends, str] = {
     "percentile": "percentile bootstrap",
-    "reflected": "reflected bootstrap, which takes off the bias of a fitted minimum",
+    "crossed": "bootstrap width below the fitted minimum and above that of samples left out of the fit",
     "centred": "bootstrap width about the value",
 }
 
@@ -115,12 +115,21 @@ class ScoreSides:
         return Reading(found.value, self.sizes, own, null)
 
     def resampled(
-        self, statistic: Callable[[Tensor, Tensor], float], ends: Ends, within: tuple[float, float]
+        self,
+        statistic: Callable[[Tensor, Tensor], float],
+        ends: Ends,
+        within: tuple[float, float],
+        crossed: Callable[[Tensor, Tensor, np.random.Generator], float] | None = None,
     ) -> Reading:
-        """Return ``statistic(real, fake)`` with a bootstrap interval, and the same, from fewer draws, for the null."""
+        """Return ``statistic(real, fake)`` with a bootstrap interval, and the same, from fewer draws, for the null.
+
+        ``crossed``: for a fitted minimum, the same judged on samples left out of the fit.
+        """
+        folds = np.random.default_rng(_SEED)  # of their own: they move no other number
 
         def bounds(stand_in: Tensor, resamples: int) -> Bounds | None:
-            return resampled_bounds(statistic, self.real, stand_in, self.rng, 0.95, ends, within, resamples)
+            above = None if crossed is None else crossed(self.real, stand_in, folds)
+            return resampled_bounds(statistic, self.real, stand_in, self.rng, 0.95, ends, within, resamples, above)
 
         resamples = resamples_for(len(self.real) + len(self.fake))
         own, held = bounds(self.fake, resamples), self.calibration

@@ -16,7 +16,7 @@ from ganaudit.numerics.intervals import Bounds, bootstrap, clopper_pearson, norm
 
 __all__ = ["Ends", "actual_cost_bounds", "likelihood_ratio_cost_bounds", "resampled_bounds", "resamples_for"]
 
-Ends = Literal["percentile", "reflected", "centred"]
+Ends = Literal["percentile", "crossed", "centred"]
 
 _MOST, _FEWEST = 500, 100
 _BUDGET = 1_000_000  # scores drawn in all: about a second for each statistic
@@ -39,27 +39,31 @@ def resampled_bounds(
     ends: Ends = "percentile",
     within: tuple[float, float] = (-math.inf, math.inf),
     resamples: int | None = None,
+    above: float | None = None,
 ) -> Bounds | None:
     """Return a bootstrap interval of ``statistic(real, fake)`` from (N,) and (M,); None where no resample moves it.
 
     Both sides are drawn with replacement, ``resamples`` times, by default as ``resamples_for`` says. percentile: the
-    quantiles [a, b] of the resampled values, for statistics with little bias. reflected: [2v - b, 2v - a] about the
-    value v, for minima that are fitted to the samples: a resample repeats their bias, and the reflection takes it off
-    (for two normal laws 1 apart, 300 scores each, it holds the minimal Cllr of the laws in 91 % of draws, the
-    percentile one in 52 %). centred: v ± (b - a)/2, for the expected value at these n. The ends are cut to ``within``
-    and hold v.
-    Raises ValueError as ``bootstrap`` does.
-    Source: Efron 1979; Davison and Hinkley 1997 (reflected, there called basic).
+    quantiles [a, b] of the resampled values, for statistics with little bias. centred: v ± (b - a)/2 about the value v,
+    for the expected value at these n. crossed: [v - (b - a)/2, max(v, w) + (b - a)/2], for minima that are fitted to
+    the samples, which are too low, with w = ``above`` the same judged on samples left out of the fit, which is too
+    high: the minimum of the laws lies between both on average. For normal laws 1 and 2 apart and 50 to 1,000 scores a
+    side it holds that of Cllr in 98 % or more of draws and that of the cost in 93 % to 98 %. The ends are cut to
+    ``within`` and hold v.
+    Raises ValueError as ``bootstrap`` does, and for crossed ends without ``above``.
+    Source: Efron 1979.
     """
+    if ends == "crossed" and above is None:
+        raise ValueError("above: found none; allowed: a number, what crossed ends reach up to")
     value, draws = statistic(real, fake), resamples or resamples_for(len(real) + len(fake))
     found = bootstrap(statistic, [real, fake], draws, rng, level)
     if found.low == found.high:
         return None
-    low, high = found.low, found.high
-    if ends == "reflected":
-        low, high = 2 * value - high, 2 * value - low
-    elif ends == "centred":
-        low, high = value - (high - low) / 2, value + (high - low) / 2
+    low, high, half = found.low, found.high, (found.high - found.low) / 2
+    if ends == "centred":
+        low, high = value - half, value + half
+    elif above is not None and ends == "crossed":
+        low, high = value - half, max(value, above) + half
     return Bounds(min(value, max(within[0], low)), max(value, min(within[1], high)))
 
 

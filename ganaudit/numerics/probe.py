@@ -24,9 +24,11 @@ from ganaudit.numerics.intervals import Bounds, clopper_pearson
 
 __all__ = [
     "ACCURACIES",
+    "LEAST",
     "Detector",
     "HeldOut",
     "Probe",
+    "chance_words",
     "critical_accuracy",
     "cross_fitted",
     "held_out_test",
@@ -38,6 +40,8 @@ __all__ = [
 
 ACCURACIES = (0.51, 0.52, 0.55, 0.6)
 """True accuracies that the power of a test is told for."""
+LEAST = 1e-300
+"""What a p-value is not below: floats end near there, and chance is never impossible."""
 
 _Floats = npt.NDArray[np.floating]
 _Rows = npt.NDArray[np.int64]
@@ -62,7 +66,7 @@ class HeldOut:
     bounds: Bounds
     """Clopper-Pearson interval of the accuracy of this detector."""
     p_value: float
-    """P(so many right or more) if reals and fakes are of one law: exact, see ``probe``."""
+    """P(so many right or more) if reals and fakes are of one law: exact, see ``probe``; ``LEAST`` stands for less."""
     p_binomial: float
     """The same from Binomial(n, 1/2): as if each held-out sample's side were tossed for."""
     p_normal: float
@@ -248,12 +252,17 @@ def held_out_test(detector: Detector, n: int, rng: np.random.Generator, level: f
         correct,
         2 * side,
         clopper_pearson(correct, 2 * side, level),
-        min(1.0, exact),
-        binomial,
+        min(1.0, max(LEAST, exact)),
+        max(LEAST, binomial),
         float(special.ndtr(-z)),
         auc(*_sides(scores, truth)),
         {accuracy: power(accuracy, 2 * side) for accuracy in ACCURACIES},
     )
+
+
+def chance_words(p_value: float) -> str:
+    """Return a p-value in words: no chance is 0, and one below what a float can hold is said to lie below it."""
+    return f"below {LEAST:.0e}" if p_value <= LEAST else f"{p_value:.3g}"
 
 
 def _most_allowed(n: int, alpha: float) -> int:

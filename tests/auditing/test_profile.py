@@ -9,6 +9,7 @@ import pytest
 from ganaudit import registry
 from ganaudit.auditing.setting import settle
 from ganaudit.config import make_plan
+from ganaudit.document.errors import ConfigError
 from ganaudit.document.spec import EvaluatorSpec
 from ganaudit.progress import Silent
 
@@ -31,6 +32,21 @@ def test_an_audit_that_nobody_tuned_stays_quick():
 
 def test_an_option_of_its_own_wins():
     assert options(profile="full", evaluators={ATTACKS: {"profile": "quick"}})[ATTACKS]["profile"] == "quick"
+
+
+def test_a_rate_given_for_detection_is_that_of_every_threshold():
+    others = (ATTACKS, "threshold-transfer", "certified-robustness", "latent-robustness", "detection-by-group")
+    given = {"discriminator-detection": {"fpr": 0.2}, **{name: {} for name in others}}
+    found = options(evaluators=given)
+    assert {name: found[name]["fpr"] for name in others} == dict.fromkeys(others, 0.2)
+    given[ATTACKS] = {"fpr": 0.1}
+    assert options(evaluators=given)[ATTACKS]["fpr"] == 0.1
+    assert options(evaluators={ATTACKS: {}})[ATTACKS]["fpr"] == 0.05
+
+
+def test_what_describes_an_evaluator_is_no_option_of_it():
+    with pytest.raises(ConfigError, match=r"spec: unknown option; .*allowed: attacks, budgets, fpr, norm, profile"):
+        options(evaluators={ATTACKS: {"spec": "x"}})
 
 
 @dataclass(frozen=True, slots=True)

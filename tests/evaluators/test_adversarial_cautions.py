@@ -7,10 +7,22 @@ import pytest
 import torch
 from scipy import stats
 
-from ganaudit.attacks import campaign
+from ganaudit.attacks import campaign_run
 from ganaudit.attacks.spatial import Spatial
+from ganaudit.evaluators import adversarial_robustness
 from ganaudit.evaluators.adversarial_robustness import AdversarialRobustness
-from tests.evaluators.linear_subjects import Told, Weighs, audited, reference, scored, subject, threshold, weights
+from tests.evaluators.linear_subjects import (
+    Blind,
+    Told,
+    Weighs,
+    audited,
+    pushed,
+    reference,
+    scored,
+    subject,
+    threshold,
+    weights,
+)
 
 NAME = "adversarial-robustness"
 P = 64
@@ -21,14 +33,14 @@ SIDES = {"fake": "generated", "real": "real"}
 @pytest.fixture(autouse=True)
 def _small(monkeypatch):
     small = dataclasses.replace(
-        campaign.PROFILES["quick"],
+        campaign_run.PROFILES["quick"],
         samples=40,
         steps=6,
         queries=6,
         minimal_steps=10,
         spatial=Spatial(shifts=3, angles=1),
     )
-    monkeypatch.setitem(campaign.PROFILES, "quick", small)
+    monkeypatch.setitem(campaign_run.PROFILES, "quick", small)
 
 
 class Rolls(Weighs):
@@ -159,3 +171,78 @@ def test_budget_zero_alone_is_refused_with_what_to_do():
         AdversarialRobustness(budgets=(0.0,))
     with pytest.raises(ValueError, match="each once; leave out"):
         AdversarialRobustness(budgets=(0.1, 0.1))
+
+
+def test_attacks_of_others_count_as_ours_do_and_move_no_number_of_ours():
+    made, real = subject(Weighs(W), W, -1.0, 1.0), reference(-1.0, 1.0)
+    alone, _ = audited(made, real, NAME)
+    row, _ = audited(made, real, NAME, attacks=["foolbox-pgd"])
+    if row.status != "measured":
+        pytest.skip(row.reason)
+    title = "Projected gradient steps of foolbox"
+    every = table(row, "Robust accuracy by attack").rows
+    peers = [r for r in every if r[1] == title]
+    assert {(r[0], r[3]) for r in peers} == {(side, norm) for side in ("generated", "real") for norm in ("linf", "l2")}
+    assert [r for r in every if r[1] != title] == table(alone, "Robust accuracy by attack").rows
+    ours = {tuple(r[:2]) + tuple(r[3:5]): r[5] for r in every}
+    for r in peers:  # a linear critic: both are exact
+        assert r[5] == ours[r[0], "Projected gradient steps", r[3], r[4]]
+
+
+class Knows:
+    """Goes where a linear critic is least, whatever our attacks find."""
+
+    id, kind, title = "knows", "black-box", "The closed form"
+
+    def __call__(self, critic, x, threat, rng):
+        if threat.budget.norm != "linf":
+            raise ValueError("linf alone")
+        sign = 1.0 if threat.side == "fake" else -1.0
+        step = torch.from_numpy(np.sign(W)).float().view(1, *x.shape[1:])
+        return x + sign * threat.budget.radius * step
+
+
+def test_a_plugin_that_finds_more_makes_the_numbers_worse(monkeypatch):
+    """A critic without gradients: our queries are few, the plugin needs none."""
+    monkeypatch.setattr(adversarial_robustness, "plugged", lambda names, steps: [Knows() for _ in names])
+    made, real = subject(Blind(W), W, -1.0, 1.0), reference(-1.0, 1.0)
+    _, weak = audited(made, real, NAME)
+    row, found = audited(made, real, NAME, attacks=["knows"])
+    key = "query-robust-accuracy-at-0.008"
+    fake = made.generate(made.latents(0, 0, 40)).flatten(1).double().numpy()
+    exact = np.mean(pushed(fake, W, 0.016, -1, 1) < threshold(made, real))
+    assert found[key].value == pytest.approx(exact)
+    assert found[key].value < weak[key].value
+    assert any("knows in l2: not made, linf alone" in w for w in row.warnings)
+
+
+def test_without_gradients_no_curve_speaks_of_any_attack():
+    row, _ = audited(subject(Blind(W), W, -1.0, 1.0), reference(-1.0, 1.0), NAME, attacks=["pgd"])
+    curves = [d for d in row.details if d.kind == "curve"]
+    named = [c.series[0].name for c in curves if c.title.startswith("Robust accuracy")]
+    assert named
+    assert set(named) == {"any attack without gradients"}
+    under = [d.title for d in row.details if d.kind in ("curve", "table") and d.title.startswith("Detection")]
+    assert len(under) == 2
+    assert all("by attacks that only ask for scores" in title for title in under)
+    assert any("pgd needs gradients" in w for w in row.warnings)
+
+
+@pytest.mark.parametrize("calibration", [100, 1000])
+def test_detection_under_attack_has_no_number_without_an_interval_or_words(calibration):
+    made, real = subject(Weighs(W), W, -1.0, 1.0), reference(-1.0, 1.0, calibration=calibration)
+    row, _ = audited(made, real, NAME)
+    under = table(row, "Detection under attack")
+    assert all(cell is not None for r in under.rows for cell in r)
+    rare = "TPR at 1 % FPR" in under.columns
+    assert rare == (calibration == 1000)
+    curve = next(d for d in row.details if d.kind == "curve" and d.title.startswith("Detection over"))
+    caught = curve.series[-1]
+    assert caught.name == f"TPR at {'1 % FPR' if rare else 'the threshold'}, generated attacked"
+    at = under.columns.index("TPR at 1 % FPR" if rare else "TPR at the threshold")
+    assert caught.y == [r[at] for r in under.rows if r[1] in ("nothing", "generated")]
+    assert all(low <= y <= high for low, y, high in zip(caught.low, caught.y, caught.high, strict=True))
+    told = "TPR at 1 % FPR needs 1,000 calibration reals, and there are 100" in " ".join(
+        d.text for d in row.details if d.kind == "note"
+    )
+    assert told != rare

@@ -9,7 +9,7 @@ import pytest
 import torch
 from scipy import stats
 
-from ganaudit.attacks import campaign
+from ganaudit.attacks import campaign, campaign_run
 from ganaudit.attacks.accused import Accused
 from ganaudit.attacks.spatial import Spatial
 from ganaudit.auditing import audit
@@ -39,14 +39,14 @@ FAMILIES = ("robust-accuracy", "false-alarm-robustness")
 def _small(monkeypatch):
     """A linear critic is crossed in few steps; what is asked for is the same."""
     small = dataclasses.replace(
-        campaign.PROFILES["quick"],
+        campaign_run.PROFILES["quick"],
         samples=40,
         steps=6,
         queries=6,
         minimal_steps=10,
         spatial=Spatial(shifts=3, angles=1),
     )
-    monkeypatch.setitem(campaign.PROFILES, "quick", small)
+    monkeypatch.setitem(campaign_run.PROFILES, "quick", small)
 
 
 def least(x, w, tau, norm, low, high):
@@ -153,7 +153,7 @@ def campaign_of(scores, minimal, entries):
     for share, hit in entries.items():
         fooled = torch.zeros(len(scores), dtype=torch.bool)
         fooled[hit] = True
-        made.append(campaign.Entry("a", "white-box", "linf", share, "", fooled, fooled, scores.double(), 0, 0))
+        made.append(campaign_run.Entry("a", "white-box", "linf", share, "", fooled, fooled, scores.double(), 0, 0))
     return campaign.Campaign(
         accused=Accused("fake", torch.zeros(len(scores), 1), ()), threshold=0.0, budgets={"linf": tuple(entries)},
         scores=scores.double(), entries=tuple(made), minimal={"linf": minimal.double()}, nearest=None,

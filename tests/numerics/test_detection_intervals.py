@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from ganaudit.numerics.crossed_costs import crossed_detection_cost, crossed_likelihood_ratio_cost
 from ganaudit.numerics.detection import equal_error_rate
 from ganaudit.numerics.detection_costs import detection_cost, likelihood_ratio_cost
 from ganaudit.numerics.detection_intervals import (
@@ -43,18 +44,31 @@ def test_the_likelihood_ratio_cost_is_covered():
     assert chance.low <= 0.95 <= chance.high
 
 
-def test_reflection_takes_off_the_bias_of_a_fitted_minimum():
-    def minimum(real, fake):
-        return likelihood_ratio_cost(real, fake).minimum
+@pytest.mark.parametrize(
+    ("minimum", "crossed", "truth"),
+    [
+        (lambda r, f: detection_cost(r, f, *COSTS).minimum, crossed_detection_cost, 0.797241),
+        (lambda r, f: likelihood_ratio_cost(r, f).minimum, crossed_likelihood_ratio_cost, 0.839253),
+    ],
+)
+def test_a_fitted_minimum_is_held_between_its_fit_and_what_was_left_out(minimum, crossed, truth):
+    """100 scores a side of normal laws 1 apart, where percentiles hold it in half of the draws at most."""
+    rng, folds = np.random.default_rng(5), np.random.default_rng(6)
 
-    def by(ends):
-        rng = np.random.default_rng(5)
-        return covered(
-            lambda r, f: resampled_bounds(minimum, r, f, rng, 0.95, ends, (0.0, 1.0), 40), 0.839253, 50, 3, 200
-        )
+    def between(r, f):
+        return resampled_bounds(minimum, r, f, rng, 0.95, "crossed", (0.0, 1.0), 40, crossed(r, f, folds))
 
-    assert by("reflected").high >= 0.95
-    assert by("percentile").high < 0.95
+    def percentile(r, f):
+        return resampled_bounds(minimum, r, f, rng, 0.95, "percentile", (0.0, 1.0), 40)
+
+    assert covered(between, truth, 60, 3, 100).high >= 0.95
+    assert covered(percentile, truth, 60, 3, 100).high < 0.95
+
+
+def test_crossed_ends_need_what_they_reach_up_to():
+    one = torch.arange(9.0, dtype=torch.float64)
+    with pytest.raises(ValueError, match="above: found none"):
+        resampled_bounds(lambda r, f: float(r.mean()), one, one, np.random.default_rng(0), 0.95, "crossed")
 
 
 def test_both_ends_lie_within_their_range_and_hold_the_value():
@@ -64,8 +78,8 @@ def test_both_ends_lie_within_their_range_and_hold_the_value():
     def cost(r, f):
         return detection_cost(r, f, *COSTS).minimum
 
-    for ends in ("percentile", "reflected", "centred"):
-        found = resampled_bounds(cost, real, fake, rng, 0.95, ends, (0.0, 1.0))
+    for ends in ("percentile", "crossed", "centred"):
+        found = resampled_bounds(cost, real, fake, rng, 0.95, ends, (0.0, 1.0), above=0.2)
         assert 0 <= found.low <= cost(real, fake) <= found.high <= 1
 
 

@@ -10,7 +10,16 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
-from ganaudit.numerics.probe import critical_accuracy, null_deviation, power, probe, size_needed
+from ganaudit.numerics.probe import (
+    LEAST,
+    chance_words,
+    critical_accuracy,
+    held_out_test,
+    null_deviation,
+    power,
+    probe,
+    size_needed,
+)
 
 
 def normals(n, d, seed, shift=0.0):
@@ -149,3 +158,14 @@ def test_bad_input_is_refused_in_words():
         size_needed(0.5)
     with pytest.raises(ValueError, match="n: found 0"):
         null_deviation(0)
+
+
+@pytest.mark.parametrize("n", [400, 2000])
+def test_chance_is_never_impossible(n):
+    """Sides that lie fully apart: 1/C(n, n/2), which for 2 x 1,000 held out is 5e-601 and no float."""
+    fully = np.concatenate([np.ones(n), -np.ones(n)])
+    found = held_out_test(lambda fitted, asked: fully[asked], n, np.random.default_rng(0))
+    assert found.accuracy == 1
+    expected = 1 / math.comb(n, n // 2) if n == 400 else LEAST
+    assert found.p_value == pytest.approx(expected, rel=1e-6, abs=0)
+    assert chance_words(found.p_value) == ("9.71e-120" if n == 400 else "below 1e-300")
