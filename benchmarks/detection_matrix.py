@@ -23,7 +23,7 @@ from ganaudit.auditing.known_answers import WATCHED, short_reference
 from ganaudit.data.glyphs import load_glyphs
 from ganaudit.data.shapes import load_shapes
 from ganaudit.data.splits import Reference
-from ganaudit.document.alarms import bar, departure
+from ganaudit.document.alarms import bar, departures
 from ganaudit.numerics.intervals import clopper_pearson
 from ganaudit.subjects.control import ControlFile, subject_of_control
 from ganaudit.subjects.subject import Subject
@@ -133,17 +133,13 @@ def audited(control: str, seed: int, evaluators: Collection[str]) -> list[dict[s
         evaluators={name: (FOR_MANY if control == MANY else OPTIONS).get(name, {}) for name in evaluators},
     )
     warned = any("NaN" in warning for warning in document.warnings)
-    rows = []
+    found, rows = departures(document, WATCHED), []
     for result in document.results:
         if result.evaluator not in evaluators:
             continue
         if result.status == "failed":
             raise RuntimeError(f"{control}, seed {seed}: {result.evaluator} failed: {result.reason}")
-        far = {}
-        for measurement in result.measurements:
-            measure = f"{result.evaluator}/{measurement.key}"
-            if measure in WATCHED:
-                far[measure] = departure(measurement, WATCHED[measure])
+        far = {measure: value for measure, value in found.items() if measure.split("/")[0] == result.evaluator}
         row = {"control": control, "seed": seed, "evaluator": result.evaluator}
         rows.append(row | {"status": result.status, "far": far, "warned": warned})
     return rows

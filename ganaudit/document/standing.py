@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from statistics import NormalDist
 from typing import Literal
 
@@ -29,7 +30,10 @@ def side_of_null(measurement: Measurement) -> Literal["above", "below", "equal"]
     else:
         known = Interval(low=value, high=value, method="known", covers="nothing")
         held = measurement if measurement.interval else measurement.model_copy(update={"interval": known})
-        apart = (departure(held, "either") or 0.0) > NormalDist().inv_cdf(1 - _TAIL)
+        far, least = departure(held, "either") or 0.0, NormalDist().inv_cdf(1 - _TAIL)
+        # A range that ends at the other number holds it, whatever rounding makes of the quotient. So does one that is
+        # cut at a bound, as no number lies beyond: halves need no care here for that.
+        apart = far > least and not math.isclose(far, least)
     if not apart:
         return "equal"
     return "above" if value > null.value else "below"

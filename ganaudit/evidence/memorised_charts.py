@@ -172,7 +172,8 @@ def _is_judged(m: Measurement) -> bool:
 
 def _departure(m: Measurement) -> float:
     """Return how far a judged statistic lies from its null towards copies, in standard errors."""
-    # Of the discriminator's numbers above is the side on which train reals can be told.
+    # Of the discriminator's numbers above is the side on which train reals can be told. None of these ranges is cut at
+    # a bound (Clopper-Pearson, Wilson, logit scale), so that their halves serve as they are.
     found = departure(m, _COPIES_LIE.get(m.key, "above"))
     assert found is not None  # it has value, interval and null
     return found

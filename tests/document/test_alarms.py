@@ -4,9 +4,10 @@ import math
 
 import numpy as np
 import pytest
+from scipy import stats
 
-from ganaudit.document.alarms import YES_OR_NO, alarms, bar, departure
-from ganaudit.document.model import Interval, Measurement, Null
+from ganaudit.document.alarms import YES_OR_NO, alarms, bar, departure, departures
+from ganaudit.document.model import DeclaredMeasurement, Interval, Measurement, Null
 
 from .documents import document, result
 
@@ -34,6 +35,72 @@ def test_the_distance_is_in_standard_errors_and_has_the_sign_of_the_watched_side
     assert departure(number(1.0, 0.0, 0.0), "above") == math.inf
     assert departure(number(1.0, 0.0, 1.0), "above") == 0.0
     assert departure(one.model_copy(update={"null": None, "null_reason": "none"}), "above") is None
+
+
+Z = stats.norm.ppf(0.975)
+
+
+def ranged(value, ends, null, null_ends=(None, None), key="a"):
+    found = number(value, 0.0, null, None, key)
+    around = found.interval.model_copy(update={"low": ends[0], "high": ends[1]})
+    stand_in = found.null.model_copy(update={"low": null_ends[0], "high": null_ends[1]})
+    return found.model_copy(update={"interval": around, "null": stand_in})
+
+
+@pytest.mark.parametrize("error", [0.005, 0.02, 0.05, 0.2])
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_a_range_cut_at_a_bound_keeps_the_standard_error_it_was_made_of(error, mirrored):
+    """value ± z s, cut to 0..1: the half towards the null shows less than z s where it was cut."""
+    value, null = 0.98, 0.99
+    ends = max(0.0, value - Z * error), min(1.0, value + Z * error)
+    side = "below"
+    if mirrored:
+        value, null, ends, side = 1 - value, 1 - null, (1 - ends[1], 1 - ends[0]), "above"
+    one = ranged(value, ends, null)
+    assert departure(one, side, (0.0, 1.0)) == pytest.approx(0.01 / error)
+    assert (departure(one, side) > 0.0101 / error) == (Z * error > 0.02)  # without the bounds it is taken for short
+    # A null cut at its bound likewise.
+    turned = ranged(null, (null, null), value, ends)
+    other = {"below": "above", "above": "below"}[side]
+    assert departure(turned, other, (0.0, 1.0)) == pytest.approx(0.01 / error)
+
+
+def test_a_range_that_is_short_on_one_side_for_good_reasons_counts_by_the_half_that_faces_the_null():
+    exact = stats.binomtest(3, 500).proportion_ci(method="exact")
+    one = ranged(3 / 500, (exact.low, exact.high), 0.0)
+    assert exact.high - 0.006 > 2 * (0.006 - exact.low)
+    assert departure(one, "above", (0.0, 1.0)) == pytest.approx(0.006 / (0.006 - exact.low) * Z)
+    # A count that may be 0 and no more than it is: the half on the bound is the longer one, and stays.
+    assert departure(ranged(3.0, (0.0, 3.0), 0.0), "above", (0.0, None)) == pytest.approx(Z)
+
+
+def test_cut_halves_lose_no_alarm():
+    """A range cut at the bound holds a null that lies within: it was no alarm before, at whatever number of numbers."""
+    rng = np.random.default_rng(3)
+    cut = 0
+    for _ in range(3000):
+        (value, null), ends = rng.beta(0.3, 0.3, 2).tolist(), rng.exponential(0.2, 4).tolist()
+        one = ranged(
+            value, (max(0.0, value - ends[0]), min(1.0, value + ends[1])),
+            null, (max(0.0, null - ends[2]), min(1.0, null + ends[3])),
+        )  # fmt: skip
+        before, now = departure(one, "either"), departure(one, "either", (0.0, 1.0))
+        cut += now < before
+        assert now <= before
+        assert (now > bar("either", 1)) == (before > bar("either", 1))
+    assert cut > 200
+
+
+def test_the_bounds_are_those_that_the_document_declares():
+    promised = DeclaredMeasurement(
+        key="a-{kind}", title="t", unit="u", better="higher", meaning="m", least=0.0, most=1.0
+    )
+    one = ranged(0.98, (0.90, 1.0), 0.99, key="a-x")
+    watched = {"e/a-x": "below", "e/absent": "above"}
+    told = departures(document(result(one, evaluator="e", declares=[promised])), watched)
+    silent = departures(document(result(one, evaluator="e", declares=[])), watched)
+    assert told == {"e/a-x": pytest.approx(0.01 / 0.08 * Z)}
+    assert silent == {"e/a-x": pytest.approx(0.01 / 0.02 * Z)}
 
 
 def test_a_verdict_is_certain_and_other_numbers_without_an_interval_are_not():

@@ -51,6 +51,12 @@ def test_the_sentence_of_coverage_says_what_the_rule_says(p_value):
     assert stands(discrepancy) in told
 
 
+@pytest.mark.parametrize("value", [1.0, 2.0, 0.03, 16.0, 23.0])
+def test_a_range_that_ends_at_its_null_is_not_apart_from_it_by_rounding(value):
+    assert side_of_null(number(value, value, 0.0, None)) == "equal"
+    assert side_of_null(number(value, value * (1 - 1e-6), 0.0, None)) == "above"
+
+
 def test_a_test_decides_where_the_null_has_no_spread():
     assert "is above the 1" in against_null(number(2.0, 0.5, 1.0, None, p_value=0.01), "It", "noise")
     assert "Only one of them has" in against_null(number(2.0, 0.5, 1.0, None), "It", "noise")

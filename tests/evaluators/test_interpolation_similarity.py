@@ -413,6 +413,11 @@ def test_the_similarity_is_told_as_its_distance_from_other_reals(perfect):
     note = next(d.text for d in row.details if d.kind == "note")
     assert row.measurements[0].key == "similarity"
     assert "not told from them" in note
+    one = found["similarity"]
+    assert one.interval.high == 1.0  # value ± q s, cut: the half below is the whole one
+    assert one.value < one.null.value
+    half = math.hypot(one.value - one.interval.low, max(one.null.value - one.null.low, 0.0))
+    assert f"({(one.null.value - one.value) / half * stats.norm.ppf(0.975):+.2g} standard errors below" in note
     row, found = measured(subject(Linear(shift=0.15)))
     one, note = found["similarity"], next(d.text for d in row.details if d.kind == "note")
     half = math.hypot(one.interval.high - one.value, one.null.value - one.null.low)
