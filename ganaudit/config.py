@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic.json_schema import SkipJsonSchema
 
 from ganaudit.document.errors import ConfigError, nearest
 from ganaudit.document.gates import Policy
@@ -36,6 +37,12 @@ A profile that is given is also the default of every evaluator's option ``profil
 
 _NAMED = re.compile(r"((?:^|,\s*)(?:train|calibration|test)=)")
 """Where a split of ``train=PATH,test=PATH`` begins."""
+
+
+_TRUST_IN_A_FILE = (
+    "{}: trust_code: no file can say this, since it may be somebody else's; whoever runs the audit says it: "
+    "--trust-code, or GANAUDIT_TRUST_CODE=1"
+)
 
 
 class _Section(BaseModel):
@@ -139,6 +146,8 @@ class AuditPlan(_Section):
     a real or lies as near to one as 5 % of other reals do; how many that are is said. Numbers are not withheld."""
     cache: bool = True
     """Whether evidence is kept and reused."""
+    trust_code: SkipJsonSchema[bool] = False
+    """Whether code of the subjects may be run. No file can say so: only who runs the audit knows whom they trust."""
 
     @field_validator("range")
     @classmethod
@@ -183,19 +192,11 @@ def load_plan(path: Path | None, overrides: Mapping[str, Any], evaluators: Itera
     """Return the plan of a TOML file with the command line's options laid over it.
 
     A ``pyproject.toml`` is read at ``[tool.ganaudit]``. Relative paths in a file are relative to the file.
-    Raises ConfigError when the file cannot be read or anything in it or the options is wrong.
+    Raises ConfigError when the file cannot be read or anything in it or the options is wrong. A file that says
+    ``trust_code`` is refused: it may lie in a folder of somebody else's, and be found there without being named.
     """
-    data: dict[str, Any] = {}
-    if path is not None:
-        try:
-            data = tomllib.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise ConfigError(f"--config {path}: no such file") from None
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise ConfigError(f"--config {path}: cannot be read: {error}") from None
-        if path.name == "pyproject.toml":
-            data = _of_pyproject(pyproject_table(data), path)
-        data = _beside(data, path.parent)
+    data = _of_file(path) if path is not None else {}
+    refused = [_TRUST_IN_A_FILE.format(path)] if data.pop("trust_code", None) is not None else []
     for key, value in overrides.items():
         if isinstance(value, Mapping) and isinstance(data.get(key), Mapping) and key != "evaluators":
             data[key] = {**data[key], **value}
@@ -204,7 +205,26 @@ def load_plan(path: Path | None, overrides: Mapping[str, Any], evaluators: Itera
             data[key] = {name: data[key].get(name, {}) for name in value}
         else:
             data[key] = value
-    return make_plan(data, str(path) if path else "options", evaluators)
+    try:
+        plan = make_plan(data, str(path) if path else "options", evaluators)
+    except ConfigError as error:
+        raise ConfigError([*refused, *error.problems]) from None
+    if refused:
+        raise ConfigError(refused)
+    return plan
+
+
+def _of_file(path: Path) -> dict[str, Any]:
+    """Return the plan's keys in a file, with paths relative to it made relative to the working directory."""
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"--config {path}: no such file") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"--config {path}: cannot be read: {error}") from None
+    if path.name == "pyproject.toml":
+        data = _of_pyproject(pyproject_table(data), path)
+    return _beside(data, path.parent)
 
 
 def plan_schema() -> dict[str, Any]:

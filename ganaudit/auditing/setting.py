@@ -15,6 +15,7 @@ from ganaudit import locations, registry
 from ganaudit.auditing.extraction import chosen, handed_over, statistics_warnings
 from ganaudit.auditing.loaders import subject_loaders
 from ganaudit.auditing.options import chosen_evaluators
+from ganaudit.auditing.trust import trust_warnings
 from ganaudit.config import PROFILES, AuditPlan, OtherPlan
 from ganaudit.data.reading import ReadOptions
 from ganaudit.data.reference import Reference, check_matches, load_reference
@@ -93,7 +94,8 @@ def settle(
     reference = _with_seen(reference or open_reference(plan, subject, progress), subject).disjoint()
     against = _against(plan, reference)
     around = _others(plan, subject, others or {}, progress)
-    warnings = _reference_warnings(reference, against) + _others_warnings(around, subject, reference)
+    warnings = trust_warnings(subject, around)
+    warnings += _reference_warnings(reference, against) + _others_warnings(around, subject, reference)
     if reference.statistics is None:
         check_matches(subject.sample.shape, reference)
     if extractor is None:
@@ -158,6 +160,7 @@ def open_subject(plan: AuditPlan, progress: Progress) -> Subject:
         value_range=plan.range,
         classes=plan.classes,
         discriminator=plan.discriminator,
+        trust_code=plan.trust_code,
         device=plan.device,
         read=_read_options(plan),
         progress=progress,

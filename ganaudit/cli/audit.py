@@ -16,6 +16,7 @@ from ganaudit.cli.console import Console, cell
 from ganaudit.cli.gate import judged, verdict_table
 from ganaudit.cli.outlets import Outlets, source_of, with_outlets
 from ganaudit.cli.report import MOST_BYTES, Layout, LayoutOption, MostBytesOption, Shape, write_report
+from ganaudit.cli.trust import TrustCode, short_name, stdout_is_ours
 from ganaudit.document.errors import ConfigError
 from ganaudit.locations import cache_dir
 
@@ -35,9 +36,13 @@ __all__ = ["audit", "size_of"]
 def audit(
     console: Console,
     subject: Annotated[
-        str | None, typer.Argument(help="A reference model, a train directory, .pt2, .pt, .onnx or samples.")
+        str | None,
+        typer.Argument(
+            help="A reference model, a train directory, .pt2, .pt, .onnx, samples, or PACKAGE.MODULE:FACTORY."
+        ),
     ] = None,
     discriminator: Annotated[Path | None, typer.Option(help="For formats that hold only a generator.")] = None,
+    trust_code: TrustCode = False,
     other: Annotated[
         list[str] | None, typer.Option(help="NAME=SUBJECT, a subject to try attacks and thresholds on; repeatable.")
     ] = None,
@@ -96,6 +101,7 @@ def audit(
     given: dict[str, Any] = {
         "subject": subject,
         "discriminator": discriminator,
+        "trust_code": trust_code or None,
         "others": _others(other or []),
         "reference": reference,
         "against": against,
@@ -123,7 +129,7 @@ def audit(
     plan = load_plan(config, _present(given), registry.names("evaluators"))
     if not plan.subject:
         raise ConfigError("subject: required; name a reference model or a path, or give --config with subject = ...")
-    folder = out or Path("reports") / Path(plan.subject).stem
+    folder = out or Path("reports") / short_name(plan.subject)
     shape = Shape(layout, max_bytes, cache_dir() / "charts" if plan.cache else None)
     if dry_run:
         return _dry_run(console, plan, folder)
@@ -155,7 +161,8 @@ def _audited(console: Console, plan: AuditPlan, ends: _Ends) -> int:
         # One process speaks and writes; the others have the same document and leave it at that.
         speaks = ranks.rank == 0
         plan = plan.model_copy(update={"device": device_of(plan.device, ranks)})
-        audited = run(plan, progress=console if speaks else None, command=["ganaudit", *sys.argv[1:]], ranks=ranks)
+        with stdout_is_ours(plan.trust_code):
+            audited = run(plan, progress=console if speaks else None, command=["ganaudit", *sys.argv[1:]], ranks=ranks)
         return _told(console, audited, plan.policy.file, policy, ends) if speaks else 0
 
 
@@ -251,7 +258,8 @@ def _null(m: Measurement) -> str:
 def _dry_run(console: Console, plan: AuditPlan, folder: Path) -> int:
     from ganaudit.auditing import settle
 
-    setting = settle(plan, None, None, console)
+    with stdout_is_ours(plan.trust_code):
+        setting = settle(plan, None, None, console)
     resolved = _resolved(setting, folder)
     if console.as_json:
         console.data(resolved)
@@ -302,7 +310,7 @@ def _others(texts: Sequence[str]) -> dict[str, dict[str, str]]:
         # A path may hold the sign as well, as in runs/rate=0.1.
         if not equals or Path(text).exists() or "/" in name or os.sep in name:
             subject, path = text, Path(text)
-            name = path.name if path.is_dir() else path.stem
+            name = path.name if path.is_dir() else short_name(text)
         if not name or not subject:
             raise ConfigError(f"--other {text!r}: NAME=SUBJECT is asked for, such as --other early=runs/a")
         if name in found:

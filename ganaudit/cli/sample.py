@@ -9,6 +9,7 @@ import typer
 
 from ganaudit.cli.audit import _range
 from ganaudit.cli.console import Console
+from ganaudit.cli.trust import TrustCode, stdout_is_ours
 from ganaudit.document.errors import OutputError
 
 __all__ = ["sample"]
@@ -16,12 +17,15 @@ __all__ = ["sample"]
 
 def sample(
     console: Console,
-    subject: Annotated[str, typer.Argument(help="A reference model, a train directory, .pt2 or .pt.")],
+    subject: Annotated[
+        str, typer.Argument(help="A reference model, a train directory, .pt2, .pt, or PACKAGE.MODULE:FACTORY.")
+    ],
     samples: Annotated[int, typer.Option(min=1, help="How many.")],
     out: Annotated[Path, typer.Option(help="A folder, an .npz file, or a .png file for one grid.")],
     seed: Annotated[int, typer.Option(help="The same seed gives the samples of the audit.")] = 0,
     first: Annotated[int, typer.Option(min=0, help="Number of the first sample, as reports tell it.")] = 0,
     discriminator: Annotated[Path | None, typer.Option(help="For formats that hold only a generator.")] = None,
+    trust_code: TrustCode = False,
     latent: Annotated[int | None, typer.Option(help="Latent size, for files that do not tell it.")] = None,
     value_range: Annotated[
         str | None,
@@ -42,6 +46,7 @@ def sample(
     given: dict[str, Any] = {
         "subject": subject,
         "discriminator": discriminator,
+        "trust_code": trust_code,
         "latent": latent,
         "range": _range(value_range),
         "classes": classes,
@@ -53,7 +58,8 @@ def sample(
     check_writable(out.parent if out.suffix else out)
     from ganaudit.auditing.sampling import write_samples
 
-    written = write_samples(plan, samples, out, console, first)
+    with stdout_is_ours(plan.trust_code):
+        written = write_samples(plan, samples, out, console, first)
     if console.as_json:
         console.data(written)
     console.text(f"{samples} samples: {out}")

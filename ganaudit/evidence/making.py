@@ -39,13 +39,16 @@ def block_of_subject(subject: Subject) -> int:
 
 
 def key_of(subject: Subject) -> list[str]:
-    """Return what a subject's numbers depend on: its digest, and for modules of this process what they make.
+    """Return what a subject's numbers depend on: its digest, and for modules of Python code what they make and tell.
 
-    The code of such modules is in no file and may have changed since the last run.
+    The code of such modules is in no file that has a digest, and may have changed since the last run.
     """
     known = [subject.digest] + ([subject.runtime] if subject.runtime else [])
-    if subject.trust not in ("in-process", "code") or subject.generator is None:
+    if subject.trust not in ("in-process", "code") or (subject.generator is None and subject.discriminator is None):
         return known
+    if subject.generator is None:
+        assert subject.samples is not None
+        return [*known, weights_digest(scored(subject, subject.samples, 0, block_of_subject(subject)))]
     # Of one seed, so that the scores of reals, which no seed changes, are found again under every other.
     x = made(subject, 0, 0)
     shown = {"x": x}

@@ -1,4 +1,4 @@
-"""A program read from a file: an exported program, TorchScript or ONNX."""
+"""A program read from a file, an exported program, TorchScript or ONNX, or a network that trusted code made."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ class Program:
     """The only batch size it takes, where that is fixed."""
     digest: str | None = None
     """Of all its files, where these are more than the one it was read from."""
-    trust: Literal["data", "operators"] = "operators"
+    trust: Literal["data", "operators", "code"] = "operators"
     runtime: str = ""
     """What runs it where that is not torch, with its version."""
+    findings: tuple[str, ...] = ()
+    """What was found while it was read that a reader of the audit must know."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import warnings
-import zipfile
 from pathlib import Path
 
 import torch
 
 from ganaudit.document.errors import SubjectError
+from ganaudit.programs.forms import form_words, is_script
 from ganaudit.programs.program import Program
 from ganaudit.programs.vetting import vetted_torchscript
 
@@ -21,8 +21,8 @@ def read_program(path: Path, device: str) -> Program:
     """Return the TorchScript program at ``path``; a pickled checkpoint is refused without being read."""
     if not is_script(path):
         raise SubjectError(
-            f"{path}: not TorchScript (it may be a pickled checkpoint, which could run code while being read, and is "
-            "never opened); save the module with torch.export.save(torch.export.export(...), 'model.pt2')"
+            f"{path}: not TorchScript ({form_words(path)}); save the module with "
+            "torch.export.save(torch.export.export(...), 'model.pt2')"
         )
     archive = vetted_torchscript(path)
     try:
@@ -32,11 +32,3 @@ def read_program(path: Path, device: str) -> Program:
     except (RuntimeError, ValueError) as error:
         raise SubjectError(f"{path}: torch cannot read it as TorchScript: {str(error).splitlines()[0][:300]}") from None
     return Program(module.eval())
-
-
-def is_script(path: Path) -> bool:
-    """Return whether the archive holds compiled code: a checkpoint written by ``torch.save`` has none."""
-    if not zipfile.is_zipfile(path):
-        return False
-    with zipfile.ZipFile(path) as archive:
-        return any("/code/" in name for name in archive.namelist())

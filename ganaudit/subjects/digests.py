@@ -6,10 +6,11 @@ import hashlib
 from collections.abc import Mapping
 
 import torch
+from torch import nn
 
 from ganaudit.document.digests import file_digest, json_digest
 
-__all__ = ["file_digest", "json_digest", "weights_digest"]
+__all__ = ["file_digest", "json_digest", "structure_of", "weights_digest"]
 
 
 def weights_digest(weights: Mapping[str, torch.Tensor]) -> str:
@@ -20,3 +21,13 @@ def weights_digest(weights: Mapping[str, torch.Tensor]) -> str:
         total.update(f"{name}|{tensor.dtype}|{tuple(tensor.shape)}|".encode())
         total.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes() if tensor.numel() else b"")
     return f"sha256:{total.hexdigest()}"
+
+
+def structure_of(module: nn.Module) -> list[list[str]]:
+    """Return class, printed settings and plain attributes of every submodule: equal for equal networks anywhere."""
+
+    def settings(m: nn.Module) -> str:
+        plain = {k: v for k, v in vars(m).items() if isinstance(v, bool | int | float | str) and k[0] != "_"}
+        return repr(sorted((k, v) for k, v in plain.items() if k != "training"))
+
+    return [[name, type(m).__qualname__, m.extra_repr(), settings(m)] for name, m in module.named_modules()]

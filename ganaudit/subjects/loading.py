@@ -27,13 +27,20 @@ class LoadOptions:
     value_range: tuple[float, float] | None = None
     classes: int | None = None
     discriminator: Path | None = None
+    trust_code: bool = False
+    """Whether code may be run for it: Python factories imported, pickles unpickled."""
     device: str = "cpu"
     read: ReadOptions = field(default_factory=ReadOptions)
     progress: Progress = field(default_factory=Silent)
 
 
 class Loader(Protocol):
-    """Reads one format of subject."""
+    """Reads one format of subject.
+
+    One that has ``takes_names = True`` is also asked about paths that do not exist, as package.module:factory.
+    One that runs code of what it reads does so only where ``LoadOptions.trust_code`` is true, and says so in
+    ``Subject.trust``.
+    """
 
     id: ClassVar[str]
     formats: ClassVar[str]
@@ -53,12 +60,16 @@ def load_subject(spec: str, loaders: Iterable[Loader], references: Iterable[str]
     """
     path = Path(spec)
     names = sorted(references)
+    offered = list(loaders)
     if not path.exists():
+        by_name = (one for one in offered if getattr(one, "takes_names", False) and one.accepts(path))
+        named = next(by_name, None)
+        if named is not None:
+            return named.load(path, options)
         raise SubjectError(
             f"subject {spec!r}: no such file or folder, and no reference model has this name "
             f"(reference models: {', '.join(names) or 'none'}; {nearest(spec, names)})"
         )
-    offered = list(loaders)
     loader = next((one for one in offered if one.accepts(path)), None)
     if loader is None:
         raise SubjectError(

@@ -1,20 +1,23 @@
-"""What TorchScript files, exported programs and ONNX files have in common: a program per file."""
+"""What TorchScript files, exported programs, ONNX files and trusted code have in common: a program for each network."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 from ganaudit.document.errors import SubjectError
-from ganaudit.programs import exported, onnx_program, script
+from ganaudit.programs import exported, onnx_program, pickles, script
+from ganaudit.programs.factories import is_factory, untrusted_factory
 from ganaudit.programs.program import Program
 from ganaudit.subjects.check import checked
 from ganaudit.subjects.digests import file_digest, json_digest
 from ganaudit.subjects.loading import LoadOptions
+from ganaudit.subjects.made import discriminator_made
 from ganaudit.subjects.subject import LatentSpec, SampleSpec, Subject
 
-__all__ = ["read_discriminator", "runtime_findings", "runtime_of", "subject_of_programs", "trust_of"]
+__all__ = ["findings_of", "read_discriminator", "runtime_of", "subject_of", "subject_of_programs", "trust_of"]
 
 
 def subject_of_programs(path: Path, kind: str, options: LoadOptions, read: Callable[[Path, str], Program]) -> Subject:
@@ -29,25 +32,37 @@ def subject_of_programs(path: Path, kind: str, options: LoadOptions, read: Calla
         raise SubjectError(
             f"subject {path}: --latent {options.latent} was asked; the program takes latents of size {generator.latent}"
         )
+    generator = replace(generator, digest=generator.digest or file_digest(path))
+    return subject_of(generator, options, asked=f"subject {path}", name=path.stem, kind=kind, path=str(path))
+
+
+def subject_of(
+    generator: Program,
+    options: LoadOptions,
+    *,
+    asked: str,
+    name: str,
+    kind: str,
+    path: str | None = None,
+    discriminator: Program | None = None,
+) -> Subject:
+    """Return the checked subject of a generator and a discriminator: the given one, else the one the options name.
+
+    Both have a digest; the latent size is told by the options or the generator.
+    """
     size = options.latent or generator.latent
     assert size is not None
-    digests = {"generator": generator.digest or file_digest(path)}
-    parts = [generator]
-    discriminator = None
-    if options.discriminator is not None:
-        discriminator = read_discriminator(options.discriminator, options.device)
-        digests["discriminator"] = discriminator.digest or file_digest(options.discriminator)
-        parts.append(discriminator)
-        if None not in (generator.block, discriminator.block) and generator.block != discriminator.block:
-            raise SubjectError(
-                f"subject {path}: takes batches of {generator.block}, --discriminator {options.discriminator} of "
-                f"{discriminator.block}; export both with a dynamic batch, or with the same one"
-            )
+    if discriminator is None and options.discriminator is not None:
+        discriminator = read_discriminator(options)
+    parts = [generator] if discriminator is None else [generator, discriminator]
+    if discriminator is not None and None not in (generator.block, discriminator.block):
+        _check_blocks(generator, discriminator, asked, options)
+    digests = {role: part.digest for role, part in zip(("generator", "discriminator"), parts, strict=False)}
     sample = SampleSpec((), *(options.value_range or (-1.0, 1.0)))
     classes = options.classes or 0
     return checked(
         Subject(
-            name=path.stem,
+            name=name,
             kind=kind,
             digest=json_digest(
                 {"files": digests, "latent": size, "range": [sample.low, sample.high], "classes": classes}
@@ -58,33 +73,54 @@ def subject_of_programs(path: Path, kind: str, options: LoadOptions, read: Calla
             discriminator=discriminator.module if discriminator else None,
             latent=LatentSpec(size),
             classes=classes,
-            path=str(path),
+            path=path,
             block=generator.block or (discriminator.block if discriminator else None),
             device=options.device,
-            checks=runtime_findings(parts),
+            checks=findings_of(parts),
             runtime=runtime_of(parts),
         )
     )
 
 
-def read_discriminator(path: Path, device: str) -> Program:
-    """Return the discriminator in a program file; raises SubjectError when it is missing or of another format."""
+def _check_blocks(generator: Program, discriminator: Program, asked: str, options: LoadOptions) -> None:
+    if generator.block != discriminator.block:
+        raise SubjectError(
+            f"{asked}: takes batches of {generator.block}, --discriminator {options.discriminator} of "
+            f"{discriminator.block}; export both with a dynamic batch, or with the same one"
+        )
+
+
+def read_discriminator(options: LoadOptions) -> Program:
+    """Return the discriminator that the options name, with its digest.
+
+    Raises SubjectError when it is missing, of another format, or code that is not trusted.
+    """
+    path = options.discriminator
+    assert path is not None
+    asked, device = f"--discriminator {path}", options.device
+    if is_factory(str(path)):
+        if not options.trust_code:
+            raise untrusted_factory(asked, str(path), "discriminator")
+        return discriminator_made(str(path), asked, device)
     if not path.is_file():
-        raise SubjectError(f"--discriminator {path}: no such file")
-    if path.suffix == ".pt2":
-        return exported.read_program(path, device)
-    if path.suffix in script.SUFFIXES:
-        return script.read_program(path, device)
-    if path.suffix == ".onnx":
-        return onnx_program.read_program(path, device)
-    raise SubjectError(
-        f"--discriminator {path}: allowed: .pt2 (exported program), {', '.join(script.SUFFIXES)} (TorchScript), .onnx"
-    )
+        raise SubjectError(f"{asked}: no such file")
+    if pickles.is_offered(path):
+        return pickles.read_program(path, asked, device, trust=options.trust_code, role="discriminator")
+    readers = {".pt2": exported.read_program, ".onnx": onnx_program.read_program}
+    readers |= dict.fromkeys(script.SUFFIXES, script.read_program)
+    if path.suffix not in readers:
+        raise SubjectError(
+            f"{asked}: allowed: .pt2 (exported program), {', '.join(script.SUFFIXES)} (TorchScript), .onnx; with "
+            "--trust-code also a pickled network or package.module:factory"
+        )
+    program = readers[path.suffix](path, device)
+    return replace(program, digest=program.digest or file_digest(path))
 
 
-def trust_of(programs: Sequence[Program]) -> Literal["data", "operators"]:
+def trust_of(programs: Sequence[Program]) -> Literal["data", "operators", "code"]:
     """Return the lowest level of trust among the programs of a subject."""
-    return "data" if all(program.trust == "data" for program in programs) else "operators"
+    levels: tuple[Literal["code", "operators"], ...] = ("code", "operators")
+    return next((level for level in levels if any(program.trust == level for program in programs)), "data")
 
 
 def runtime_of(programs: Sequence[Program]) -> str:
@@ -92,7 +128,8 @@ def runtime_of(programs: Sequence[Program]) -> str:
     return ", ".join(sorted({program.runtime for program in programs} - {""}))
 
 
-def runtime_findings(programs: Sequence[Program]) -> tuple[str, ...]:
-    """Return what the reader must know of a runtime that is not torch."""
+def findings_of(programs: Sequence[Program]) -> tuple[str, ...]:
+    """Return what the reader must know of the programs: a runtime that is not torch, and what reading them showed."""
     runtime = runtime_of(programs)
-    return (f"run by {runtime}, on the CPU and without gradients",) if runtime else ()
+    told = (f"run by {runtime}, on the CPU and without gradients",) if runtime else ()
+    return (*told, *(finding for program in programs for finding in program.findings))

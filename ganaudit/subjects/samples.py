@@ -9,9 +9,9 @@ from typing import ClassVar
 from ganaudit.data.reading import read_samples
 from ganaudit.data.samples import Samples
 from ganaudit.subjects.check import discriminator_findings
-from ganaudit.subjects.digests import file_digest, json_digest
+from ganaudit.subjects.digests import json_digest
 from ganaudit.subjects.loading import LoadOptions
-from ganaudit.subjects.programs import read_discriminator, runtime_findings
+from ganaudit.subjects.programs import findings_of, read_discriminator
 from ganaudit.subjects.subject import SampleSpec, Subject
 
 __all__ = ["SUFFIXES", "SampleFiles", "subject_of_samples"]
@@ -39,11 +39,10 @@ class SampleFiles:
         subject = subject_of_samples(read_samples(path, read, options.progress), path)
         if options.discriminator is None:
             return subject
-        program = read_discriminator(options.discriminator, options.device)
-        digest = program.digest or file_digest(options.discriminator)
+        program = read_discriminator(options)
         subject = replace(
             subject,
-            digest=json_digest({"samples": subject.digest, "discriminator": digest}),
+            digest=json_digest({"samples": subject.digest, "discriminator": program.digest}),
             sample=SampleSpec(subject.sample.shape, *value_range),
             trust=program.trust,
             discriminator=program.module,
@@ -51,7 +50,7 @@ class SampleFiles:
             device=options.device,
             checks=(
                 *subject.checks,
-                *runtime_findings([program]),
+                *findings_of([program]),
                 "the discriminator reads the samples as stored, after any quantisation",
             ),
             runtime=program.runtime,

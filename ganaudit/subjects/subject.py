@@ -14,10 +14,10 @@ from torch import Tensor, nn
 
 from ganaudit.data.layout import AUDIO_CHANNELS
 from ganaudit.data.samples import Samples
-from ganaudit.document.errors import NotFiniteError, SubjectError
+from ganaudit.document.errors import GanauditError, NotFiniteError, SubjectError
 from ganaudit.numerics.memory import Room, is_out_of_memory
 from ganaudit.numerics.randomness import child_seed, integers, normals, uniforms
-from ganaudit.subjects.digests import json_digest, weights_digest
+from ganaudit.subjects.digests import json_digest, structure_of, weights_digest
 from ganaudit.subjects.failures import Failures
 
 __all__ = ["LatentSpec", "SampleSpec", "Subject"]
@@ -137,7 +137,7 @@ class Subject:
         modules = {"generator": generator, "discriminator": discriminator}
         weights = {f"{k}.{n}": t for k, m in modules.items() if m is not None for n, t in m.state_dict().items()}
         # Two networks may hold equal weights and still differ in code: their structure enters the digest too.
-        structure = {k: _structure(m) for k, m in modules.items() if m is not None}
+        structure = {k: structure_of(m) for k, m in modules.items() if m is not None}
         spec = {"latent": [law.size, law.law], "range": list(value_range), "classes": classes, "structure": structure}
         spec |= {"label_law": list(label_law)} if len(label_law) else {}
         return checked(
@@ -337,7 +337,9 @@ def _is_shape(x: Tensor) -> bool:
 def _called(module: nn.Module, arguments: list[Tensor], role: str, given: str) -> Any:
     try:
         return module(*arguments)
-    except (RuntimeError, ValueError, TypeError, IndexError, AssertionError) as error:
+    except GanauditError:
+        raise
+    except Exception as error:  # a module of somebody's own raises anything
         if is_out_of_memory(error):
             raise
         told = str(error).strip().splitlines()
@@ -347,16 +349,6 @@ def _called(module: nn.Module, arguments: list[Tensor], role: str, given: str) -
         if role == "discriminator":
             hint = "it is called with samples alone, or as discriminator(x, labels) where the generator has classes"
         raise SubjectError(f"{role}: refused {given}: {message[:300]} ({hint})") from error
-
-
-def _structure(module: nn.Module) -> list[list[str]]:
-    """Return class, printed settings and plain attributes of every submodule: equal for equal networks anywhere."""
-
-    def settings(m: nn.Module) -> str:
-        plain = {k: v for k, v in vars(m).items() if isinstance(v, bool | int | float | str) and k[0] != "_"}
-        return repr(sorted((k, v) for k, v in plain.items() if k != "training"))
-
-    return [[name, type(m).__qualname__, m.extra_repr(), settings(m)] for name, m in module.named_modules()]
 
 
 def _kind(value: object) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar
 
+from ganaudit.programs.forms import is_pickled
 from ganaudit.programs.script import SUFFIXES, read_program
 from ganaudit.subjects.loading import LoadOptions
 from ganaudit.subjects.programs import subject_of_programs
@@ -20,8 +21,8 @@ class TorchScript:
     formats: ClassVar[str] = "TorchScript (.pt, .ts)"
 
     def accepts(self, path: Path) -> bool:
-        """Return whether ``path`` is a file with a suffix of TorchScript."""
-        return path.is_file() and path.suffix in SUFFIXES
+        """Return whether ``path`` is a file with a suffix of TorchScript that holds no pickled checkpoint."""
+        return path.is_file() and path.suffix in SUFFIXES and not is_pickled(path)
 
     def load(self, path: Path, options: LoadOptions) -> Subject:
         """Return the subject; raises SubjectError when the file is not TorchScript or does not do what is claimed."""

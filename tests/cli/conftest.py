@@ -12,6 +12,10 @@ from torch import nn
 
 from ganaudit.cli.main import run
 
+from .. import foreign
+
+code = foreign.code
+
 
 @dataclass(frozen=True)
 class Called:

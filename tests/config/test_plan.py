@@ -213,5 +213,20 @@ def test_gates_in_a_pyproject_are_the_policy_of_the_plan(tmp_path, table):
 
 def test_the_schema_names_every_key():
     schema = plan_schema()
-    assert set(schema["properties"]) == set(AuditPlan.model_fields)
+    # No file can say whom to trust, so no editor is to offer it.
+    assert set(schema["properties"]) == set(AuditPlan.model_fields) - {"trust_code"}
     assert schema["additionalProperties"] is False
+
+
+@pytest.mark.parametrize("value", ["true", "false", '"yes"'])
+def test_no_file_says_whom_to_trust_and_its_other_faults_are_told_too(tmp_path, value):
+    alone = problems(write(tmp_path, f"trust_code = {value}\n"))
+    assert len(alone) == 1
+    assert "trust_code: no file can say this" in alone[0]
+    both = problems(write(tmp_path, f"sede = 1\ntrust_code = {value}\nsamples = 0\n"))
+    assert len(both) == 3
+    assert load(None, trust_code=True).trust_code
+    assert load(write(tmp_path, "seed = 1\n"), trust_code=True).trust_code
+    assert not load(write(tmp_path, "seed = 1\n")).trust_code
+    nested = problems(write(tmp_path, f'[others.x]\nsubject = "a"\ntrust_code = {value}\n'))
+    assert "others.x.trust_code" in nested[0]

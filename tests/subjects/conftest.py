@@ -5,7 +5,10 @@ import os
 import pytest
 import torch
 
+from .. import foreign
 from .networks import LATENT, Discriminator, Generator, export, script
+
+code = foreign.code
 
 
 @pytest.fixture(scope="package", autouse=True)
