@@ -137,7 +137,7 @@ class InterpolationSimilarity:
             MeasurementSpec(
                 key="holes",
                 title="Paths with a hole",
-                meaning="Share of latent paths between two good samples on which some sample scores as no real does.",
+                meaning="Share of latent paths between good samples with one that scores below nearly all reals.",
                 unit="share of paths",
                 better="lower",
                 bounds=(0.0, 1.0),
@@ -210,7 +210,7 @@ class InterpolationSimilarity:
         found = blend_readings(blend) | walks.readings | {"inversion-error": latents.reading}
         measurements = [found[m.key].measured(self.spec, m.key) for m in self.spec.measurements]
         details: list[Detail] = [
-            Note(text=_reading(measurements)),
+            Note(text=_reading(measurements, walks.poor)),
             *blend_details(blend),
             *walks.details,
             *latents.details,
@@ -258,7 +258,8 @@ def _standing(found: Measurement) -> str:
     return f"{text}."
 
 
-def _reading(measurements: list[Measurement]) -> str:
+def _reading(measurements: list[Measurement], poor: str) -> str:
+    """Return what was found in a few sentences; ``poor`` says what a sample does that makes a path a poor one."""
     by = {m.key: m for m in measurements}
     parts = [_standing(by["similarity"])]
     crossing, smooth = by["crossing"], by["smoothness"]
@@ -272,7 +273,8 @@ def _reading(measurements: list[Measurement]) -> str:
     for name, one in (("", by["holes"]), ("straight ", by["holes-lerp"])):
         if one.value is not None and one.null is not None:
             parts.append(
-                f"{one.value:.0%} of the {one.n} {name}paths between good samples lead through one that scores as no "
-                f"real does; of as many unrelated reals one would with a chance of {one.null.value:.1%}."
+                f"{one.value:.0%} of the {one.n} {name}paths between good samples lead through one that {poor}; of as "
+                f"many unrelated reals one would with a chance of {one.null.value:.1%}."
             )
+            poor = "scores so low"
     return " ".join(parts)

@@ -45,7 +45,12 @@ def _reader(one: Standing) -> str:
     words = f"{one.reading.name} is read by {one.reading.source}"
     if one.reading.right is not None:
         words += ", right for {} of {} held-out reals".format(*one.reading.right)
-    return words + ("; its errors are taken out." if one.shares.is_corrected else "; what it says counts as true.")
+    if not one.shares.is_corrected:
+        return f"{words}; what it says counts as true."
+    confusion = one.reading.confusion
+    if confusion is not None and confusion.right == confusion.sizes.sum():
+        return f"{words}: it made no errors to take out."
+    return f"{words}; its errors are taken out."
 
 
 def unlike(near: Reached, by: Standing) -> list[Note]:

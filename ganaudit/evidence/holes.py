@@ -31,6 +31,15 @@ class Judge:
     cut: Cut | None
     reason: str = ""
 
+    @property
+    def words(self) -> str:
+        """What a poor sample does, by the rank of the cut among calibration reals; empty where there is no cut."""
+        if self.cut is None:
+            return ""
+        share = chance_below(self.cut.rank, self.cut.n, 1)
+        place = "the lowest" if self.cut.rank == 1 else f"number {self.cut.rank} from below"
+        return f"scores lower than all but {share:.2%} of reals (below {place} of {self.cut.n} calibration reals)"
+
 
 def judge_of(view: View, unjudged: str | None, inside: int, poor: Mapping[str, Tensor]) -> Judge:
     """Return the cut of calibration reals for ``inside`` points between two ends, or why none can be trusted.
@@ -43,7 +52,7 @@ def judge_of(view: View, unjudged: str | None, inside: int, poor: Mapping[str, T
         return Judge(None, unjudged)
     missing = view.missing("scores/calibration")
     if missing is not None:
-        return Judge(None, f"{missing}: what scores as no real does is not known")
+        return Judge(None, f"{missing}: how low reals score is not known")
     cut = poor_below(view["scores/calibration"], inside, CHANCE)
     blind = _blind(cut, poor)
     return Judge(None, blind) if blind else Judge(cut)

@@ -42,10 +42,9 @@ def verdict(asked: Sequence[Asked], measurements: Sequence[Measurement], family:
     words = [f"{one.operation.name} {one.expected.words}" for one in asked if one.expected.used]
     if words:
         return f"{text} By the record of the training: {'; '.join(words)}; no other of these operations was used."
-    unknown = all(one.expected.used is None for one in asked)
-    return f"{text} The training " + (
-        "recorded no augmentation." if unknown else "used none of these operations, by its record."
-    )
+    if all(one.expected.used is None for one in asked):
+        return f"{text} Nothing is recorded of the training's augmentation."
+    return f"{text} The training used none of these operations, by its record."
 
 
 def leak_table(asked: Sequence[Asked], least: float) -> Table:

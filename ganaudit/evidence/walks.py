@@ -39,6 +39,8 @@ class Walked:
     warnings: list[str]
     strips: Exhibit | None
     """The first paths, and those with the lowest scores between their ends."""
+    poor: str = ""
+    """What a poor sample on a path does, in words; empty where no sample is called poor."""
 
 
 def walked(view: View, blend: Blend, *, paths: int, distance: str, eps: float, rng: np.random.Generator) -> Walked:
@@ -68,7 +70,8 @@ def walked(view: View, blend: Blend, *, paths: int, distance: str, eps: float, r
         told = f", the first of them path {made.failed[0]}" if made.failed else ""
         warnings.append(f"the generator fails on {lost} of {paths} paths between latents of seed {made.seed}{told}; "
                         "the others are used")  # fmt: skip
-    return Walked(readings, details, warnings, _strips(made, path, torch.nonzero(fine)[:, 0], walks.scores))
+    strips = _strips(made, path, torch.nonzero(fine)[:, 0], walks.scores)
+    return Walked(readings, details, warnings, strips, judge.words)
 
 
 def _lengths(

@@ -123,7 +123,8 @@ def test_samples_of_the_law_of_the_reals_leak_nothing():
     for run in range(runs):
         found = outcome(run, **REALS, fake=glyphs(600, f"perfect/{run}"))
         claims += "No leak of them is found." not in found.details[0].text
-        assert "recorded no augmentation" in found.details[0].text
+        assert found.details[0].text.endswith(" Nothing is recorded of the training's augmentation.")
+        assert set(column(tables(found)["Leaks by operation"], "by the record").values()) == {"not recorded"}
     assert claims <= 1  # two or more of four at 5 %: once in seventy
 
 
@@ -203,6 +204,7 @@ def test_a_leak_of_what_was_never_used_is_only_a_likeness():
     fake = planted(600, "fake", "hflip", 0.3)
     told = outcome(**REALS, fake=fake, training={"augmentation": "none"})
     assert "may be another defect: hflip" in told.details[0].text
+    assert told.details[0].text.endswith(" The training used none of these operations, by its record.")
     assert "never used" in told.warnings[0]
     plain = outcome(**REALS, fake=fake, training=FLIPPED)
     assert "Leaks: hflip" in plain.details[0].text

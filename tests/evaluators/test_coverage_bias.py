@@ -261,6 +261,13 @@ def test_the_errors_of_the_classifier_are_taken_out():
     assert cells["a"]["read"] / 2000 > 0.2, "what is seen is far off"
     gap = by_key(found)["class-discrepancy"]
     assert gap.interval.low <= 0.15 <= gap.interval.high
+    assert "; its errors are taken out." in found.details[0].text
+
+
+def test_of_a_classifier_that_errs_never_no_errors_are_said_to_be_taken_out():
+    text = evaluate(Read(1.0, np.full(5, 0.2))).details[0].text
+    assert "right for 1000 of 1000 held-out reals: it made no errors to take out." in text
+    assert "taken out" not in text
 
 
 def test_a_classifier_no_better_than_chance_is_told_and_the_probe_asked_next():

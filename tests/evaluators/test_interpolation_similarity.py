@@ -1,6 +1,7 @@
 """Ways from generated samples to reals, and through the latent, of linear subjects whose answers are formulas."""
 
 import math
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -355,6 +356,25 @@ def test_a_hole_is_found_at_the_share_of_paths_that_lead_through_it(inside, on_t
         assert one.interval.low - one.null.value <= expected <= one.interval.high, key
         assert (one.interval.low > one.null.high) == (path == "lerp" or on_the_arc), key
     assert {line[0] for line in detail(row, "Holes by path").rows} == {"slerp", "lerp"}
+
+
+@pytest.mark.parametrize("calibration", [60, 800])
+def test_the_note_says_how_many_reals_score_as_low_as_a_hole(calibration):
+    """Number k from below of n calibration reals is the cut: k - 1 of them lie lower, more than none of many."""
+    made = subject(Hollow(lambda z: z[:, 0].abs() < 0.15), Weighs(W))
+    row, found = measured(made, reference(test=180, calibration=calibration), paths=60, points=9)
+    note = next(d.text for d in row.details if d.kind == "note")
+    told = re.search(r"scores lower than all but ([\d.]+)% of reals \(below (.+) of (\d+) calibration reals\)", note)
+    assert int(told[3]) == calibration
+    rank = 1 if told[2] == "the lowest" else int(told[2].removeprefix("number ").removesuffix(" from below"))
+    assert (rank > 1) == (calibration == 800)
+    scores = np.sort(Weighs(W)(torch.from_numpy(reals(calibration, 1))).numpy())
+    cut = float(re.search(r"reals scores below (\S+),", found["holes"].null.rule)[1])
+    assert cut == pytest.approx(scores[rank - 1], rel=1e-3)
+    # A new real takes any of n + 1 places among n known ones with equal chance: k of them are below the cut.
+    assert float(told[1]) == pytest.approx(100 * rank / (calibration + 1), abs=0.006)
+    assert "straight paths between good samples lead through one that scores so low" in note
+    assert "no real does" not in note
 
 
 def test_without_a_hole_paths_are_broken_no_more_often_than_unrelated_reals(perfect):
