@@ -74,7 +74,7 @@ _SPOKEN = {
         "expires": "The last day on which it holds (UTC).",
     },
     "AuditPlan": {
-        "subject": "A reference model, a train directory, .pt2, .pt or samples.",
+        "subject": "A reference model, a train directory, .pt2, .pt, .onnx, samples or package.module:factory.",
         "extractor": "The `[extractor]` table.",
         "policy": "The `[policy]` table.",
         "review": "The `[review]` table.",
@@ -129,8 +129,8 @@ def pages() -> dict[str, str]:
             AuditPlan,
             "audit.toml",
             "The keys of a file given with `--config`, or of `[tool.ganaudit]` in a `pyproject.toml`. An option on the "
-            "command line wins over the file. Relative paths are relative to the file. Schema: "
-            "`ganaudit schema config`.",
+            "command line wins over the file. Relative paths are relative to the file. `trust_code` is no key of a "
+            "file: who runs the audit says `--trust-code`. Schema: `ganaudit schema config`.",
         ),
         "policy.md": _model_page(
             Policy,
@@ -203,7 +203,7 @@ def _evaluator(kind: Any) -> str:
         "## When they mislead",
         _prose(spec.misleads),
         "## Needs",
-        "\n".join([*(f"- `{node}`" for node in spec.needs), *minimum]),
+        "\n".join([*(f"- `{node}`".replace(" or ", "` or `") for node in spec.needed), *minimum]),
         "## Options",
         f"Keys of `[evaluators.{spec.id}]` in [audit.toml](../audit-toml.md).",
         _table(["key", "type", "default", "meaning"], options) if options else "None.",
@@ -348,7 +348,8 @@ def _cli() -> str:
         "Every verb takes these too:",
         "\n".join(f"- {line}" for line in [*shared, "`--help`, `-h`: Show the verb's options."]),
         "Each option can be set by an environment variable, such as `GANAUDIT_AUDIT_SEED`; `--help` names it. "
-        "`GANAUDIT_CACHE` names the folder for evidence that is reused, `GANAUDIT_INCEPTION_WEIGHTS` a weights file.",
+        "`GANAUDIT_CACHE` names the folder for evidence that is reused, `GANAUDIT_INCEPTION_WEIGHTS` a weights file, "
+        "`GANAUDIT_TRUST_CODE` stands for `--trust-code` in every verb.",
     ]
     for name, command in _commands(group).items():
         parts += [f"## {name}", _prose(command.help or "")]
