@@ -72,9 +72,10 @@ def audit(
     """Return the audit document of ``subject`` held against ``reference``.
 
     ``options`` are the keys of ``audit.toml``: ``samples=500``, ``seed=0``, ``evaluators={"frechet-distance": {}}`` and
-    so on. ``extractor`` is an id, the table ``{"id": ..., "weights": ...}``, or an object with the contract of
-    ``ganaudit.features.extractor.Extractor``, such as
-    ``ganaudit.features.module.Module.of(network, ...)``. ``others`` are subjects beside this one, by a name of yours.
+    so on, and ``trust_code=True``, which no file can say and which lets code of subjects named by text be run.
+    ``extractor`` is an id, the table ``{"id": ..., "weights": ...}``, or an object with the contract of
+    ``ganaudit.features.extractor.Extractor``, such as ``ganaudit.features.module.Module.of(network, ...)``. ``others``
+    are subjects beside this one, by a name of yours.
     With ``out`` the document and its samples are written there.
     Raises a UserError (ConfigError, SubjectError, SourceError, ...) when something given cannot be used.
     """
