@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import pickletools
 import re
 import zipfile
@@ -19,8 +20,8 @@ _LEGACY_HEAD = 3
 """Pickles before the one that counts: magic number, version, properties of the machine."""
 _SHOWN = 32
 """Bytes from the begin of a file that are enough to tell its form."""
-_MOST = 64 * 2**20
-"""Bytes of a pickle that are looked through; pickles of networks are far smaller, their tensors lie beside them."""
+_MOST = 4 * 2**20
+"""Bytes of a pickle that are looked through, which takes seconds at most: tensors lie beside it, names are short."""
 # What a pickle names that holds tensors in containers: torch reads it with weights_only, and no network is in it.
 _OF_WEIGHTS = re.compile(
     r"collections OrderedDict|torch\._utils _rebuild_(tensor(_v2)?|parameter)|torch (\w+Storage|Size|device)"
@@ -111,20 +112,21 @@ def _begin(path: Path) -> bytes:
 
 def _arguments(path: Path, form: str) -> Iterator[tuple[bool, str]]:
     """Yield what the pickle imports, as (True, "module name"), and its strings, as (False, text)."""
-    if form == "archive":
-        with zipfile.ZipFile(path) as archive:
-            name = next(name for name in archive.namelist() if name.endswith("data.pkl"))
-            if archive.getinfo(name).file_size > _MOST:
-                raise ValueError("too large to look through")
-            with archive.open(name) as file:
-                yield from _of_pickle(file)
-        return
-    if path.stat().st_size > _MOST and form == "bare":
-        raise ValueError("too large to look through")
-    with path.open("rb") as file:
-        for _ in range(_LEGACY_HEAD if form == "legacy" else 0):
-            list(_of_pickle(file))
-        yield from _of_pickle(file)
+    file = io.BytesIO(_head(path, form))
+    for _ in range(_LEGACY_HEAD if form == "legacy" else 0):
+        list(_of_pickle(file))
+    yield from _of_pickle(file)
+
+
+def _head(path: Path, form: str) -> bytes:
+    """Return the begin of the pickle in a file; one that goes on ends in the middle, and cannot be looked through."""
+    if form != "archive":
+        with path.open("rb") as file:
+            return file.read(_MOST)
+    with zipfile.ZipFile(path) as archive:
+        name = next(name for name in archive.namelist() if name.endswith("data.pkl"))
+        with archive.open(name) as entry:
+            return entry.read(_MOST)
 
 
 def _of_pickle(file: IO[bytes]) -> Iterator[tuple[bool, str]]:

@@ -9,6 +9,8 @@ import pickle
 import shlex
 import subprocess
 import sys
+import time
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -280,3 +282,22 @@ def test_the_command_of_the_refusal_writes_a_file_without_python(tmp_path: Path,
     assert (made.trust, made.block) == ("operators", None)
     z = made.latents(0, 0, 5)
     torch.testing.assert_close(made.generate(z), Plain()(z).detach())
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_hostile_pickle_is_refused_within_seconds(tmp_path: Path, form: str) -> None:
+    """Looking through a pickle must not cost what unpickling would: 100 million marks, one byte each."""
+    flood = b"\x80\x02" + b"(" * 10**8
+    path = tmp_path / "g.pth"
+    if form == "archive":
+        zipped(path, {"g/data.pkl": flood}, zipfile.ZIP_DEFLATED)
+        assert path.stat().st_size < 10**6
+    elif form == "legacy":
+        torch.save([], path, _use_new_zipfile_serialization=False)
+        path.write_bytes(path.read_bytes()[:15] + b"\x80\x02K\x01." * 2 + flood)
+    else:
+        path.write_bytes(flood)
+    started = time.process_time()
+    with pytest.raises(SubjectError, match="a pickled object, written by"):
+        load(path, trust_code=False)
+    assert time.process_time() - started < 20
