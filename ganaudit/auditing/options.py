@@ -58,7 +58,7 @@ def chosen_evaluators(plan: AuditPlan, followed: Protocol) -> Chosen:
 
 def _check_needs(name: str, build: Any) -> None:
     spec = getattr(build, "spec")  # noqa: B009 - a plugin's class
-    unknown = [n for n in (*spec.needs, *spec.wants) if n not in node_names()]
+    unknown = [n for n in (*spec.needs, *spec.one_of, *spec.wants) if n not in node_names()]
     if unknown:
         raise PluginError(f"evaluator {name!r}: needs evidence that does not exist: {', '.join(unknown)}")
 

@@ -291,11 +291,9 @@ def _evaluated(evaluator: Evaluator, setting: Setting) -> Findings:
 
 def _unassessable(spec: EvaluatorSpec, setting: Setting) -> str | None:
     evidence = setting.evidence
-    for node in spec.needs:
-        reason = evidence.missing(node)
-        # A number without its null is still a number; the null says why it is missing.
-        if reason is not None and "/null-" not in node:
-            return reason
+    reason = spec.unmet(evidence.missing)
+    if reason is not None:
+        return reason
     for node, least in spec.minimum.items():
         count = evidence.count(node)
         if count < least:

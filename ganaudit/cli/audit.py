@@ -272,8 +272,8 @@ def _resolved(setting: Setting, folder: Path) -> dict[str, Any]:
     evidence = setting.evidence
     asked = {}
     for name, evaluator in setting.evaluators.items():
-        reasons = [evidence.missing(n) for n in evaluator.spec.needs if "/null-" not in n]
-        asked[name] = next((f"not assessable: {r}" for r in reasons if r), "will be measured")
+        reason = evaluator.spec.unmet(evidence.missing)
+        asked[name] = "will be measured" if reason is None else f"not assessable: {reason}"
     return {
         "subject": f"{setting.subject.name} ({setting.subject.kind}, {setting.subject.digest})",
         "sample": setting.subject.sample.describe(),

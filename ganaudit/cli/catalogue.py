@@ -121,7 +121,7 @@ def _evaluator_facts(spec: Any, key: str) -> dict[str, Any]:
         "numbers": [
             f"{spec.id}/{m.key} ({m.unit}; better: {m.better}): {m.meaning} Estimator: {m.estimator}." for m in chosen
         ],
-        "needs": list(spec.needs),
+        "needs": spec.needed,
         "misleads": spec.misleads,
         "references": list(spec.references),
     }

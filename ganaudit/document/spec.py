@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -55,6 +55,8 @@ class EvaluatorSpec:
     minimum: Mapping[str, int] = field(default_factory=dict)
     """The fewest samples of a node it can use."""
     references: tuple[str, ...] = ()
+    one_of: tuple[str, ...] = ()
+    """Evidence nodes of which it needs one or more, whichever: wanted ones too, each to be asked for by ``missing``."""
     wants: tuple[str, ...] = ()
     """Evidence nodes it reads where they exist, after asking ``view.missing``; the view refuses every node that is
     neither needed nor wanted."""
@@ -94,6 +96,23 @@ class EvaluatorSpec:
             error_parts=error_parts,
             volatile=spec.volatile,
         )
+
+    def unmet(self, missing: Callable[[str], str | None]) -> str | None:
+        """Return why evidence that it cannot do without is not there, by ``missing`` of a node, or None.
+
+        A number without its null is still a number, so nodes of nulls may miss; the null then says why.
+        """
+        reasons = [missing(node) for node in self.needs if "/null-" not in node]
+        either = [missing(node) for node in self.one_of]
+        if either and None not in either:
+            named = " or ".join(self.one_of)
+            reasons.append(f"needs {named}: {'; '.join(reason for reason in either if reason)}")
+        return next((reason for reason in reasons if reason is not None), None)
+
+    @property
+    def needed(self) -> list[str]:
+        """The evidence that it cannot do without, in words."""
+        return [*self.needs, *([" or ".join(self.one_of)] if self.one_of else [])]
 
     def promise(self, key: str) -> MeasurementSpec | None:
         """Return what is promised of the number ``key``, itself or its family, or None."""

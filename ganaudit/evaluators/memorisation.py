@@ -76,9 +76,17 @@ class Memorisation:
         id="memorisation",
         title="Memorisation of train reals",
         question="Are generated samples copies of train reals, and can reals be told to have been in the training?",
-        needs=("features/train", "features/test", "features/fake"),
-        wants=("features/calibration", "scores/train", "scores/calibration", "scores/test", "scores/fake"),
-        minimum={"features/train": 10, "features/test": 10, "features/fake": 10},
+        needs=("features/train", "features/fake"),
+        one_of=("features/calibration", "features/test"),
+        wants=(
+            "features/calibration",
+            "features/test",
+            "scores/train",
+            "scores/calibration",
+            "scores/test",
+            "scores/fake",
+        ),
+        minimum={"features/train": 10, "features/fake": 10},
         measurements=(
             MeasurementSpec(
                 key="ct",

@@ -102,12 +102,14 @@ def held_reals(view: View, n_fake: int, most: int, rng: np.random.Generator) -> 
 
     Half of them at most, and no more than there are generated samples, stand in for generated ones.
     """
-    splits = tuple(s for s in ("calibration", "test") if view.missing(f"features/{s}") is None)
+    named = [split for split in ("calibration", "test") if view.missing(f"features/{split}") is None]
+    splits = tuple(split for split in named if not view.trained_on(split))
     count = sum(len(view[f"features/{split}"]) for split in splits)
     if count < 2 * _LEAST or n_fake < _LEAST:
+        seen = "".join(f"; the subject was trained on the {split} reals" for split in named if split not in splits)
         raise NotAssessable(
             f"needs at least {2 * _LEAST} unseen reals, half of them to stand in for generated samples, and {_LEAST} "
-            f"generated samples; there are {count} unseen reals and {n_fake} generated samples"
+            f"generated samples; there are {count} unseen reals and {n_fake} generated samples{seen}"
         )
     n = min(n_fake, count // 2, most)
     order = torch.from_numpy(rng.permutation(count))

@@ -54,14 +54,15 @@ def verdict(measurements: Sequence[Measurement], found: Memorised) -> tuple[Note
         text = f"The generator copies train reals: all {len(asked)} statistics say so ({_told(pointing, judged)})."
     else:
         none = [key for key in silent if key not in weak]
-        what = "copy train reals" if _SINGLE & set(pointing) else "lean to train reals, without a copy found,"
-        text = f"Generated samples {what} by {_told(pointing, judged)}"
+        copied = bool(_SINGLE & set(pointing))
+        what = "copy train reals" if copied else "lean to train reals, without a copy found"
+        text = f"Generated samples {what}{'' if copied else ','} by {_told(pointing, judged)}"
         text += f"; weak signs by {_told(weak, judged)}" if weak else ""
         text += f"; {', '.join(none)} show nothing." if none else "."
         disagreement = [
-            f"the statistics of memorisation disagree: {', '.join(pointing)} point to copies of train reals, "
-            f"{', '.join(silent)} do not. Shares of single samples see a few copies that ranks of all samples average "
-            "away; ranks see a pull towards train reals that makes no single copy."
+            f"the statistics of memorisation disagree: by {', '.join(pointing)} generated samples {what}; by "
+            f"{', '.join(silent)} they do not. Shares of single samples see a few copies that ranks of all samples "
+            "average away; ranks see a pull towards train reals that makes no single copy."
         ]
     farther = [key for key in ("ct", "distance-auc") if key in judged and _standing(judged[key]) == "farther"]
     if farther:

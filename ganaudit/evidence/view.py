@@ -128,6 +128,10 @@ class View:
         """Return why a node cannot be had, or None."""
         return self._evidence.missing(node)
 
+    def trained_on(self, split: str) -> bool:
+        """Return whether the subject is known to have been trained on a split of the reference."""
+        return self._evidence.reference.seen.get(split) == "seen"
+
     @property
     def world(self) -> World:
         """The processes that share the work; pass it on to every sweep that takes one."""

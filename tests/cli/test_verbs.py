@@ -26,6 +26,27 @@ def not_measured(found: dict[str, Any]) -> dict[str, str]:
     return {r["evaluator"]: r["status"] for r in found["results"] if r["status"] != "measured"}
 
 
+@pytest.mark.parametrize("unseen", ["calibration", "test", ""])
+def test_a_dry_run_says_of_memorisation_what_the_audit_does(ganaudit: Run, unseen: str) -> None:
+    """Unseen reals of either split do; without any both say so, and why for each."""
+    rng = np.random.default_rng(0)
+    given = {name: rng.integers(0, 256, (40, 8, 8, 1), dtype=np.uint8) for name in ("fake", "train", unseen) if name}
+    for name, images in given.items():
+        np.save(f"{name}.npy", images)
+    splits = ",".join(f"{name}={name}.npy" for name in given if name != "fake")
+    asked = ["audit", "fake.npy", "--reference", splits, "--evaluators", "memorisation", "--extractor", "pixels"]
+    planned = json.loads(ganaudit(*asked, "--dry-run", "--json").out)["evaluators"]["memorisation"]
+    done = ganaudit(*asked, "--json", "--out", "o")
+    (found,) = [r for r in document(Path("o"))["results"] if r["evaluator"] == "memorisation"]
+    if unseen:
+        assert (planned, found["status"], done.code) == ("will be measured", "measured", 0)
+        return
+    assert done.code == 3
+    assert planned == f"not assessable: {found['reason']}"
+    assert "needs features/calibration or features/test: the reference has no calibration split" in planned
+    assert "the reference has no test split of reals; train reals are never substituted" in planned
+
+
 def test_the_reference_audit_measures_everything_and_is_good(digits_audit: Path) -> None:
     found = document(digits_audit)
     assert not_measured(found) == {"attack-transfer": "not_assessable"}, (

@@ -81,6 +81,9 @@ class FakeView:
     def missing(self, node: str) -> str | None:
         return "hidden" if node in self.hidden else None
 
+    def trained_on(self, split: str) -> bool:
+        return split == "train"
+
     def blocks(self, node: str) -> Iterator[tuple[int, Tensor]]:
         rows = self[node]
         for start in range(0, len(rows), 64):
@@ -157,6 +160,7 @@ def test_the_spec_says_all_that_a_reader_needs(name: str) -> None:
     assert spec.misleads
     assert spec.references
     assert {*spec.needs, *spec.wants} <= set(node_names())
+    assert set(spec.one_of) <= {*spec.needs, *spec.wants}
     assert set(spec.minimum) <= set(spec.needs)
     keys = [m.key for m in spec.measurements]
     assert len(keys) == len(set(keys)) > 0

@@ -6,9 +6,11 @@ import torch
 from scipy import stats
 
 from ganaudit.auditing import audit
+from ganaudit.data.samples import Samples
 from ganaudit.document.spec import NotAssessable
 from ganaudit.evaluators.memorisation import Memorisation
 from ganaudit.numerics.world import ALONE
+from ganaudit.subjects.samples import subject_of_samples
 from tests.evaluators.planted import Mean, even, reference, subject
 
 KEYS = [m.key for m in Memorisation.spec.measurements]
@@ -20,11 +22,15 @@ class Nodes:
 
     world = ALONE
 
-    def __init__(self, **nodes):
+    def __init__(self, seen=("train",), **nodes):
+        self.seen = seen
         self.nodes = {name.replace("_", "/"): rows for name, rows in nodes.items()}
 
     def missing(self, node):
         return None if node in self.nodes else f"there is no {node}"
+
+    def trained_on(self, split):
+        return split in self.seen
 
     def count(self, node):
         return len(self.nodes[node])
@@ -164,7 +170,9 @@ def test_five_per_cent_of_exact_copies_among_2000_are_found():
     for key in ("copy-rate", "exact-copy-rate"):
         assert by_key[key].interval.low > by_key[key].null.high
     # A twentieth of copies moves no rank beyond its null: the disagreement is told.
-    assert any("disagree" in text for text in found.warnings)
+    assert any(
+        "disagree: by copy-rate" in text and "samples copy train reals; by ct" in text for text in found.warnings
+    )
     assert "show nothing" in said(found)
     assert all(m.null.low <= m.null.value <= m.null.high for m in by_key.values() if m.null)
 
@@ -191,7 +199,11 @@ def test_near_copies_are_copies_too_and_dense_places_are_none():
     by_key, found = measured(drawn(500, seed=4) * 0.5, train=train)
     assert by_key["ct"].interval.high < by_key["ct"].null.low
     assert by_key["copy-rate"].interval.low <= by_key["copy-rate"].null.high
-    assert any("disagree" in text for text in found.warnings)
+    (told,) = (text for text in found.warnings if "disagree" in text)
+    assert "without a copy found, by ct" in said(found)
+    assert "disagree: by ct" in told
+    assert "generated samples lean to train reals, without a copy found; by " in told
+    assert "copies of train reals" not in told
 
 
 def test_samples_far_off_are_said_to_lie_farther():
@@ -316,12 +328,44 @@ def audited(made, real, **more):
     [
         ({"test": levels(40, 0)}, "no train split"),
         ({"train": levels(40, 0)}, "no test split of reals; train reals are never substituted"),
+        ({"train": levels(40, 0)}, "needs features/calibration or features/test: the reference has no calibration"),
+        (
+            {"train": levels(40, 0), "calibration": levels(19, 1)},
+            "there are 16 unseen reals and 64 generated",
+        ),  # 3 are train
     ],
 )
 def test_without_train_or_unseen_reals_it_is_not_assessable_and_says_which(splits, reason):
     found = result(audited(subject(Mean()), reference(**splits)))
     assert found.status == "not_assessable"
     assert reason in found.reason
+
+
+@pytest.mark.parametrize("split", ["calibration", "test"])
+def test_unseen_reals_of_either_split_alone_do(split):
+    """Copies of a quarter of the samples are found by reals of one split as by those of the other."""
+    noise = np.random.default_rng(5).integers(0, 256, (260, 8, 8, 1), dtype=np.uint8)
+    made = np.concatenate([noise[:16], noise[100:148]])
+    splits = {"train": noise[:100], split: noise[148:]}
+    real = reference(**splits)
+    found = result(audited(subject_of_samples(Samples.of(made, "images", "made", "npy")), real, against=split))
+    assert found.status == "measured", found.reason
+    by_key = {m.key: m for m in found.measurements}
+    assert by_key["exact-copy-rate"].value == 16 / 64
+    assert by_key["ct"].sizes == {"fake": 56, "train": 100, "held": 56}
+    assert f"56 unseen reals ({split}) in place of generated samples" in by_key["ct"].null.rule
+    assert "16 of 64 generated samples are exact copies" in said(found)
+
+
+def test_reals_that_the_subject_was_trained_on_are_not_taken_for_unseen():
+    given = {"features_train": drawn(800, seed=1), "features_fake": drawn(500, seed=4)}
+    given["features_calibration"] = drawn(500, seed=3)
+    view = Nodes(seen=("train", "calibration"), **given)
+    with pytest.raises(NotAssessable, match=r"there are 0 unseen reals .*; the subject was trained on the calibration"):
+        Memorisation().evaluate(view, np.random.default_rng(0))
+    both = Nodes(seen=("train", "calibration"), **given, features_test=drawn(500, seed=2))
+    found = Memorisation().evaluate(both, np.random.default_rng(0))
+    assert "250 unseen reals (test) in place" in found.measurements[0].null.rule
 
 
 def test_without_a_discriminator_the_samples_are_judged_alone():
