@@ -18,6 +18,7 @@ from ganaudit.locations import cache_dir
 
 if TYPE_CHECKING:
     from ganaudit.document.model import AuditDocument
+    from ganaudit.report.converting import Converter
 
 __all__ = ["MOST_BYTES", "Layout", "LayoutOption", "MostBytesOption", "Shape", "report", "write_report"]
 
@@ -41,7 +42,10 @@ LayoutOption = Annotated[
 ]
 MostBytesOption = Annotated[
     int,
-    typer.Option(min=20_000, help="The most bytes of the report; a larger one shows fewer samples, and says so."),
+    typer.Option(
+        min=20_000,
+        help="The most bytes of the report; a larger one leaves out pictures, then charts, then rows of tables, and says so.",
+    ),
 ]
 
 
@@ -73,13 +77,18 @@ def report(
 
 
 def _report(console: Console, document: Path, out: Path | None, shape: Shape) -> int:
-    from ganaudit.document.files import read_document
-    from ganaudit.report.html import read_samples
+    from ganaudit.report.converting import Aside
 
-    audited, changed = read_document(document)
-    folder = document if document.is_dir() else document.parent
-    target = out or folder / ("report" if shape.layout is Layout.DIR else "report.html")
-    page = write_report(audited, read_samples(audited, folder), target, shape)
+    with Aside() as converter:
+        if shape.charts is None or not shape.charts.is_dir():
+            converter.start()  # charts will have to be drawn: it gets ready while the document is read
+        from ganaudit.document.files import read_document
+        from ganaudit.report.html import read_samples
+
+        audited, changed = read_document(document)
+        folder = document if document.is_dir() else document.parent
+        target = out or folder / ("report" if shape.layout is Layout.DIR else "report.html")
+        page = _written(audited, read_samples(audited, folder), target, shape, converter)
     if changed is not None:
         console.say(f"caution: {changed}")
     if console.as_json:
@@ -106,11 +115,20 @@ def write_report(document: AuditDocument, samples: Mapping[str, bytes], target: 
 
     Raises DocumentError when it cannot be rendered within its bytes, OutputError when it cannot be written.
     """
+    from ganaudit.report.converting import Aside
+
+    with Aside() as converter:
+        return _written(document, samples, target, shape, converter)
+
+
+def _written(
+    document: AuditDocument, samples: Mapping[str, bytes], target: Path, shape: Shape, converter: Converter
+) -> Path:
     from ganaudit.document.files import write_atomically
     from ganaudit.report.drawings import Drawings
     from ganaudit.report.html import render_folder, render_html
 
-    drawings = Drawings(shape.charts)
+    drawings = Drawings(shape.charts, converter)
     if shape.layout is Layout.FILE:
         page = render_html(document, samples, most_bytes=shape.most_bytes, drawings=drawings)
         write_atomically(target, page.encode())

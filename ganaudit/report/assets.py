@@ -22,12 +22,17 @@ class Assets(Protocol):
     script: Markup | None
     """The script, likewise."""
 
+    layout: str
+    """What the verb ``report`` has to be told to write such a page."""
+
     def picture(self, png: bytes) -> Markup:
         """Return where the page finds this picture."""
 
 
 class Inside:
     """All in one file: pictures as data addresses, style and script named by their digests."""
+
+    layout = ""
 
     def __init__(self) -> None:
         style, script = packaged("report.css"), packaged("report.js")
@@ -45,6 +50,8 @@ class Inside:
 
 class Beside:
     """Files beside the page, for hosts whose policy allows nothing inside it."""
+
+    layout = "--layout dir "
 
     def __init__(self) -> None:
         self.policy = (

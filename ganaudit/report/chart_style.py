@@ -54,6 +54,12 @@ FILLS = [
 ]
 MOST_SERIES = 10
 _MOST_RULES = 6
+_MOST_WIDE = 300
+"""Pixels that a name in a legend or at a rule may take."""
+_SHORT = (1e-6, 1e9)
+"""Between these the written number of a tick needs no limit on its width."""
+_WIDEST = 12
+"""Pixels that an ASCII character of 11 takes at most."""
 
 _Item = TypeVar("_Item")
 Spec = dict[str, Any]
@@ -133,7 +139,13 @@ def legend(names: list[str], bars: bool = False) -> alt.Legend | None:
         return None
     symbol: dict[str, Any] = {"symbolSize": 110} if bars else {"symbolSize": 420, "symbolType": "stroke"}
     symbol |= {"symbolOpacity": 1, "symbolStrokeWidth": 1.5 if bars else 2}
-    return alt.Legend(title=None, orient="bottom", columns=2, labelLimit=300, **symbol)
+    return alt.Legend(title=None, orient="bottom", columns=2, labelLimit=_limit(names), **symbol)
+
+
+def _limit(texts: Sequence[str]) -> int:
+    """Return the limit on the width of texts; 0, which spares measuring them again, where none can reach it."""
+    fits = all(text.isascii() and len(text) * _WIDEST < _MOST_WIDE for text in texts)
+    return 0 if fits else _MOST_WIDE
 
 
 def cycle(values: Sequence[Any], names: Sequence[str]) -> list[Any]:
@@ -176,10 +188,12 @@ def rule_layers(rules: list[Rule], xs: Sequence[float], log: bool) -> list[Spec]
 
 
 def _rule(rule: Rule, across: str, place: int | str, **text: Any) -> list[Spec]:
-    rows = [{"at": rule.at, "label": plain(rule.label)}]
+    said = plain(rule.label)
+    rows = [{"at": rule.at, "label": said}]
     at = {rule.orient: (alt.X if rule.orient == "x" else alt.Y)("at:Q")}
     line = alt.Chart().mark_rule(color="currentColor", strokeDash=[3, 3], opacity=0.8)
-    words = alt.Chart().mark_text(baseline="bottom", color="currentColor", fontSize=11, limit=300, aria=False, **text)
+    text["limit"] = _limit([said])
+    words = alt.Chart().mark_text(baseline="bottom", color="currentColor", fontSize=11, aria=False, **text)
     line = line.encode(**at, description=alt.Description("label:N"))
     label = part(rows, words.encode(**at, text=alt.Text("label:N")))
     label["encoding"][across] = {"value": place}
@@ -247,7 +261,11 @@ def _style() -> tuple[Spec, str]:
     return made["config"], made["$schema"]
 
 
-def styled(chart: Spec) -> Spec:
-    """Return the whole specification of a chart in the page's ink."""
+def styled(chart: Spec, values: Iterable[float]) -> Spec:
+    """Return the whole specification of a chart in the page's ink; ``values`` are all that its axes cover."""
     config, schema = _style()
+    size = max(map(abs, values), default=0.0)
+    if size == 0 or _SHORT[0] < size < _SHORT[1]:
+        # Where there is a limit, the engine measures each label once more: a tenth of the time of a chart.
+        config = config | {"axis": config["axis"] | {"labelLimit": 0}}
     return {"config": config, **chart, "$schema": schema}

@@ -41,7 +41,7 @@ from ganaudit.report.chart_style import (
     tell_rules,
     unique,
 )
-from ganaudit.report.svg import ChartError, inline_svg
+from ganaudit.report.svg import Chart, ChartError
 from ganaudit.report.words import count, direction, number, plain, span
 
 __all__ = ["ChartError", "curve", "histogram", "measurements", "trend"]
@@ -62,7 +62,7 @@ _Row = dict[str, Any]
 
 
 @debug_mode(False)  # else Altair checks each piece as it is made: half the time of making it
-def curve(detail: Curve, prefix: str = "chart") -> str:
+def curve(detail: Curve, prefix: str = "chart") -> Chart:
     """Draw lines over a common axis, with their bands, points and rules; ids start with ``prefix``.
 
     Raises ChartError when a series' x, y and band differ in length, or when nothing can be drawn.
@@ -80,11 +80,12 @@ def curve(detail: Curve, prefix: str = "chart") -> str:
     # The legend is the lines' own, so that it shows their dashes; points and bands would turn it into blobs.
     own = {"legend": {"color": "independent", "strokeDash": "independent", "shape": "independent"}}
     chart = layered(layers, resolve=own)
-    return _finish(chart, detail.title, [*told, *tell_rules(rules), *notes], rules, prefix)
+    values = [r[key] for r in rows for key in ("x", "y", "low", "high")]
+    return _finish(chart, detail.title, [*told, *tell_rules(rules), *notes], rules, values, prefix)
 
 
 @debug_mode(False)
-def histogram(detail: Histogram, prefix: str = "chart") -> str:
+def histogram(detail: Histogram, prefix: str = "chart") -> Chart:
     """Draw shares per bin: overlaid steps over numeric bins, grouped bars over named ones.
 
     Raises ChartError when there is nothing to draw.
@@ -97,11 +98,12 @@ def histogram(detail: Histogram, prefix: str = "chart") -> str:
         raise ChartError("there is no bin to draw")
     draw = _steps if detail.labels is None else _bars
     chart, told, rules = draw(detail, names, shares, notes)
-    return _finish(chart, detail.title, [*told, *tell_rules(rules), *notes], rules, prefix)
+    values = [*(detail.edges or []), *(share for one in shares for share in one)]
+    return _finish(chart, detail.title, [*told, *tell_rules(rules), *notes], rules, values, prefix)
 
 
 @debug_mode(False)
-def measurements(rows: Sequence[Measurement], prefix: str = "chart") -> str:
+def measurements(rows: Sequence[Measurement], prefix: str = "chart") -> Chart:
     """Draw each number with its interval, and its null with its range, on an axis in its own unit.
 
     Numbers of one unit and similar size share an axis. Raises ChartError when no number has a value.
@@ -116,11 +118,18 @@ def measurements(rows: Sequence[Measurement], prefix: str = "chart") -> str:
     panels = [_panel([(titles[i], drawn[i]) for i in group], room, top=group is groups[0]) for group in groups]
     chart = stacked(panels, spacing=18, resolve={"scale": {"x": "independent", "y": "independent"}})
     told = [_tell_measurement(m) for m in drawn]
-    return _finish(chart, "Numbers with their intervals and nulls", [*told, *notes], [], prefix)
+    return _finish(
+        chart,
+        "Numbers with their intervals and nulls",
+        [*told, *notes],
+        [],
+        [end for m in drawn for end in _extent(m)],
+        prefix,
+    )
 
 
 @debug_mode(False)
-def trend(values: Sequence[float], title: str, prefix: str = "chart") -> str:
+def trend(values: Sequence[float], title: str, prefix: str = "chart") -> Chart:
     """Draw values in their order as a small line without axes, the last one marked; ids start with ``prefix``.
 
     Raises ChartError when there are fewer than two.
@@ -136,7 +145,7 @@ def trend(values: Sequence[float], title: str, prefix: str = "chart") -> str:
     chart = layered([part(rows, line), part(rows[-1:], end)], width=_TREND[0], height=_TREND[1])
     told = f"{count(len(values))} values from {number(values[0])} to {number(values[-1])}"
     ends = f"lowest {number(min(values))}, highest {number(max(values))}"
-    return _finish(chart | {"autosize": "pad"}, f"Trend of {title}", [told, ends, *notes], [], prefix)
+    return _finish(chart | {"autosize": "pad"}, f"Trend of {title}", [told, ends, *notes], [], values, prefix)
 
 
 # --- curves ----------------------------------------------------------------------------------------------------------
@@ -147,15 +156,7 @@ def _points(name: str, s: Series, notes: list[str]) -> list[_Row]:
     if not len(s.x) == len(s.y) == len(low) == len(high):
         raise ChartError(f"series {s.name!r} has x, y and band of different lengths")
     return [
-        {
-            "series": name,
-            "i": i,
-            "x": s.x[i],
-            "y": s.y[i],
-            "low": low[i],
-            "high": high[i],
-            "say": f"{name}: {number(s.x[i])}, {number(s.y[i])}",
-        }
+        {"series": name, "i": i, "x": s.x[i], "y": s.y[i], "low": low[i], "high": high[i]}
         for i in evenly(len(s.x), _MOST_POINTS, notes)
     ]
 
@@ -185,6 +186,7 @@ def _lines(rows: list[_Row], names: list[str], detail: Curve) -> list[Spec]:
     line = base.mark_line(strokeWidth=2, strokeJoin="round").encode(y=y, **line_channels(names))
     layers.append(line.encode(order=alt.Order("i:Q"), description=alt.Description("series:N")))
     if detail.points or len(rows) <= len(names):
+        rows = [{**r, "say": f"{r['series']}: {number(r['x'])}, {number(r['y'])}"} for r in rows]
         shape = alt.Shape("series:N", scale=alt.Scale(domain=names, range=cycle(SHAPES, names)), legend=None)
         points = base.mark_point(size=46, filled=True, opacity=1).encode(y=y, color=colour(names, keyed=False))
         layers.append(points.encode(shape=shape, description=alt.Description("say:N")))
@@ -361,13 +363,13 @@ def _tell_measurement(m: Measurement) -> str:
     return told if m.null is None else f"{told}, {plain(m.null.of)} {number(m.null.value)} {span(m.null)}".rstrip()
 
 
-def _finish(chart: Spec, title: str, told: list[str], rules: list[Rule], prefix: str) -> str:
+def _finish(chart: Spec, title: str, told: list[str], rules: list[Rule], values: Sequence[float], prefix: str) -> Chart:
     if "vconcat" not in chart:
         above = 6 + 15 * sum(r.orient == "x" for r in rules)
         padding = {"left": 4, "right": 8, "top": above, "bottom": 4}
         room = {"width": _WIDTH, "height": _HEIGHT, "autosize": {"type": "fit-x", "contains": "padding"}}
         chart = room | {"padding": padding} | chart
-    spec = styled(chart)
+    spec = styled(chart, [*values, *(rule.at for rule in rules)])
     if _VALIDATES:
         (alt.VConcatChart if "vconcat" in spec else alt.LayerChart).validate(spec)
-    return inline_svg(json.dumps(spec), plain(title), ". ".join(told) + ".", prefix)
+    return Chart(json.dumps(spec), plain(title), ". ".join(told) + ".", prefix)

@@ -15,7 +15,7 @@ from ganaudit.document.grounds import ground
 from ganaudit.document.model import AuditDocument, Measurement
 from ganaudit.report.drawings import Drawings
 from ganaudit.report.rendering import content_hash, environment, packaged
-from ganaudit.report.sections import Figure, figure
+from ganaudit.report.sections import Figure
 from ganaudit.report.summary import Summary, summarise
 
 __all__ = ["Broken", "Entry", "Trend", "entry_of", "main_measures", "render_index"]
@@ -174,7 +174,7 @@ def _groups(entries: Sequence[Entry], drawings: Drawings) -> list[_Group]:
             if len(trend.values) > 1 and drawn < _MOST_TRENDS:
                 drawn += 1
                 draw = partial(drawings.trend, trend.values, trend.newest.title, f"trend-{place}-{number}")
-                trend = Trend(measure, trend.newest, trend.values, trend.left_out, figure(trend.newest.title, draw))
+                trend = Trend(measure, trend.newest, trend.values, trend.left_out, Figure(trend.newest.title, draw))
             trends.append(trend)
         groups.append(_Group(subject, tuple(mine), measures, tuple(trends)))
     return groups

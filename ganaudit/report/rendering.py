@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import hashlib
 from importlib import resources
-from typing import Any
+from types import CodeType
+from typing import Any, ClassVar
 
 import jinja2
+from jinja2.bccache import Bucket
 from markupsafe import Markup
 
 from ganaudit.report import words
@@ -30,6 +32,21 @@ def address(png: bytes) -> Markup:
     return Markup("data:image/png;base64,") + base64.b64encode(png).decode()
 
 
+class _Compiled(jinja2.BytecodeCache):
+    """Templates that this process has compiled: what differs between environments is no part of their code."""
+
+    _code: ClassVar[dict[str, CodeType]] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        """Take the code of a template from what was compiled before."""
+        bucket.code = self._code.get(f"{bucket.key} {bucket.checksum}")
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        """Keep the code of a template."""
+        assert bucket.code is not None
+        self._code[f"{bucket.key} {bucket.checksum}"] = bucket.code
+
+
 def environment(longest: int) -> jinja2.Environment:
     """Return templates that escape every string, spell out what is invisible and cut it at ``longest`` characters.
 
@@ -42,6 +59,7 @@ def environment(longest: int) -> jinja2.Environment:
 
     made = jinja2.Environment(
         loader=jinja2.PackageLoader("ganaudit.report", "templates"),
+        bytecode_cache=_Compiled(),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

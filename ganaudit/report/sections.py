@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 
 from markupsafe import Markup
 
@@ -23,7 +23,7 @@ from ganaudit.document.model import (
 )
 from ganaudit.report import words
 from ganaudit.report.answers import answer, key_numbers
-from ganaudit.report.drawings import Drawings
+from ganaudit.report.drawings import Drawing, Drawings
 from ganaudit.report.how import How, how
 from ganaudit.report.sheets import Sheet, Strips
 from ganaudit.report.summary import OUTCOMES, Gap, gaps
@@ -38,7 +38,6 @@ __all__ = [
     "Section",
     "TripletsView",
     "anchors_of",
-    "figure",
     "figures_of",
     "gap_rows",
     "glances",
@@ -47,13 +46,36 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
 class Figure:
-    """A chart, or the reason why there is none."""
+    """A chart that is drawn when it is begun, and waited for when it is looked at; or the reason why there is none."""
 
-    title: str
-    svg: Markup | None
-    problem: str = ""
+    def __init__(self, title: str, draw: Callable[[], Drawing], data: Curve | Histogram | None = None) -> None:
+        self.title = title
+        self.data = data
+        """What the chart shows, where that is not what a table of numbers beside it says."""
+        self._draw = draw
+        self._drawing: Drawing | None = None
+        self.problem = ""
+        """Why there is no chart, once it was looked at."""
+
+    def begin(self) -> None:
+        """Have it drawn."""
+        if self._drawing is None and not self.problem:
+            try:
+                self._drawing = self._draw()
+            except ChartError as error:
+                self.problem = str(error)
+
+    @cached_property
+    def svg(self) -> Markup | None:
+        """The chart; None when it cannot be drawn."""
+        self.begin()
+        try:
+            # svg.py wrote it as XML and let no script or address pass
+            return None if self._drawing is None else Markup(self._drawing())  # noqa: S704
+        except ChartError as error:
+            self.problem = str(error)
+            return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +118,9 @@ class Section:
     key: list[Measurement]
     """Numbers that stand in sight."""
     rest: list[Measurement]
-    """The others."""
+    """The others, as far as there is room for them."""
+    left: int
+    """How many there is no room for."""
     figures: list[Figure]
     tables: list[Table]
     galleries: list[GalleryView]
@@ -189,23 +213,27 @@ def section(
     figures: list[Figure],
     galleries: list[GalleryView],
     triplets: list[TripletsView],
+    rows: int,
 ) -> Section:
-    """Return what is shown of a measured evaluator; numbers of the keys in ``judged`` stand in sight."""
+    """Return what is shown of a measured evaluator: the numbers of the keys in ``judged`` in sight, ``rows`` others."""
     result = glance.result
     key = key_numbers(result.measurements, judged)
-    shown = {m.key for m in key}
+    in_sight = {m.key for m in key}
+    others = [m for m in result.measurements if m.key not in in_sight]
+    shown = {*in_sight, *(m.key for m in others[:rows])}
     return Section(
         result=result,
         anchor=glance.anchor,
         glance=glance,
         key=key,
-        rest=[m for m in result.measurements if m.key not in shown],
+        rest=others[:rows],
+        left=len(others[rows:]),
         figures=figures,
         tables=[d for d in result.details if isinstance(d, Table)],
         galleries=galleries,
         triplets=triplets,
         notes=[d.text for d in result.details if isinstance(d, Note)],
-        how=how(result.measurements),
+        how=how([m for m in result.measurements if m.key in shown]),
     )
 
 
@@ -216,20 +244,13 @@ def judged_keys(verdicts: Sequence[Verdict], evaluator: str) -> frozenset[str]:
 
 
 def figures_of(result: EvaluatorResult, anchor: str, drawings: Drawings) -> list[Figure]:
-    """Draw the charts of a result; one of its numbers with their intervals and nulls where it has none."""
+    """Return the charts of a result; one of its numbers with their intervals and nulls where it has none."""
     figures = []
     for i, detail in enumerate(result.details):
         if isinstance(detail, Curve | Histogram):
-            figures.append(figure(detail.title, partial(drawings.detail, detail, f"{anchor}-chart-{i}")))
+            draw = partial(drawings.detail, detail, f"{anchor}-chart-{i}")
+            figures.append(Figure(detail.title, draw, detail))
     if not figures and any(m.value is not None and (m.interval or m.null) for m in result.measurements):
         draw = partial(drawings.measurements, result.measurements, f"{anchor}-chart")
-        figures.append(figure("The numbers with their intervals and nulls", draw))
+        figures.append(Figure("The numbers with their intervals and nulls", draw))
     return figures
-
-
-def figure(title: str, draw: Callable[[], str]) -> Figure:
-    """Return what ``draw`` draws, or why it could not."""
-    try:
-        return Figure(title, Markup(draw()))  # noqa: S704  svg.py wrote it as XML and let no script or address pass
-    except ChartError as error:
-        return Figure(title, None, str(error))

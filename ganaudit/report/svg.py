@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ET
+from collections.abc import Callable
+from dataclasses import dataclass
 
-__all__ = ["ChartError", "inline_svg", "is_clean"]
+from ganaudit.report.converting import Converter, Here
+
+__all__ = ["Chart", "ChartError", "is_clean"]
 
 _SVG = "http://www.w3.org/2000/svg"
 _ELEMENTS = {"svg", "g", "path", "line", "rect", "text", "tspan", "defs", "clipPath", "title", "desc"}
@@ -17,24 +21,45 @@ class ChartError(ValueError):
     """The data of a chart cannot be drawn; the message says why."""
 
 
-def inline_svg(specification: str, title: str, description: str, prefix: str) -> str:
-    """Return the chart as an ``<svg>`` element with title and description; every id in it starts with ``prefix``.
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """A chart before it is drawn: what it shows, and what it says in words."""
 
-    Width and height are left to the page's style sheet. Raises ChartError when the chart cannot be drawn.
-    """
-    import vl_convert  # a fifth of a second, and half a second for its first chart: not for drawings that are kept
+    specification: str
+    """Vega-Lite, as one line of JSON."""
+    title: str
+    description: str
+    prefix: str
+    """What every id in the drawing starts with."""
 
-    try:
-        drawn = vl_convert.vegalite_to_svg(specification, allowed_base_urls=[])
-        root = ET.fromstring(drawn)  # noqa: S314  written by vl-convert a moment ago: no entities, no doctype
-    except (ValueError, ET.ParseError) as error:
-        raise ChartError(f"the chart cannot be drawn: {str(error).splitlines()[0][:200]}") from None
-    ids = {e.attrib["id"]: f"{prefix}-clip-{i}" for i, e in enumerate(e for e in root.iter() if "id" in e.attrib)}
+    def svg(self) -> str:
+        """Return the drawing as ``begin`` makes it."""
+        return self.begin(Here())()
+
+    def begin(self, converter: Converter) -> Callable[[], str]:
+        """Give the chart to the converter; what is returned waits for an ``<svg>`` element with title and description.
+
+        Width and height are left to the page's style sheet. It raises ChartError when the chart cannot be drawn.
+        """
+        drawn = converter.begin(self.specification)
+
+        def finished() -> str:
+            try:
+                root = ET.fromstring(drawn())  # noqa: S314  written by vl-convert a moment ago: no entities, no doctype
+            except (ValueError, ET.ParseError) as error:
+                raise ChartError(f"the chart cannot be drawn: {str(error).splitlines()[0][:200]}") from None
+            return _inline(root, self)
+
+        return finished
+
+
+def _inline(root: ET.Element, chart: Chart) -> str:
+    ids = {e.attrib["id"]: f"{chart.prefix}-clip-{i}" for i, e in enumerate(e for e in root.iter() if "id" in e.attrib)}
     for element in root.iter():
         _strict(element, ids)
     for key in ("width", "height", "version"):
         root.attrib.pop(key, None)
-    _name(root, title, description, prefix)
+    _name(root, chart.title, chart.description, chart.prefix)
     ET.register_namespace("", _SVG)
     return ET.tostring(root, encoding="unicode")
 

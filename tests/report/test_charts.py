@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ganaudit.document.model import AuditDocument, Axis, Curve, Histogram, HistogramSeries, Measurement, Rule, Series
-from ganaudit.report import charts
+from ganaudit.report import chart_style, charts
 from ganaudit.report.chart_style import COLOURS, cycle
 from ganaudit.report.words import plain
 
@@ -36,6 +36,10 @@ def line(**change: Any) -> Curve:
     return Curve.model_validate(data | {"rules": [Rule(at=0.5, label="half")]} | change)
 
 
+def curve(prefix: str = "chart", **change: Any) -> str:
+    return charts.curve(line(**change), prefix).svg()
+
+
 def steps(**change: Any) -> Histogram:
     series = [HistogramSeries(name="real", shares=[0.25, 0.75]), HistogramSeries(name="fake", shares=[0.5, 0.5])]
     data = {"title": "Steps", "x": Axis(title="score"), "edges": [0.0, 1.0, 2.0], "series": series}
@@ -54,12 +58,14 @@ def numbers(document: AuditDocument) -> list[Measurement]:
 
 Draw = Callable[[AuditDocument, str], str]
 KINDS: dict[str, Draw] = {
-    "curve": lambda _, prefix: charts.curve(line(), prefix),
-    "log curve": lambda _, prefix: charts.curve(line(x=Axis(title="x", log=True), y=Axis(title="y", log=True)), prefix),
-    "histogram": lambda _, prefix: charts.histogram(steps(), prefix),
-    "bars": lambda _, prefix: charts.histogram(bars(list("0123456789")), prefix),
-    "lying bars": lambda _, prefix: charts.histogram(bars([f"a class with a long name {i}" for i in range(9)]), prefix),
-    "measurements": lambda document, prefix: charts.measurements(numbers(document), prefix),
+    "curve": lambda _, prefix: charts.curve(line(), prefix).svg(),
+    "log curve": lambda _, prefix: curve(prefix, x=Axis(title="x", log=True), y=Axis(title="y", log=True)),
+    "histogram": lambda _, prefix: charts.histogram(steps(), prefix).svg(),
+    "bars": lambda _, prefix: charts.histogram(bars(list("0123456789")), prefix).svg(),
+    "lying bars": lambda _, prefix: charts.histogram(
+        bars([f"a long name of class {i}" for i in range(9)]), prefix
+    ).svg(),
+    "measurements": lambda document, prefix: charts.measurements(numbers(document), prefix).svg(),
 }
 
 
@@ -94,7 +100,7 @@ def test_series_colours_stand_out_on_light_and_dark() -> None:
 @pytest.mark.parametrize("n", [2, 5, 10])
 def test_no_two_series_share_colour_and_dash(n: int) -> None:
     series = [Series(name=f"s{i}", x=[0.0, 1.0, 2.0], y=[float(i), 1.0, 2.0]) for i in range(n)]
-    root = ET.fromstring(charts.curve(line(series=series, rules=[], points=False)))
+    root = ET.fromstring(curve(series=series, rules=[], points=False))
     lines = [e for e in root.iter() if e.get("aria-label") in {s.name for s in series}]
     assert len({(e.get("stroke"), e.get("stroke-dasharray")) for e in lines}) == n
 
@@ -107,35 +113,35 @@ def test_generated_and_real_look_the_same_in_every_chart() -> None:
 
 
 def test_the_text_alternative_holds_the_key_numbers(document: AuditDocument) -> None:
-    assert "real: from (0, 0) to (1, 1), y between 0 and 1, 3 points" in charts.curve(line())
-    assert "line at x = 0.5: half" in charts.curve(line())
-    assert "real: fullest bin [1, 2] with 75 %, mean about 1.250" in charts.histogram(steps())
-    assert "real: a 50 %, b 50 %" in charts.histogram(bars(["a", "b"]))
+    assert "real: from (0, 0) to (1, 1), y between 0 and 1, 3 points" in curve()
+    assert "line at x = 0.5: half" in curve()
+    assert "real: fullest bin [1, 2] with 75 %, mean about 1.250" in charts.histogram(steps()).svg()
+    assert "real: a 50 %, b 50 %" in charts.histogram(bars(["a", "b"])).svg()
     told = "Recall: 0.7031 share [0.6670, 0.7410], real against real 0.9310 [0.9120, 0.9490]"
-    assert told in charts.measurements(numbers(document))
+    assert told in charts.measurements(numbers(document)).svg()
 
 
 def test_lines_keep_their_own_order_and_zero_has_no_place_on_a_log_axis() -> None:
     loop = [Series(name="loop", x=[0.0, 2.0, 1.0], y=[0.0, 1.0, 2.0])]
-    assert "from (0, 0) to (1, 2)" in charts.curve(line(series=loop))
-    svg = charts.curve(line(series=loop, x=Axis(title="x", log=True)))
+    assert "from (0, 0) to (1, 2)" in curve(series=loop)
+    svg = curve(series=loop, x=Axis(title="x", log=True))
     assert "1 point at or below zero cannot be drawn on a logarithmic axis" in svg
-    assert "the axis is linear" in charts.histogram(steps(x=Axis(title="x", log=True)))
+    assert "the axis is linear" in charts.histogram(steps(x=Axis(title="x", log=True))).svg()
 
 
 def test_what_is_thinned_is_told() -> None:
     many = [
         Series(name=f"s{i}", x=[float(j) for j in range(1000)], y=[float(j) for j in range(1000)]) for i in range(12)
     ]
-    svg = charts.curve(line(series=many[:1], points=False))
+    svg = curve(series=many[:1], points=False)
     assert "400 of 1\u202f000 points drawn, evenly spaced" in svg
     assert "to (999, 999)" in svg
-    assert "the first 10 of 12 series are drawn" in charts.curve(
-        line(series=[s.model_copy(update={"x": s.x[:3], "y": s.y[:3]}) for s in many])
+    assert "the first 10 of 12 series are drawn" in curve(
+        series=[s.model_copy(update={"x": s.x[:3], "y": s.y[:3]}) for s in many]
     )
     fine = steps(edges=[float(i) for i in range(301)], series=[HistogramSeries(name="r", shares=[1 / 300] * 300)])
-    assert "300 bins drawn as groups of 3" in charts.histogram(fine)
-    assert "the first 30 of 40 bins are drawn" in charts.histogram(bars([f"label {i}" for i in range(40)]))
+    assert "300 bins drawn as groups of 3" in charts.histogram(fine).svg()
+    assert "the first 30 of 40 bins are drawn" in charts.histogram(bars([f"label {i}" for i in range(40)])).svg()
 
 
 def test_impossible_data_is_refused_with_the_reason() -> None:
@@ -155,16 +161,35 @@ def test_extreme_numbers_draw_or_are_refused_but_never_crash(extreme: float) -> 
     series = [Series(name="s", x=[extreme, 1.0], y=[1.0, extreme])]
     for x in (False, True):
         try:
-            svg = charts.curve(line(series=series, x=Axis(title="x", log=x), y=Axis(title="y", log=x)))
+            svg = curve(series=series, x=Axis(title="x", log=x), y=Axis(title="y", log=x))
         except charts.ChartError:
             continue
         assert "NaN" not in svg
+        assert max(len(e.text or "") for e in ET.fromstring(svg).iter(f"{SVG}text")) < 60
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_labels_that_are_not_measured_twice_look_the_same(
+    kind: str, document: AuditDocument, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    swift = KINDS[kind](document, "one")
+    monkeypatch.setattr(chart_style, "_SHORT", (float("inf"), float("inf")))
+    monkeypatch.setattr(chart_style, "_WIDEST", 10_000)
+    assert KINDS[kind](document, "one") == swift
+
+
+def test_a_long_name_is_cut_in_the_legend() -> None:
+    names = ["n" * 25, "n" * 400]
+    series = [Series(name=name, x=[0.0, 1.0], y=[0.0, 1.0]) for name in names]
+    shown = [e.text or "" for e in ET.fromstring(curve(series=series, rules=[])).iter(f"{SVG}text")]
+    assert max(map(len, shown)) < 100
+    assert any(text.endswith("…") for text in shown)
 
 
 def test_hostile_names_stay_text() -> None:
     name = BAD + "\x00\u202e datum['x'] {{x}} ${x}"
     series = [Series(name=name, x=[0.0, 1.0], y=[0.0, 1.0]), Series(name=name, x=[0.0, 1.0], y=[1.0, 0.0])]
-    svg = charts.curve(line(title=name, x=Axis(title=name), series=series, rules=[Rule(at=0.5, label=name)]))
+    svg = curve(title=name, x=Axis(title=name), series=series, rules=[Rule(at=0.5, label=name)])
     assert "<script" not in svg
     shown = {e.text for e in ET.fromstring(svg).iter(f"{SVG}text")}
     assert plain(name) in shown or any(t and t.startswith(BAD) for t in shown)

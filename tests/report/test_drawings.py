@@ -33,23 +33,23 @@ def drawn(monkeypatch):
 
 
 def test_a_drawing_is_made_once_for_equal_data_and_place(tmp_path, drawn):
-    first = Drawings(tmp_path).detail(histogram(), "a")
-    assert Drawings(tmp_path).detail(histogram(), "a") == first == charts.histogram(histogram(), "a")
+    first = Drawings(tmp_path).detail(histogram(), "a")()
+    assert Drawings(tmp_path).detail(histogram(), "a")() == first == charts.histogram(histogram(), "a").svg()
     assert drawn == ["a", "a"]  # once by Drawings, once by the line above
-    Drawings(tmp_path).detail(histogram(), "b")
-    Drawings(tmp_path).detail(histogram("Others"), "a")
+    Drawings(tmp_path).detail(histogram(), "b")()
+    Drawings(tmp_path).detail(histogram("Others"), "a")()
     assert len(drawn) == 4
 
 
 def test_without_a_folder_nothing_is_kept(tmp_path, drawn):
-    assert Drawings().detail(histogram(), "a") == Drawings().detail(histogram(), "a")
+    assert Drawings().detail(histogram(), "a")() == Drawings().detail(histogram(), "a")()
     assert len(drawn) == 2
 
 
 def test_other_code_draws_anew(tmp_path, drawn, monkeypatch):
-    Drawings(tmp_path).detail(histogram(), "a")
+    Drawings(tmp_path).detail(histogram(), "a")()
     monkeypatch.setattr(drawings, "_code", lambda: ["another version"])
-    Drawings(tmp_path).detail(histogram(), "a")
+    Drawings(tmp_path).detail(histogram(), "a")()
     assert len(drawn) == 2
 
 
@@ -66,16 +66,16 @@ def test_other_code_draws_anew(tmp_path, drawn, monkeypatch):
     ],
 )
 def test_a_planted_or_broken_drawing_is_not_shown(tmp_path, drawn, planted):
-    first = Drawings(tmp_path).detail(histogram(), "a")
+    first = Drawings(tmp_path).detail(histogram(), "a")()
     (kept,) = tmp_path.iterdir()
     assert is_clean(kept.read_text())
     kept.write_text(planted)
     assert not is_clean(planted)
-    assert Drawings(tmp_path).detail(histogram(), "a") == first
+    assert Drawings(tmp_path).detail(histogram(), "a")() == first
     assert kept.read_text() == first
 
 
 def test_a_folder_that_cannot_be_written_draws_all_the_same(tmp_path):
     blocked = tmp_path / "file"
     blocked.write_text("")
-    assert Drawings(blocked / "charts").detail(histogram(), "a").startswith("<svg")
+    assert Drawings(blocked / "charts").detail(histogram(), "a")().startswith("<svg")

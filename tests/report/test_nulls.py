@@ -60,4 +60,4 @@ def test_a_chart_tells_it(document: AuditDocument, otherwise: AuditDocument) -> 
     key = {"discriminator-detection": "auc"}
     for audited, told in ((document, "real against real"), (otherwise, "random noise")):
         rows = [m for r in audited.results if r.evaluator in key for m in r.measurements if m.key == "auc"]
-        assert told in charts.measurements(rows)
+        assert told in charts.measurements(rows).svg()
