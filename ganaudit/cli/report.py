@@ -44,7 +44,8 @@ MostBytesOption = Annotated[
     int,
     typer.Option(
         min=20_000,
-        help="The most bytes of the report; a larger one leaves out pictures, then charts, then rows of tables, and says so.",
+        help="The most bytes of the report; a larger one leaves out pictures, then charts, then rows of tables, "
+        "and says so.",
     ),
 ]
 
