@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ganaudit.document.baselines import Baseline
     from ganaudit.document.gates import Policy
     from ganaudit.document.judge import Judgement
-    from ganaudit.document.model import AuditDocument, Measurement
+    from ganaudit.document.model import AuditDocument, Measurement, PolicyFile
     from ganaudit.evidence.others import Other
 
 __all__ = ["audit", "size_of"]
@@ -147,11 +147,27 @@ class _Ends:
     outlets: Outlets
 
 
+@dataclass(frozen=True, slots=True)
+class _Rules:
+    """The policy an audit is judged by, as it was before the audit began."""
+
+    policy: Policy
+    path: Path
+    file: PolicyFile | None
+    """What the document keeps of it; None for a preset."""
+
+
+def _rules(path: Path | None, folder: Path) -> _Rules | None:
+    from ganaudit.document.policy import load_policy
+    from ganaudit.document.policy_files import policy_file
+
+    return None if path is None else _Rules(load_policy(path), path, policy_file(path, folder))
+
+
 def _audited(console: Console, plan: AuditPlan, ends: _Ends) -> int:
     from ganaudit.document.files import check_writable
-    from ganaudit.document.policy import load_policy
 
-    policy = load_policy(plan.policy.file) if plan.policy.file else None
+    rules = _rules(plan.policy.file, ends.folder)
     check_writable(ends.folder)
     ends.outlets.check()
     from ganaudit.auditing import run
@@ -163,10 +179,10 @@ def _audited(console: Console, plan: AuditPlan, ends: _Ends) -> int:
         plan = plan.model_copy(update={"device": device_of(plan.device, ranks)})
         with stdout_is_ours(plan.trust_code):
             audited = run(plan, progress=console if speaks else None, command=["ganaudit", *sys.argv[1:]], ranks=ranks)
-        return _told(console, audited, plan.policy.file, policy, ends) if speaks else 0
+        return _told(console, audited, rules, ends) if speaks else 0
 
 
-def _told(console: Console, audited: Audited, file: Path | None, policy: Policy | None, ends: _Ends) -> int:
+def _told(console: Console, audited: Audited, rules: _Rules | None, ends: _Ends) -> int:
     """Judge the audit, write its files and say how it went; return the exit code."""
     from ganaudit.auditing.session import write
     from ganaudit.document.files import sealed
@@ -177,16 +193,16 @@ def _told(console: Console, audited: Audited, file: Path | None, policy: Policy 
     for remark in audited.remarks:
         console.say(f"caution: {remark}")
     try:
-        if policy is not None:
-            judgement = judge(document, policy, ends.against)
-            document = judged(document, policy, judgement)
+        if rules is not None:
+            judgement = judge(document, rules.policy, ends.against)
+            document = judged(document, rules.policy, judgement, file=rules.file)
     finally:
         # A misspelt gate must not lose the finished audit.
         write(replace(audited, document=document), ends.folder)
     document = sealed(document)
     _write_report(console, document, audited.files, ends.folder, ends.shape)
     code, words = exit_of(document, judgement)
-    source = PolicySource() if file is None or policy is None else source_of(file, policy)
+    source = PolicySource() if rules is None else source_of(rules.path, rules.policy)
     with ends.outlets.told(console, Judged(document, code, words, source, ends.against)):
         _show(console, document, judgement)
     console.last(code, words)

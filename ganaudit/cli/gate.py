@@ -15,7 +15,7 @@ from ganaudit.cli.outlets import Outlets, source_of, with_outlets
 if TYPE_CHECKING:
     from ganaudit.document.gates import Policy
     from ganaudit.document.judge import Judgement
-    from ganaudit.document.model import AuditDocument
+    from ganaudit.document.model import AuditDocument, PolicyFile
 
 __all__ = ["gate", "judged", "verdict_table"]
 
@@ -60,8 +60,17 @@ def gate(
     return code
 
 
-def judged(document: AuditDocument, policy: Policy, judgement: Judgement, changed: str | None = None) -> AuditDocument:
-    """Return the document with its policy and the answer to it; ``changed`` tells how it is not as it was written."""
+def judged(
+    document: AuditDocument,
+    policy: Policy,
+    judgement: Judgement,
+    changed: str | None = None,
+    file: PolicyFile | None = None,
+) -> AuditDocument:
+    """Return the document with its policy and the answer to it.
+
+    ``changed`` tells how it is not as it was written, ``file`` is what a written document keeps of the policy's file.
+    """
     from ganaudit.document.gates import Verdict
     from ganaudit.document.redaction import private_of_this_machine, redacted_values
 
@@ -69,6 +78,7 @@ def judged(document: AuditDocument, policy: Policy, judgement: Judgement, change
     told = redacted_values([v.model_dump(mode="json") for v in judgement.verdicts], private)
     return document.model_copy(
         update={
+            "environment": document.environment.model_copy(update={"policy_file": file}),
             "policy": redacted_values(policy.model_dump(mode="json"), private),
             "verdicts": [Verdict.model_validate_json(json.dumps(one)) for one in told],
             "remarks": redacted_values([*judgement.remarks, *([changed] if changed else [])], private),

@@ -37,11 +37,19 @@ _Subject = Annotated[Path | None, typer.Option(help="Where the subject lies, if 
 _Baseline = Annotated[
     Path | None, typer.Option(help="For gates with baseline = true: a document, or the name or file of a baseline.")
 ]
+_Policy = Annotated[
+    Path | None, typer.Option(help="The file of the policy that judged, if not where the audit found it.")
+]
 _Store = Annotated[Path, typer.Option(help="Folder of the baselines.")]
 
 
 def status(
-    console: Console, folder: _Folder, subject: _Subject = None, baseline: _Baseline = None, store: _Store = STORE
+    console: Console,
+    folder: _Folder,
+    subject: _Subject = None,
+    policy: _Policy = None,
+    baseline: _Baseline = None,
+    store: _Store = STORE,
 ) -> int:
     """Show the checklist, the entries and what they come to; writes nothing and judges nothing."""
     from ganaudit.reviewing.checklist import checklist
@@ -50,8 +58,8 @@ def status(
     from ganaudit.reviewing.verifying import verify
 
     place, against = audit_folder(folder), _against(baseline, store)
-    verified = verify(place, subject=subject, baseline=against)
-    rows = checklist(case_of(place, verified.review, subject, against))
+    verified = verify(place, subject=subject, policy=policy, baseline=against)
+    rows = checklist(case_of(place, verified.review, subject, against, policy=policy))
     if console.as_json:
         console.data({**_state(verified), "checklist": [row.model_dump(mode="json") for row in rows]})
     _table_of_rows(console, "checklist", rows)
@@ -92,6 +100,7 @@ def sign(
         list[str] | None, typer.Option(help="Accept a row of the checklist as it is: environment.")
     ] = None,
     subject: _Subject = None,
+    policy: _Policy = None,
     baseline: _Baseline = None,
     store: _Store = STORE,
 ) -> int:
@@ -107,7 +116,7 @@ def sign(
         raise ConfigError(f"--decision {decision!r}: no such decision; {nearest(decision, DECISIONS)}")
     asked = Signature(reviewer, decision, comment, role, tuple(acknowledge or ()))  # type: ignore[arg-type]
     try:
-        entry = write(audit_folder(folder), asked, subject=subject, baseline=_against(baseline, store))
+        entry = write(audit_folder(folder), asked, subject=subject, policy=policy, baseline=_against(baseline, store))
     except NotSignedError as refused:
         if console.as_json:
             console.data({"signed": False, "unmet": [row.model_dump(mode="json") for row in refused.rows]})
@@ -127,6 +136,7 @@ def verify(
     console: Console,
     folder: _Folder,
     subject: _Subject = None,
+    policy: _Policy = None,
     baseline: _Baseline = None,
     store: _Store = STORE,
     head: Annotated[
@@ -140,12 +150,14 @@ def verify(
     from ganaudit.reviewing.folder import audit_folder
     from ganaudit.reviewing.verifying import verify as check
 
-    found = check(audit_folder(folder), subject=subject, baseline=_against(baseline, store), head=head)
+    found = check(audit_folder(folder), subject=subject, policy=policy, baseline=_against(baseline, store), head=head)
     if console.as_json:
         console.data(_state(found))
     _table_of_entries(console, found)
     for problem in found.problems:
         console.error(problem)
+    for told in found.told:
+        console.say(told)
     console.last(found.exit_code, found.words)
     return found.exit_code
 
@@ -158,6 +170,7 @@ def export(
     verifier: Annotated[str | None, typer.Option(help="With vsa: the address of who answers for it.")] = None,
     resource: Annotated[str | None, typer.Option(help="With vsa: the address the subject is used at.")] = None,
     subject: _Subject = None,
+    policy: _Policy = None,
     baseline: _Baseline = None,
     store: _Store = STORE,
 ) -> int:
@@ -170,7 +183,7 @@ def export(
     if format not in ("in-toto", "vsa"):
         raise ConfigError(f"--format {format!r}: no such format; {nearest(format, ['in-toto', 'vsa'])}")
     place = audit_folder(folder)
-    found = check(place, subject=subject, baseline=_against(baseline, store))
+    found = check(place, subject=subject, policy=policy, baseline=_against(baseline, store))
     if found.state in ("void", "incomplete", "unsigned"):
         console.error(f"nothing to export: {found.words}")
         console.last(found.exit_code, f"not exported: {found.words}")
@@ -191,6 +204,7 @@ def open_(
     port: Annotated[int, typer.Option(min=0, max=65535, help="On 127.0.0.1; 0: one that is free.")] = 0,
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Only say the address.")] = False,
     subject: _Subject = None,
+    policy: _Policy = None,
     baseline: _Baseline = None,
     store: _Store = STORE,
 ) -> int:
@@ -202,7 +216,7 @@ def open_(
     place = audit_folder(folder)
     load_audit(place)
     check_review_writable(place)
-    with ReviewServer(Desk(place, subject, _against(baseline, store)), port, console.say) as server:
+    with ReviewServer(Desk(place, subject, _against(baseline, store), policy), port, console.say) as server:
         if console.as_json:
             console.data({"address": server.address})
         console.text(f"review: {server.address}")
@@ -225,6 +239,7 @@ def _state(found: Verification) -> dict[str, Any]:
         "exit_code": found.exit_code,
         "words": found.words,
         "problems": list(found.problems),
+        "told": list(found.told),
         "stands": [decision.number for decision in found.stands],
         "void": {str(number): told for number, told in found.void.items()},
         "head": found.review.head,

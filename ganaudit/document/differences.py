@@ -10,13 +10,13 @@ from typing import Any, Literal
 from ganaudit.document.details import Record
 from ganaudit.document.model import AuditDocument
 
-__all__ = ["Difference", "differences"]
+__all__ = ["Difference", "differences", "policy_differences"]
 
 Section = Literal["subject", "others", "plan", "policy", "environment", "reference", "extractor", "comparability"]
 
 _LONGEST = 2_000
-_OF_A_RUN = frozenset({"command", "selftest"})
-"""What of an environment any two runs may differ in: where they write, and whether a self-test was made."""
+_OF_A_RUN = frozenset({"command", "selftest", "policy_file"})
+"""What of an environment any two runs may differ in: where they read and write, and whether a self-test was made."""
 
 
 class Difference(Record):
@@ -40,13 +40,21 @@ def differences(a: AuditDocument, b: AuditDocument) -> list[Difference]:
     return found
 
 
+def policy_differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[Difference]:
+    """Return every key in which two policies differ, as JSON values; gates go by their ids."""
+    return _between("policy", _of_policy(a), _of_policy(b))
+
+
+def _of_policy(policy: Mapping[str, Any]) -> dict[str, Any]:
+    return _flat({key: _by_id(value) for key, value in policy.items()})
+
+
 def _sections(document: AuditDocument) -> dict[Section, dict[str, Any]]:
     data = document.model_dump(mode="json", by_alias=True)
-    policy = data["policy"] or {}
     return {
         "subject": _flat(data["subject"]),
         "plan": _flat(data["plan"]),
-        "policy": _flat({key: _by_id(value) for key, value in policy.items()}),
+        "policy": _of_policy(data["policy"] or {}),
         "environment": _flat({k: v for k, v in data["environment"].items() if k not in _OF_A_RUN}),
         "reference": _flat(data["reference"]),
         "extractor": _flat(data["extractor"]),

@@ -6,6 +6,7 @@ real against real (the null), or the words why one of them is missing. NaN and i
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import ConfigDict, Field, FiniteFloat, model_validator
@@ -54,6 +55,7 @@ __all__ = [
     "Null",
     "OtherRecord",
     "Picture",
+    "PolicyFile",
     "PrecisionShift",
     "ReferenceRecord",
     "Rule",
@@ -275,6 +277,20 @@ class SelfTest(Record):
     """UTC."""
 
 
+class PolicyFile(Record):
+    """The file that a policy was read from."""
+
+    name: str
+    """Where it lay, seen from the folder of the audit; from the root or from ``~`` where both share no folder."""
+    digest: str
+    """sha256 of the file; of a ``pyproject.toml``, over the canonical JSON of the policy in it, defaults left out."""
+
+    def places(self, folder: Path) -> list[Path]:
+        """Return where the file may lie, given the audit's folder: where it lay then, or beside the audit."""
+        then = Path(self.name).expanduser() if self.name.startswith("~") else folder / self.name
+        return [then, folder / then.name]
+
+
 class Environment(Record):
     """Where and with what the numbers were made."""
 
@@ -290,6 +306,8 @@ class Environment(Record):
     """The exact command that repeats this audit."""
     selftest: SelfTest | None = None
     """Null where none was run, or where its record is gone."""
+    policy_file: PolicyFile | None = Field(default=None, exclude_if=lambda found: found is None)
+    """The file of the policy that judged; absent where there is none, as for a preset."""
 
 
 class Comparability(Record):

@@ -17,7 +17,7 @@ from typing import Any
 
 from ganaudit.document.model import AuditDocument
 
-__all__ = ["Private", "private_of_this_machine", "quoted", "redacted", "redacted_values", "shell_line"]
+__all__ = ["Private", "as_told", "private_of_this_machine", "quoted", "redacted", "redacted_values", "shell_line"]
 
 _SHARED_NAMES = frozenset(
     {
@@ -70,6 +70,7 @@ _SECRETS = (
         "(withheld)",
     ),
 )
+_STAND_INS = re.compile(r"~|\((?:user|host|withheld)\)")
 _KEPT = frozenset({"key", "evaluator", "kind", "schema", "sha256", "digest", "file", "integrity"})
 """Names and digests by which a document is read; nothing of a machine is in them."""
 _GIVEN = frozenset({"authors"})
@@ -106,6 +107,22 @@ class Private:
             for name, stand_in in named
             if len(name) >= _SHORTEST and name.lower() not in _SHARED_NAMES
         ]
+
+
+def as_told(told: Any, found: Any) -> Any:
+    """Return ``found``, JSON values that are not redacted, with what ``told`` has for every text it may be redacted of.
+
+    Another machine has other names to withhold, so what it made of a text can only be recognised: the same text, with
+    something else in the place of each stand-in.
+    """
+    if isinstance(told, str) and isinstance(found, str):
+        pattern = ".+".join(re.escape(part) for part in _STAND_INS.split(told))
+        return told if re.fullmatch(pattern, found, re.DOTALL) else found
+    if isinstance(told, dict) and isinstance(found, dict):
+        return {key: as_told(told.get(key), value) for key, value in found.items()}
+    if isinstance(told, list) and isinstance(found, list) and len(told) == len(found):
+        return [as_told(one, other) for one, other in zip(told, found, strict=True)]
+    return found
 
 
 def private_of_this_machine() -> Private:

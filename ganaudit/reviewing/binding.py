@@ -8,23 +8,27 @@ from pathlib import Path
 from ganaudit.document.digests import file_digest, json_digest
 from ganaudit.document.model import AuditDocument
 from ganaudit.report.sheets import pictures
+from ganaudit.reviewing.policy_at_hand import PolicyAtHand
 from ganaudit.reviewing.record import Bound
 from ganaudit.reviewing.subject_files import SubjectFiles, files_below, folder_digest
 
-__all__ = ["NONE", "bindings", "differences", "digest_of", "document_digest", "recorded", "unchecked"]
+__all__ = ["ELSEWHERE", "NONE", "bindings", "differences", "digest_of", "document_digest", "recorded", "unchecked"]
 
 NONE = "none"
+ELSEWHERE = {"subject files": "--subject PATH", "policy file": "--policy FILE"}
+"""What need not lie where the review does, and the option that says where it lies."""
 _FEW = 64
 _TOLD = 3
 
 
-def bindings(folder: Path, document: AuditDocument, subject: SubjectFiles) -> list[Bound]:
+def bindings(folder: Path, document: AuditDocument, subject: SubjectFiles, policy: PolicyAtHand) -> list[Bound]:
     """Return the digests of everything a decision on this audit is bound to, as it lies there now."""
     return [
         Bound(what="subject", digest=document.subject.digest, words="as the audit recorded it"),
         _subject_files(subject),
         Bound(what="document", digest=document_digest(folder), words="document.json"),
         _policy(document),
+        _policy_file(policy),
         _report(folder),
         _samples(folder),
     ]
@@ -48,28 +52,28 @@ def recorded(bound: Iterable[Bound]) -> list[Bound]:
 def differences(then: Sequence[Bound], now: Sequence[Bound], document: AuditDocument | None) -> list[str]:
     """Return a sentence on everything that is no longer as it was bound; empty where all of it is.
 
-    The subject need not lie where the review does: where its files were not at hand then, or are not now, they are no
-    difference. ``unchecked`` tells of the latter.
+    What is ``ELSEWHERE`` need not lie where the review does: where its files were not at hand then, or are not now,
+    they are no difference. ``unchecked`` tells of the latter.
     """
     found = {one.what: one for one in now}
     told = []
     for bound in then:
         other = found.get(bound.what)
-        if other is None or (bound.what == "subject files" and NONE in (bound.digest, other.digest)):
+        if other is None or (bound.what in ELSEWHERE and NONE in (bound.digest, other.digest)):
             continue
         if bound.digest != other.digest:
             told.append(f"{bound.what} changed: {_which(bound, other, document)}")
     return told
 
 
-def unchecked(then: Sequence[Bound], now: Sequence[Bound]) -> list[str]:
-    """Return a sentence on everything that was bound and cannot be looked at now."""
+def unchecked(then: Sequence[Bound], now: Sequence[Bound]) -> dict[str, str]:
+    """Return a sentence on everything that was bound and cannot be looked at now, by what it is."""
     found = {one.what: one for one in now}
-    return [
-        f"subject files were bound and are not at hand: {found[bound.what].words}; --subject PATH says where they lie"
+    return {
+        bound.what: f"{bound.what} bound and not at hand: {found[bound.what].words}; {ELSEWHERE[bound.what]} says where"
         for bound in then
-        if bound.what == "subject files" and bound.digest != NONE and found[bound.what].digest == NONE
-    ]
+        if bound.what in ELSEWHERE and bound.digest != NONE and found[bound.what].digest == NONE
+    }
 
 
 def _which(then: Bound, now: Bound, document: AuditDocument | None) -> str:
@@ -103,6 +107,12 @@ def _policy(document: AuditDocument) -> Bound:
     if document.policy is None:
         return Bound(what="policy", digest=NONE, words="the audit was not judged by a policy")
     return Bound(what="policy", digest=json_digest(document.policy), words="canonical JSON of document.json's policy")
+
+
+def _policy_file(policy: PolicyAtHand) -> Bound:
+    if not policy.digest:
+        return Bound(what="policy file", digest=NONE, words=policy.words)
+    return Bound(what="policy file", digest=policy.digest, words=policy.words, files={policy.name: policy.digest})
 
 
 def _report(folder: Path) -> Bound:

@@ -22,6 +22,7 @@ from ganaudit.report.html import render_html
 from ganaudit.report.sheets import pictures, read_samples
 from ganaudit.report.summary import broken
 from ganaudit.reviewing.binding import NONE, differences, digest_of
+from ganaudit.reviewing.policy_at_hand import PolicyAtHand
 from ganaudit.reviewing.record import Bound, Decision, Review, Row
 from ganaudit.reviewing.rejudging import expired_waivers, policy_of, rejudged
 from ganaudit.reviewing.subject_files import SubjectFiles
@@ -47,6 +48,7 @@ class Case:
     review: Review
     bound: Sequence[Bound]
     subject: SubjectFiles
+    policy: PolicyAtHand
     today: date
     reviewer: str | None = None
     """None while nobody signs: the row on authors then only tells."""
@@ -58,7 +60,8 @@ class Case:
 def checklist(case: Case) -> list[Row]:
     """Return every row with its state; an approval needs that none is unmet."""
     rows: list[Callable[[Case], Row]] = [
-        _document, _complete, _smoke, _waivers, _verdicts, _gates, _report, _samples, _subject, _environment, _authors,
+        _document, _complete, _smoke, _waivers, _policy, _verdicts, _gates, _report, _samples, _subject, _environment,
+        _authors,
     ]  # fmt: skip
     return [row(case) for row in rows]
 
@@ -158,6 +161,14 @@ def _waivers(case: Case) -> Row:
         problems = [str(error)]
     todo = "renew the waiver or take it out, then audit again"
     return _row("waivers", "Does no expired waiver cover it?", problems, "no waiver for this subject has expired", todo)
+
+
+def _policy(case: Case) -> Row:
+    policy, question = case.policy, "Is the policy file at hand the one that judged?"
+    problems = [policy.problem] if policy.problem else []
+    todo = "restore it, name the right one with --policy FILE, or audit again by it as it is now"
+    row = _row("policy", question, problems, policy.words, todo)
+    return row if row.state == "unmet" or policy.name else row.model_copy(update={"state": "told"})
 
 
 def _verdicts(case: Case) -> Row:

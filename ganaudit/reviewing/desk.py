@@ -83,10 +83,17 @@ class Answer:
 class Desk:
     """One audit under review, its files read anew for every page."""
 
-    def __init__(self, folder: Path, subject: Path | None, baseline: AuditDocument | Baseline | None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        subject: Path | None,
+        baseline: AuditDocument | Baseline | None,
+        policy: Path | None = None,
+    ) -> None:
         self.folder = folder
         self._subject = subject
         self._baseline = baseline
+        self._policy = policy
 
     def page(self, done: str = "", reviewer: str = "", role: str = "") -> str:
         """Return the page; ``done`` is what was just written, by whom."""
@@ -115,7 +122,7 @@ class Desk:
                 given.role,
                 tuple(form.get("acknowledge", ())),
             )
-            sign(self.folder, asked, subject=self._subject, baseline=self._baseline, seen=seen)
+            sign(self.folder, asked, subject=self._subject, policy=self._policy, baseline=self._baseline, seen=seen)
 
         return self._tried(write, "sign", given)
 
@@ -135,8 +142,8 @@ class Desk:
         return Answer(303, done=done, given=given)
 
     def _page(self, message: _Message | None, given: _Given) -> str:
-        verified = verify(self.folder, subject=self._subject, baseline=self._baseline)
-        case = case_of(self.folder, verified.review, self._subject, self._baseline)
+        verified = verify(self.folder, subject=self._subject, policy=self._policy, baseline=self._baseline)
+        case = case_of(self.folder, verified.review, self._subject, self._baseline, policy=self._policy)
         rows = checklist(case)
         return _template().render(
             subject=case.document.subject,

@@ -38,7 +38,7 @@ _SHA256 = r"^sha256:[0-9a-f]{64}$"
 class Bound(Record):
     """One thing that a decision is bound to, by its digest."""
 
-    what: Literal["subject", "subject files", "document", "policy", "report", "samples"]
+    what: Literal["subject", "subject files", "document", "policy", "policy file", "report", "samples"]
     """Which part of the audit."""
     digest: str
     """sha256 of a file, of canonical JSON, or of the lines that sha256sum prints for a folder; or the word none."""

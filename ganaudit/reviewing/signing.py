@@ -15,6 +15,7 @@ from ganaudit.document.model import AuditDocument
 from ganaudit.reviewing.binding import bindings, document_digest, recorded
 from ganaudit.reviewing.checklist import ACKNOWLEDGED, Case, checklist, review_plan
 from ganaudit.reviewing.folder import append, load_audit, load_review
+from ganaudit.reviewing.policy_at_hand import policy_at_hand
 from ganaudit.reviewing.record import Comment, Decision, Review, Row, linked
 from ganaudit.reviewing.subject_files import subject_files
 
@@ -55,17 +56,19 @@ def case_of(
     subject: Path | None = None,
     baseline: AuditDocument | Baseline | None = None,
     now: datetime | None = None,
+    policy: Path | None = None,
 ) -> Case:
     """Return the audit in ``folder`` as it lies there, for a checklist before anybody signs."""
     document, changed = load_audit(folder)
-    files = subject_files(document, subject)
+    files, rules = subject_files(document, subject), policy_at_hand(document, folder, policy)
     return Case(
         folder=folder,
         document=document,
         changed=changed,
         review=review,
-        bound=bindings(folder, document, files),
+        bound=bindings(folder, document, files, rules),
         subject=files,
+        policy=rules,
         today=(now or datetime.now(UTC)).date(),
         baseline=baseline,
         plan=review_plan(document),
@@ -107,6 +110,7 @@ def sign(
     asked: Signature,
     *,
     subject: Path | None = None,
+    policy: Path | None = None,
     baseline: AuditDocument | Baseline | None = None,
     seen: tuple[str | None, str] | None = None,
     now: datetime | None = None,
@@ -127,7 +131,7 @@ def sign(
                 "the audit or its review was changed since you were shown it: read what is new, sign again"
             )
         case = replace(
-            case_of(folder, review, subject, baseline, now),
+            case_of(folder, review, subject, baseline, now, policy),
             reviewer=asked.reviewer,
             acknowledged=asked.acknowledged,
         )

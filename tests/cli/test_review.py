@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -13,6 +14,7 @@ import time
 import urllib.request
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from ganaudit.document.files import load_document
@@ -55,6 +57,42 @@ def test_sign_verify_flip_a_byte_verify(ganaudit: Run, small_audit: Path, tmp_pa
     spoilt = ganaudit("review", "verify", folder)
     assert (spoilt.code, last(spoilt.err)[0]) == (1, 1)
     assert "document changed" in spoilt.err
+
+
+def test_an_audit_names_its_policy_and_a_changed_policy_voids(ganaudit: Run, tmp_path: Path) -> None:
+    rng = np.random.default_rng(5)
+    np.save("real.npy", rng.standard_normal((80, 4)))
+    np.save("fake.npy", rng.standard_normal((70, 4)) + 0.3)
+    gate = '[[gate]]\nid = "q"\nmeasure = "frechet-distance/fd"\nlimit = 99.0\n'
+    Path("policy.toml").write_text(gate)
+    asked = ["audit", "fake.npy", "--reference", "test=real.npy", "--extractor", "identity", "--out", "reports/a"]
+    assert ganaudit(*asked, "--evaluators", "frechet-distance", "--policy", "policy.toml").code == 0
+    kept = load_document(Path("reports/a")).environment.policy_file
+    assert kept.name == "../../policy.toml"
+    assert kept.digest == "sha256:" + hashlib.sha256(gate.encode()).hexdigest()
+    assert sign(ganaudit, Path("reports/a")) == 0
+    checked = ganaudit("review", "verify", "reports/a")
+    assert checked.code == 0
+    assert "policy: policy.toml is the file that judged, digest for digest" in " ".join(checked.err.split())
+    Path("policy.toml").rename("kept.toml")
+    gone = ganaudit("review", "verify", "reports/a", "--json")
+    assert gone.code == 0
+    assert ["not at hand" in one for one in json.loads(gone.out)["told"]] == [True, False]
+    assert ganaudit("review", "verify", "reports/a", "--policy", "kept.toml").code == 0
+    Path("kept.toml").write_text(gate.replace("99.0", "98.0"))
+    spoilt = ganaudit("review", "verify", "reports/a", "--policy", "kept.toml")
+    assert (spoilt.code, last(spoilt.err)[0]) == (1, 1)
+    told = " ".join(spoilt.err.split())
+    assert "policy file changed: policy.toml, kept.toml: sha256:" in told
+    assert "kept.toml is not the policy that judged: gate.q.limit is 98.0, 99.0 judged" in told
+    for verb in ("status", "export"):
+        more = ["--format", "in-toto"] if verb == "export" else []
+        assert ganaudit("review", verb, "reports/a", "--policy", "kept.toml", *more).code == (verb == "export")
+    asked = ["--reviewer", "Ada", "--decision", "approve", "--policy", "kept.toml"]
+    refused = ganaudit("review", "sign", "reports/a", *asked)
+    assert refused.code == 3
+    assert "kept.toml is not the policy that judged: gate.q.limit is 98.0, 99.0 judged" in " ".join(refused.err.split())
+    assert ganaudit("review", "verify", "reports/a", "--policy", "nowhere.toml").code == 2
 
 
 def test_every_verb_puts_one_json_value_on_stdout(ganaudit: Run, failing: Audit) -> None:
