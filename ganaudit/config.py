@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationError, field_validator
 from pydantic.json_schema import SkipJsonSchema
 
 from ganaudit.document.errors import ConfigError, nearest
@@ -122,6 +122,7 @@ class AuditPlan(_Section):
     extractor: ExtractorPlan = ExtractorPlan()
     evaluators: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """Options by evaluator; where any is named, only the named ones run."""
+    _unasked: dict[str, Any] = PrivateAttr(default_factory=dict)
     policy: PolicyPlan = PolicyPlan()
     review: ReviewPlan = ReviewPlan()
     device: str = Field(default="cpu", pattern=r"^(cpu|cuda(:\d+)?)$")
@@ -148,6 +149,11 @@ class AuditPlan(_Section):
     """Whether evidence is kept and reused."""
     trust_code: SkipJsonSchema[bool] = False
     """Whether code of the subjects may be run. No file can say so: only who runs the audit knows whom they trust."""
+
+    def given(self, evaluator: str) -> dict[str, Any]:
+        """Return the options that an evaluator was given, also one that the file names and this audit leaves out."""
+        table = self.evaluators.get(evaluator, self._unasked.get(evaluator))
+        return table if isinstance(table, dict) else {}
 
     @field_validator("range")
     @classmethod
@@ -195,13 +201,14 @@ def load_plan(path: Path | None, overrides: Mapping[str, Any], evaluators: Itera
     Raises ConfigError when the file cannot be read or anything in it or the options is wrong. A file that says
     ``trust_code`` is refused: it may lie in a folder of somebody else's, and be found there without being named.
     """
-    data = _of_file(path) if path is not None else {}
+    data, unasked = _of_file(path) if path is not None else {}, dict[str, Any]()
     refused = [_TRUST_IN_A_FILE.format(path)] if data.pop("trust_code", None) is not None else []
     for key, value in overrides.items():
         if isinstance(value, Mapping) and isinstance(data.get(key), Mapping) and key != "evaluators":
             data[key] = {**data[key], **value}
         elif key == "evaluators" and isinstance(data.get(key), Mapping):
             # --evaluators picks; the file's options of the picked ones stay.
+            unasked = {name: table for name, table in data[key].items() if name not in value}
             data[key] = {name: data[key].get(name, {}) for name in value}
         else:
             data[key] = value
@@ -211,6 +218,7 @@ def load_plan(path: Path | None, overrides: Mapping[str, Any], evaluators: Itera
         raise ConfigError([*refused, *error.problems]) from None
     if refused:
         raise ConfigError(refused)
+    plan._unasked = unasked
     return plan
 
 

@@ -83,9 +83,9 @@ def _shared(plan: AuditPlan, build: Any, name: str) -> dict[str, Any]:
     """Return the options that another evaluator was given for all, of those that this one has and was not given."""
     mine = {field.name for field in fields(build)}
     return {
-        key: plan.evaluators[owner][key]
+        key: plan.given(owner)[key]
         for key, owner in _SHARED.items()
-        if key in mine and name != owner and key in plan.evaluators.get(owner, {})
+        if key in mine and name != owner and key in plan.given(owner)
     }
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from ganaudit import registry
 from ganaudit.auditing.setting import settle
-from ganaudit.config import make_plan
+from ganaudit.config import load_plan, make_plan
 from ganaudit.document.errors import ConfigError
 from ganaudit.document.spec import EvaluatorSpec
 from ganaudit.progress import Silent
@@ -42,6 +42,14 @@ def test_a_rate_given_for_detection_is_that_of_every_threshold():
     given[ATTACKS] = {"fpr": 0.1}
     assert options(evaluators=given)[ATTACKS]["fpr"] == 0.1
     assert options(evaluators={ATTACKS: {}})[ATTACKS]["fpr"] == 0.05
+
+
+def test_a_rate_in_the_file_holds_also_where_the_command_names_other_evaluators(tmp_path):
+    (tmp_path / "audit.toml").write_text('subject = "digits"\n[evaluators.discriminator-detection]\nfpr = 0.1\n')
+    plan = load_plan(tmp_path / "audit.toml", {"evaluators": {ATTACKS: {}}}, registry.names("evaluators"))
+    found = settle(plan, None, None, Silent()).options
+    assert list(found) == [ATTACKS]
+    assert found[ATTACKS]["fpr"] == 0.1
 
 
 def test_what_describes_an_evaluator_is_no_option_of_it():
