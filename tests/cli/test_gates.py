@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
-from ganaudit.document.files import read_document, sealed, write_document
+from ganaudit.document.baselines import Baseline, entry_of
+from ganaudit.document.files import load_document, read_document, sealed, write_baseline, write_document
 from ganaudit.document.model import DeclaredMeasurement, Null
 from tests.document.documents import document, number, result
 
@@ -31,10 +39,63 @@ def policy(text: str) -> str:
     return "policy.toml"
 
 
+JUDGED = (0, 1, 3)
+"""Codes of calls that came to a judgement."""
 FORMATS = [[], ["--json"], ["--junit", "j.xml"], ["--markdown", "m.md"], ["-q"], ["-v"]]
 
+
+class Row(NamedTuple):
+    """One row of the table of exit codes."""
+
+    code: int
+    policy: str
+    value: float | None
+    half: float | None
+    """Half the width of its interval; None for none."""
+    extra: list[str]
+    """More words of the call."""
+    before: Callable[[Path, pytest.MonkeyPatch], None] | None = None
+    """What happens to the audit, or within ganaudit, before the gate is called."""
+
+
+def rewritten(old: str, new: str) -> Callable[[Path, pytest.MonkeyPatch], None]:
+    def before(audited: Path, _: pytest.MonkeyPatch) -> None:
+        file = audited / "document.json"
+        text = file.read_text()
+        assert old in text
+        file.write_text(text.replace(old, new))
+
+    return before
+
+
+def judging(fails: Callable[..., None]) -> Callable[[Path, pytest.MonkeyPatch], None]:
+    return lambda _, patch: patch.setattr("ganaudit.document.judge.judge", fails)
+
+
+def crash(*_: object, **__: object) -> None:
+    raise ZeroDivisionError("the sky fell")
+
+
+def interrupt(*_: object, **__: object) -> None:
+    signal.raise_signal(signal.SIGINT)
+
+
+def crashed_evaluator(audited: Path, _: pytest.MonkeyPatch) -> None:
+    fallen = result(evaluator="kernel-distance", status="failed", requested=True)
+    audit(audited, result(number(1.0, (0.9, 1.1))), fallen.model_copy(update={"reason": "ZeroDivisionError: by zero"}))
+
+
+def other_ground(audited: Path, _: pytest.MonkeyPatch) -> None:
+    fd(audited.parent / "other", fields={"extractor": "another"})
+
+
+def another_baseline(audited: Path, _: pytest.MonkeyPatch) -> None:
+    entry = entry_of(load_document(audited), author="ada", reason="good", accepted="2026-11-22", anchor=True)
+    write_baseline(Baseline(name="main").with_entry(entry), audited.parent / "baselines" / "main.json")
+
+
 # Exit code by what is gated: the policy, the value (None: none), the half-width and extra words of the call.
-CASES = {
+CASES = {name: Row(*row) for name, row in {
     "passes": (0, GATE + "limit = 2", 1.0, 0.1, []),
     "fails": (1, GATE + "limit = 0.5", 1.0, 0.1, []),
     "fails mildly": (0, GATE + 'limit = 0.5\nlevel = "warn"', 1.0, 0.1, []),
@@ -60,19 +121,70 @@ CASES = {
     "a limit that is no number": (2, GATE + "limit = nan", 1.0, 0.1, []),
     "a waiver without an end": (2, GATE + 'limit = 2\n[[waiver]]\ngate = "q"\nsubject = "s"\nceiling = 3\nreason = "r"\nowner = "o"', 1.0, 0.1, []),  # noqa: E501
     "no TOML": (2, "[[gate", 1.0, 0.1, []),
-}  # fmt: skip
+    "NaN in the document": (2, GATE + "limit = 2", 1.0, 0.1, [], rewritten('"value": 1.0', '"value": NaN')),
+    "infinity in the document": (2, GATE + "limit = 2", 1.0, 0.1, [], rewritten('"value": 1.0', '"value": 1e999')),
+    "a number changed by hand": (3, GATE + "limit = 2", 1.0, 0.1, [], rewritten('"value": 1.0', '"value": 0.95')),
+    "a baseline on other ground": (3, GATE + "baseline = true", 1.0, 0.1, ["--baseline", "other"], other_ground),
+    "a misspelt baseline": (3, GATE + "baseline = true", 1.0, 0.1, ["--baseline", "mian"], another_baseline),
+    "a crashed evaluator": (3, GATE + "limit = 2", 1.0, 0.1, [], crashed_evaluator),
+    "a crashed evaluator and a failed gate": (1, GATE + "limit = 0.5", 1.0, 0.1, [], crashed_evaluator),
+    "a gate on a crashed evaluator": (3, GATE.replace("frechet-distance/fd", "kernel-distance/fd") + "limit = 2", 1.0, 0.1, [], crashed_evaluator),  # noqa: E501
+    "a crash of ganaudit": (4, GATE + "limit = 2", 1.0, 0.1, [], judging(crash)),
+    "an interruption": (130, GATE + "limit = 2", 1.0, 0.1, [], judging(interrupt)),
+}.items()}  # fmt: skip
+
+
+def arranged(case: str, folder: Path, patch: pytest.MonkeyPatch) -> list[str | Path]:
+    """Return the call of one row, everything before it done."""
+    row = CASES[case]
+    made = fd(folder / "a", row.value, row.half)
+    if row.before is not None:
+        row.before(made, patch)
+    return ["gate", made, "--policy", policy(row.policy), *row.extra]
 
 
 @pytest.mark.parametrize("form", FORMATS, ids=" ".join)
 @pytest.mark.parametrize("case", CASES)
-def test_exit_codes_whatever_is_written(case: str, form: list[str], ganaudit: Run, tmp_path: Path) -> None:
-    code, text, value, half, extra = CASES[case]
-    called = ganaudit("gate", fd(tmp_path / "a", value, half), "--policy", policy(text), *extra, *form)
+def test_exit_codes_whatever_is_written(
+    case: str, form: list[str], ganaudit: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = CASES[case].code
+    called = ganaudit(*arranged(case, tmp_path, monkeypatch), *form)
     assert called.code == code, called.err
     assert called.err.strip().splitlines()[-1].startswith(f"exit {code}: ")
-    if form == ["--json"] and code != 2:
+    assert "Traceback" not in called.err
+    if form == ["--json"] and code in JUDGED:
         found = json.loads(called.out)
         assert found["exit_code"] == code
+    if case == "a gate on a crashed evaluator" and form == ["--json"]:
+        assert "kernel-distance is failed: ZeroDivisionError: by zero" in found["verdicts"][0]["message"]
+
+
+@pytest.mark.parametrize("form", [[], ["--json", "--junit", "j.xml"], ["--github", "--sarif", "v.sarif", "-q"]])
+def test_a_signal_ends_a_program_with_130_and_writes_nothing(form: list[str], tmp_path: Path) -> None:
+    """A real one, sent to a process of its own while it waits for its policy."""
+    made = fd(tmp_path / "a")
+    os.mkfifo(tmp_path / "policy.toml")
+    words = [sys.executable, "-m", "ganaudit", "gate", str(made), "--policy", "policy.toml", *form]
+    with subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as program:
+        deadline = time.monotonic() + 120
+        while (reader := reading(tmp_path / "policy.toml")) is None:
+            assert program.poll() is None and time.monotonic() < deadline  # noqa: PT018
+            time.sleep(0.05)
+        program.send_signal(signal.SIGINT)
+        out, err = program.communicate(timeout=120)
+        os.close(reader)
+    assert (program.returncode, out) == (130, "")
+    assert err.strip().splitlines()[-1].startswith("exit 130: interrupted")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "policy.toml"]
+
+
+def reading(pipe: Path) -> int | None:
+    """Return the writing end of a pipe that somebody waits at; None while nobody does."""
+    try:
+        return os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+    except OSError:
+        return None
 
 
 def test_a_failed_evaluator_or_one_asked_for_in_vain_is_incomplete(ganaudit: Run, tmp_path: Path) -> None:
