@@ -12,17 +12,17 @@ import torch
 from torch import Tensor
 
 from ganaudit.document.keys import member
-from ganaudit.document.model import Detail, Measurement, Note, Null, Table
+from ganaudit.document.model import Detail, Measurement, Note, Null
 from ganaudit.document.spec import EvaluatorSpec, Exhibit, Findings, MeasurementSpec, NotAssessable
 from ganaudit.evidence.judging import chosen
+from ganaudit.evidence.leak_distances import distance_table
 from ganaudit.evidence.leak_panel import ALPHA, Panel
 from ganaudit.evidence.leak_tables import leak_table, risk_table, trace_table, verdict
-from ganaudit.evidence.leaks import Asked, Copies, Looked, copies, cut, expected, fill_of, looked, one_changed, strange
+from ganaudit.evidence.leaks import Asked, Copies, Looked, copies, cut, expected, fill_of, looked, strange
 from ganaudit.evidence.score_sides import Reading, interval_of
 from ganaudit.evidence.view import View
 from ganaudit.numerics.arguments import proportion, whole
 from ganaudit.numerics.augmentations import OPERATIONS, Operation
-from ganaudit.numerics.augmented_distance import augmented_distance
 from ganaudit.numerics.intervals import student
 from ganaudit.numerics.invariance import Invariance, invariance
 
@@ -124,9 +124,10 @@ class AugmentationBias:
         test = plain if side == "test" else None
         measurements = [self._leak(one, len(fake.described), test, view) for one in asked]
         measurements += [self._gap(one, view, rng) for one in asked]
+        held, where = self._held(view, rows, side)
         shown = [
             *([] if plain is None else [trace_table(asked, fake, plain, str(side))]),
-            *self._distances(asked, fake, str(side), rng),
+            *distance_table(asked, fake, held, (str(side), where), rng),
             *risk_table(asked),
         ]
         details: list[Detail] = [Note(text=_UNJUDGED.format(lacking, side)), *shown]
@@ -167,8 +168,9 @@ class AugmentationBias:
         rng, own = chance
         known = {} if lacking else copies(view, "calibration", rows["calibration"], usable, fills, rng)[0]
         side = _plain_side(view)
-        some = rows["plain"][:: max(1, -(-len(rows["plain"]) // self.reals))]
-        changed, scores = copies(view, side, some, usable, fills, own, asked=True) if side is not None else ({}, None)
+        changed, scores = (
+            copies(view, side, self._changed(rows), usable, fills, own, asked=True) if side is not None else ({}, None)
+        )
         visible = {name: made.described for name, made in known.items() if made.changed}
         others = plain.described if plain is not None and side == "test" else None
         still = [name for name, operation in OPERATIONS.items() if operation.isometry]
@@ -221,20 +223,18 @@ class AugmentationBias:
         around = interval_of(one.gap.bounds, "Student", _GAP_COVERS)
         return Reading(one.gap.gap, {"real": n}, around, null).measured(self.spec, key)
 
-    def _distances(self, asked: Sequence[Asked], fake: Looked, side: str, rng: np.random.Generator) -> list[Detail]:
-        cells: list[list[str | int | float | None]] = []
-        for one in asked:
-            if one.copies is None or min(len(one.copies.described), len(fake.described)) < 2:
-                continue
-            plain, changed = one.copies.described[:, 0], one_changed(one.copies.described, rng)
-            found = augmented_distance(plain, changed, fake.described, rng)
-            cells.append([one.operation.name, found.n, found.plain, found.augmented, found.difference,
-                          found.bounds.low, found.bounds.high])  # fmt: skip
-        columns = ["operation", "n", "to reals", "to reals, half changed", "difference", "low", "high"]
-        told = "" if side == "test" else f" and {side} reals"
-        title = f"Fréchet distance of generated samples{told} (coarse places, 16 directions)"
-        title += "; above 0: nearer to changed data"
-        return [Table(title=title, columns=columns, rows=cells)] if cells else []
+    def _changed(self, rows: Mapping[str, list[int]]) -> list[int]:
+        """Return the reals that are changed and shown to the discriminator."""
+        return rows["plain"][:: max(1, -(-len(rows["plain"]) // self.reals))]
+
+    def _held(self, view: View, rows: Mapping[str, list[int]], side: str | None) -> tuple[Tensor | None, str]:
+        """Return other reals than those that are changed, described, and where they are from or why there are none."""
+        if rows["calibration"]:
+            return looked(view, "calibration", rows["calibration"]).described, "calibration reals"
+        rest = sorted(set(rows["plain"]) - set(self._changed(rows)))
+        if side is None or len(rest) < 2:
+            return None, f"none but the {len(rows['plain'])} that are changed"
+        return looked(view, side, rest).described, f"{side} reals that are not changed"
 
 
 _UNJUDGED = (

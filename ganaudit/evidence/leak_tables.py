@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ganaudit.document.keys import member
-from ganaudit.document.model import Detail, Measurement, Table
+from ganaudit.document.model import Detail, Measurement, Note, Table
 from ganaudit.evidence.leaks import TRACES, Asked, Looked, cut
 from ganaudit.numerics.groups import holm
+from ganaudit.numerics.intervals import Bounds
 
-__all__ = ["leak_table", "risk_table", "trace_table", "verdict"]
+__all__ = ["leak_table", "risk_table", "span", "trace_table", "verdict"]
 
 
 def verdict(asked: Sequence[Asked], measurements: Sequence[Measurement], family: str) -> str:
@@ -112,14 +113,39 @@ def risk_table(asked: Sequence[Asked]) -> list[Detail]:
     """Return which operations could leak unseen by the discriminator; nothing where it was not asked."""
     cells: list[list[str | int | float | None]] = []
     for one in asked:
-        if one.gap is None:
+        gap, seen, used = one.gap, one.apart, one.expected.used
+        if gap is None or one.copies is None:
             continue
-        seen = one.apart
-        used = one.expected.used
-        risk = None if seen is None else one.gap.blindness * seen * (0.0 if used is False else 1.0)
-        word = "not recorded" if used is None else "yes" if used else "no"
-        cells.append([one.operation.name, one.gap.gap, one.gap.signed, one.gap.auc.value, one.gap.blindness, word,
-                      seen, risk])  # fmt: skip
-    columns = ["operation", "gap", "signed gap", "AUC of reals against changed", "blind", "used", "told apart", "risk"]
+        scale = None if seen is None else seen * (0.0 if used is False else 1.0)
+        ends = gap.blindness_bounds
+        cells.append([
+            one.operation.name,
+            len(one.copies.described),
+            gap.signed,
+            span(gap.signed_bounds),
+            gap.auc.value,
+            span(gap.auc.interval(0.95)),
+            gap.blindness,
+            "not recorded" if used is None else "yes" if used else "no",
+            seen,
+            None if scale is None else gap.blindness * scale,
+            "" if scale is None else span(Bounds(ends.low * scale, ends.high * scale)),
+        ])  # fmt: skip
+    columns = [
+        "operation", "n", "signed gap", "signed gap, 95 %", "AUC of reals against changed", "AUC, 95 %", "blind",
+        "used", "told apart", "risk", "risk, 95 %",
+    ]  # fmt: skip
     title = "Risk of a leak: discriminator blind to it x used in training (taken as used if not recorded) x visible"
-    return [Table(title=title, columns=columns, rows=cells)] if cells else []
+    return [Table(title=title, columns=columns, rows=cells), Note(text=_RISKS)] if cells else []
+
+
+_RISKS = (
+    "In the table of risks the null of the AUC is 0.5 and that of the signed gap 0: what a discriminator gives whose "
+    "scores cannot tell changed reals from others. The risk, a product, has none. Ranges cover the drawing of the n reals, each of which is on both "
+    "sides; that of the risk takes as known how plainly an operation is told apart."
+)
+
+
+def span(bounds: Bounds) -> str:
+    """Return a range in a cell."""
+    return f"{bounds.low:.4g} to {bounds.high:.4g}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +12,7 @@ from torch import Tensor
 from ganaudit.numerics.arguments import matrix, proportion, whole
 from ganaudit.numerics.intervals import Bounds
 
-__all__ = ["AugmentedDistance", "augmented_distance"]
+__all__ = ["AugmentedDistance", "augmented_distance", "augmented_distances"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,38 +43,57 @@ def augmented_distance(
     resamples: int = 200,
     level: float = 0.95,
 ) -> AugmentedDistance:
-    """Return the Fréchet distances of ``fake`` (M, D) to ``real`` (N, D) and to a half ``changed`` (N, D) copy of it.
+    """Return what ``augmented_distances`` does for one ``changed`` (N, D) copy of the reals."""
+    return augmented_distances(real, {"": changed}, fake, rng, directions, resamples, level)[""]
+
+
+def augmented_distances(
+    real: Tensor,
+    changed: Mapping[str, Tensor],
+    fake: Tensor,
+    rng: np.random.Generator,
+    directions: int = 16,
+    resamples: int = 200,
+    level: float = 0.95,
+) -> dict[str, AugmentedDistance]:
+    """Return the Fréchet distances of ``fake`` (M, D) to ``real`` (N, D) and to half ``changed`` (N, D) copies of it.
 
     All sides are cut at random to n = min(N, M); a random half of the reals is replaced by its changed copies. Features
     are the first ``directions`` principal ones of the reals; covariances have the divisor n. The interval is the
-    percentile bootstrap: reals and generated samples are drawn again, the same reals for both distances. The crossing
-    from negative to positive lies below a share of one half: a mixture of half changed reals has that share.
+    percentile bootstrap: reals and generated samples are drawn again, the same reals for both distances. One draw and
+    one set of resamples serve all copies, so that they differ by the change alone and have one plain distance. The
+    crossing from negative to positive lies below a share of one half: a mixture of half changed reals has that share.
 
     Raises ValueError when a side is no finite matrix of 2 or more rows, shapes differ, ``directions`` is below 1,
     ``resamples`` below 2 or ``level`` not in (0, 1).
     Source: Heusel et al. 2017 (FID); the difference to the augmented law after audit practice with mirrored data.
     """
-    sides = [
-        matrix(side, name, least=2).double() for side, name in ((real, "real"), (changed, "changed"), (fake, "fake"))
-    ]
-    if sides[0].shape != sides[1].shape or sides[0].shape[1] != sides[2].shape[1]:
-        raise ValueError(f"shapes: found {[tuple(side.shape) for side in sides]}; allowed: (N, D), (N, D), (M, D)")
+    real, fake = (matrix(side, name, least=2).double() for side, name in ((real, "real"), (fake, "fake")))
+    copies = {name: matrix(side, "changed", least=2).double() for name, side in changed.items()}
+    for side in copies.values():
+        if real.shape != side.shape or real.shape[1] != fake.shape[1]:
+            found = [tuple(one.shape) for one in (real, side, fake)]
+            raise ValueError(f"shapes: found {found}; allowed: (N, D), (N, D), (M, D)")
     whole(resamples, "resamples", least=2)
     tail = (1 - proportion(level, "level")) / 2
-    centre = sides[0].mean(0)
-    axes = torch.linalg.svd(sides[0] - centre, full_matrices=False).Vh[: whole(directions, "directions", least=1)]
-    reals, copies, fakes = ((side - centre) @ axes.T for side in sides)
-    n = min(len(reals), len(fakes))
-    rows = torch.from_numpy(rng.permutation(len(reals))[:n])
-    fakes = fakes[torch.from_numpy(rng.permutation(len(fakes))[:n])]
-    reals, half = reals[rows], torch.cat([copies[rows[: n // 2]], reals[rows[n // 2 :]]])
+    centre = real.mean(0)
+    axes = torch.linalg.svd(real - centre, full_matrices=False).Vh[: whole(directions, "directions", least=1)].T
+    n = min(len(real), len(fake))
+    rows = torch.from_numpy(rng.permutation(len(real))[:n])
+    fakes = (fake[torch.from_numpy(rng.permutation(len(fake))[:n])] - centre) @ axes
+    reals = (real[rows] - centre) @ axes
     # The first draw is the sample itself; both references share their draws.
     counts = [np.concatenate([np.ones((1, n)), rng.multinomial(n, np.full(n, 1 / n), resamples)]) for _ in range(2)]
     weights = [torch.from_numpy(count) / n for count in counts]
     drawn = _moments(fakes, weights[1])
-    plain, augmented = (_distances(_moments(side, weights[0]), drawn) for side in (reals, half))
-    low, high = np.quantile((plain - augmented)[1:].numpy(), [tail, 1 - tail])
-    return AugmentedDistance(float(plain[0]), float(augmented[0]), Bounds(float(low), float(high)), n)
+    plain = _distances(_moments(reals, weights[0]), drawn)
+    told = {}
+    for name, side in copies.items():
+        half = torch.cat([(side[rows[: n // 2]] - centre) @ axes, reals[n // 2 :]])
+        augmented = _distances(_moments(half, weights[0]), drawn)
+        low, high = np.quantile((plain - augmented)[1:].numpy(), [tail, 1 - tail])
+        told[name] = AugmentedDistance(float(plain[0]), float(augmented[0]), Bounds(float(low), float(high)), n)
+    return told
 
 
 _Moments = tuple[Tensor, Tensor]

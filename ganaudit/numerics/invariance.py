@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from ganaudit.numerics.arguments import vector
-from ganaudit.numerics.detection import Auc, auc
+from ganaudit.numerics.detection import Auc
 from ganaudit.numerics.intervals import Bounds, student
+from ganaudit.numerics.ranks import doubled_ranks
 
-__all__ = ["Invariance", "invariance"]
+__all__ = ["Invariance", "copies_auc", "invariance"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,13 +25,22 @@ class Invariance:
     """95 % interval of the gap, the spread held fixed."""
     signed: float
     """Mean of D(Tx) - D(x) over the spread: below 0 the critic holds changed samples for less real."""
+    signed_bounds: Bounds
+    """95 % interval of the signed mean, the spread held fixed."""
     auc: Auc
-    """Of samples against changed ones: 1/2 cannot tell them apart, 1 always scores the changed one lower."""
+    """Of samples against changed ones of others: 1/2 cannot tell them apart, 1 always scores the changed one lower."""
 
     @property
     def blindness(self) -> float:
         """1 - |2 AUC - 1|, 0..1: 1 for a critic whose scores cannot tell changed samples from others."""
-        return 1.0 - abs(2.0 * self.auc.value - 1.0)
+        return _blind(self.auc.value)
+
+    @property
+    def blindness_bounds(self) -> Bounds:
+        """95 % interval of the blindness: what it is over the interval of the area."""
+        ends = self.auc.interval(0.95)
+        blind = sorted((_blind(ends.low), _blind(ends.high)))
+        return Bounds(blind[0], 1.0 if ends.low <= 0.5 <= ends.high else blind[1])
 
 
 def invariance(plain: Tensor, changed: Tensor, spread: float) -> Invariance:
@@ -48,7 +58,36 @@ def invariance(plain: Tensor, changed: Tensor, spread: float) -> Invariance:
         raise ValueError(f"spread: found {spread}; allowed: above 0, finite")
     moved = (after - before) / spread
     size = moved.abs()
-    return Invariance(float(size.mean()), _within(student(size, 0.95)), float(moved.mean()), auc(before, after))
+    gap, signed = _within(student(size, 0.95)), student(moved, 0.95)
+    return Invariance(float(size.mean()), gap, float(moved.mean()), signed, copies_auc(before, after))
+
+
+def copies_auc(plain: Tensor, changed: Tensor) -> Auc:
+    """Return P(score > changed score of another sample) + P(equal)/2, from scores (N,) of samples and of their copies.
+
+    The mean over pairs i != j, unbiased: no sample is held against its own copy. A sample moves both sides at once, so
+    with V_i the share of others' copies below sample i and W_i the share of others above copy i (ties half) the squared
+    standard error is var(V + W)/N, divisor N - 1; DeLong's takes the sides as independent. The sizes of the result are
+    N/2, the disjoint pairs of a sample and another's copy, which its interval goes by where the scores separate fully.
+    Raises ValueError when a side is not a vector of 2 or more finite scores, or their numbers differ.
+    Source: Hoeffding 1948 (U-statistics); Obuchowski 1997, Nonparametric analysis of clustered ROC curve data.
+    """
+    before, after = vector(plain, "plain", least=2), vector(changed, "changed", least=2)
+    n = len(before)
+    if len(after) != n:
+        raise ValueError(f"changed: found {len(after)} scores; allowed: {n}, as in plain")
+    own = 2 * (before > after).long() + (before == after).long()
+    # Twice the counts are whole numbers, so the value and the decision that a variance is 0 are free of rounding.
+    above = doubled_ranks(before, after) - own
+    both = above + 2 * n - doubled_ranks(after, before) - own
+    value = int(above.sum()) / (2 * n * (n - 1))
+    alike = bool((both == both[0]).all())
+    error = 0.0 if alike else float(both.double().std(correction=1)) / (2 * (n - 1) * math.sqrt(n))
+    return Auc(value, error, n // 2, n // 2)
+
+
+def _blind(area: float) -> float:
+    return 1.0 - abs(2.0 * area - 1.0)
 
 
 def _within(bounds: Bounds) -> Bounds:

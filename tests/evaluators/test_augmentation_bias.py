@@ -181,6 +181,23 @@ def test_a_critic_is_blind_to_what_it_does_not_read():
     assert used == {name: "yes" if name == "hflip" else "no" for name in OPERATIONS}
     assert at_risk["vflip"] == 0.0
     assert at_risk["hflip"] == pytest.approx(blind["hflip"] * column(risk, "told apart")["hflip"])
+    assert set(column(risk, "n").values()) == {150}
+    gap, ends = column(risk, "signed gap")["hflip"], ranged(column(risk, "signed gap, 95 %")["hflip"])
+    assert ends[0] < (turned - scores).mean() / spread < ends[1]
+    assert sum(ends) / 2 == pytest.approx(gap, abs=1e-3)
+    # All 300 by brute force: of how many pairs of a real and another's mirrored copy the real scores higher.
+    wins = (scores[:, None] > turned).astype(float) + (scores[:, None] == turned) / 2
+    area = (wins.sum() - wins.trace()) / (300 * 299)
+    ends = ranged(column(risk, "AUC, 95 %")["hflip"])
+    assert ends[0] < area < ends[1]
+    assert ends[1] - ends[0] < 0.2
+    blindest, least = 1.0 if ends[0] < 0.5 < ends[1] else None, min(1 - abs(2 * end - 1) for end in ends)
+    apart = column(risk, "told apart")["hflip"]
+    low, high = ranged(column(risk, "risk, 95 %")["hflip"])
+    assert low == pytest.approx(least * apart, rel=2e-3)
+    assert blindest is None or high == pytest.approx(apart, rel=2e-3)
+    assert ranged(column(risk, "risk, 95 %")["vflip"]) == (0.0, 0.0)
+    assert any("the null of the AUC is 0.5 and that of the signed gap 0" in str(d) for d in found.details)
 
 
 def test_the_record_of_the_training_says_what_was_to_be_expected():
@@ -320,6 +337,45 @@ def test_distances_and_traces_tell_of_a_crossing_and_of_filled_borders():
     traces = next(d for d in outcome(**REALS, fake=planted(600, "fake", "shift", 1.0)).details if "single" in str(d))
     distances = column(traces, "Kolmogorov distance")
     assert distances["energy of the border against the inside"] > 0.5
+
+
+def ranged(cell):
+    return tuple(float(end) for end in cell.split(" to "))
+
+
+DISTANCES = "Fréchet distance of generated samples (coarse places, 16 directions)"
+
+
+def test_distances_rest_on_one_draw_beside_held_out_reals():
+    """150 of the 600 samples serve: another draw for each operation would move the distance to reals."""
+    found = outcome(**REALS, fake=planted(600, "fake", "hflip", 0.5))
+    table = tables(found)[DISTANCES]
+    assert table.title.endswith("; held-out reals: calibration reals")
+    for name in ("to reals", "theirs to reals"):
+        assert len(set(column(table, name).values())) == 1, name
+    assert set(column(table, "n").values()) == {150}
+    assert set(column(table, "n of held-out reals").values()) == {150}
+    differences, ranges = column(table, "difference"), column(table, "95 %")
+    held, of_held = column(table, "their difference"), column(table, "their 95 %")
+    # Held-out reals are of the law of the reals, so they lie nearer to these than to changed ones; the leak does not.
+    assert held["hflip"] < 0
+    assert held["shift"] < 0
+    assert held["hflip"] < ranged(ranges["hflip"])[0]
+    for name in OPERATIONS:
+        assert ranged(ranges[name])[0] < differences[name] < ranged(ranges[name])[1], name
+        assert ranged(of_held[name])[0] < held[name] < ranged(of_held[name])[1], name
+    assert column(table, "theirs to reals")["hflip"] < column(table, "to reals")["hflip"]
+
+
+def test_without_calibration_reals_the_reals_that_are_not_changed_are_held_beside_them():
+    bare = outcome(test=REALS["test"], fake=glyphs(200, "fake"))
+    table = tables(bare)[DISTANCES]
+    assert table.title.endswith("; held-out reals: test reals that are not changed")
+    assert set(column(table, "n of held-out reals").values()) == {150}
+    few = outcome(test=REALS["test"][:40], fake=glyphs(200, "fake"))
+    table = tables(few)[DISTANCES]
+    assert table.title.endswith("; held-out reals: none but the 40 that are changed")
+    assert set(column(table, "their difference").values()) == {None}
 
 
 def test_sound_and_too_few_reals_are_not_assessable():

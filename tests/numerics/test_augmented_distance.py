@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from ganaudit.numerics.augmented_distance import augmented_distance
+from ganaudit.numerics.augmented_distance import augmented_distance, augmented_distances
 from ganaudit.numerics.frechet import frechet_distance
 
 
@@ -56,6 +56,24 @@ def test_the_interval_of_the_difference_holds_it():
         bounds = augmented_distance(real, -real, feature(n, [run, 1], 0.1), np.random.default_rng(run)).bounds
         held += bounds.low <= truth <= bounds.high
     assert held / runs >= 0.95 - 4 * np.sqrt(0.95 * 0.05 / runs)
+
+
+def test_copies_share_one_draw_and_are_each_as_if_alone():
+    """60 reals against 40 of 90 samples: another draw would give another plain distance."""
+    rng = np.random.default_rng(0)
+    real, fake = (torch.from_numpy(rng.normal(size=(n, 6))) for n in (60, 90))
+    changed = {"turned": -real, "moved": real + 1, "same": real}
+    found = augmented_distances(real, changed, fake, np.random.default_rng(4), directions=4)
+    assert list(found) == list(changed)
+    assert len({one.plain for one in found.values()}) == 1
+    for name, side in changed.items():
+        alone = augmented_distance(real, side, fake, np.random.default_rng(4), directions=4)
+        assert (found[name].plain, found[name].augmented) == pytest.approx((alone.plain, alone.augmented), abs=1e-12)
+        assert found[name].bounds.low == pytest.approx(alone.bounds.low, abs=1e-12)
+    assert found["same"].difference == 0  # nothing was changed, and no draw stands between the two distances
+    assert found["same"].bounds.low == found["same"].bounds.high == 0
+    other = augmented_distance(real, -real, fake, np.random.default_rng(5), directions=4)
+    assert other.plain != pytest.approx(found["turned"].plain, rel=1e-3)
 
 
 def test_shapes_that_do_not_fit_are_told():
