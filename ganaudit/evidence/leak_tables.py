@@ -141,8 +141,8 @@ def risk_table(asked: Sequence[Asked]) -> list[Detail]:
 
 _RISKS = (
     "In the table of risks the null of the AUC is 0.5 and that of the signed gap 0: what a discriminator gives whose "
-    "scores cannot tell changed reals from others. The risk, a product, has none. Ranges cover the drawing of the n reals, each of which is on both "
-    "sides; that of the risk takes as known how plainly an operation is told apart."
+    "scores cannot tell changed reals from others. The risk, a product, has none. Ranges cover the drawing of the n "
+    "reals, each of which is on both sides; that of the risk takes as known how plainly an operation is told apart."
 )
 
 
