@@ -150,6 +150,10 @@ class AuditPlan(_Section):
     trust_code: SkipJsonSchema[bool] = False
     """Whether code of the subjects may be run. No file can say so: only who runs the audit knows whom they trust."""
 
+    def named(self) -> tuple[str, ...]:
+        """Return the evaluators that were given options, those of the file that this audit leaves out among them."""
+        return (*self.evaluators, *self._unasked)
+
     def given(self, evaluator: str) -> dict[str, Any]:
         """Return the options that an evaluator was given, also one that the file names and this audit leaves out."""
         table = self.evaluators.get(evaluator, self._unasked.get(evaluator))

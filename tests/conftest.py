@@ -1,12 +1,19 @@
 """Fixtures that several folders share. Every test has a cache of its own; no test reaches the network."""
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+
+
+def pytest_configure() -> None:
+    """Hear Ctrl-C, as tests of interruptions send: a shell that runs the suite in the background has it ignored."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -52,11 +59,12 @@ def audits_in_short() -> Iterator[_LightRegistry]:
 
     Every evaluator has tests of its own, the contract runs over all, and one audit of the reference model asks all.
     """
-    import ganaudit.auditing.setting as setting
+    from ganaudit.auditing import options, setting
 
-    before, setting.registry = setting.registry, _LightRegistry()
-    yield setting.registry
-    setting.registry = before
+    before, light = options.registry, _LightRegistry()
+    options.registry = setting.registry = light
+    yield light
+    options.registry = setting.registry = before
 
 
 @pytest.fixture(scope="session")

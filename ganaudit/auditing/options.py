@@ -17,10 +17,6 @@ from ganaudit.protocol import Protocol
 
 __all__ = ["Chosen", "chosen_evaluators"]
 
-_SHARED = {"fpr": "discriminator-detection"}
-"""Options that one evaluator sets for all that have them: verdicts of one document go by one threshold."""
-
-
 @dataclass(frozen=True, slots=True)
 class Chosen:
     """The evaluators that will be asked, by id, their options as the document tells them, and those that are broken."""
@@ -34,8 +30,8 @@ class Chosen:
 def chosen_evaluators(plan: AuditPlan, followed: Protocol) -> Chosen:
     """Return the evaluators that ``plan`` asks for, or all that are registered where it names none.
 
-    An option that is not given is that of the plan's profile (``profile``) or of the evaluator that sets it for all
-    (``fpr``: that given for discriminator-detection), else the evaluator's own default. Raises ConfigError for options
+    An option that is not given is that of the plan's profile (``profile``) or that given to the evaluator that sets it
+    for all (``sets_for_all``, names of options), else the evaluator's own default. Raises ConfigError for options
     that cannot be used, all of them at once, and PluginError for an evaluator that breaks its contract.
     """
     chosen = Chosen({}, {}, {})
@@ -81,12 +77,19 @@ def _built(name: str, build: Any, plan: AuditPlan, followed: Protocol, chosen: C
 
 def _shared(plan: AuditPlan, build: Any, name: str) -> dict[str, Any]:
     """Return the options that another evaluator was given for all, of those that this one has and was not given."""
-    mine = {field.name for field in fields(build)}
-    return {
-        key: plan.given(owner)[key]
-        for key, owner in _SHARED.items()
-        if key in mine and name != owner and key in plan.given(owner)
-    }
+    mine, found = {field.name for field in fields(build)}, dict[str, Any]()
+    for owner in plan.named():
+        given = plan.given(owner)
+        if owner != name and given and owner in registry.names("evaluators"):
+            found |= {key: given[key] for key in _for_all(owner) if key in mine and key in given}
+    return found
+
+
+def _for_all(owner: str) -> tuple[str, ...]:
+    try:
+        return tuple(getattr(registry.find("evaluators", owner), "sets_for_all", ()))
+    except PluginError:  # told where it is asked for itself
+        return ()
 
 
 def _of_profile(plan: AuditPlan, build: Any) -> dict[str, Any]:

@@ -58,6 +58,8 @@ class DiscriminatorDetection:
     cost_fake: float = 10.0
     """Cost of a generated sample that is let through."""
 
+    sets_for_all: ClassVar[tuple[str, ...]] = ("fpr",)
+    """Given here, it is that of every evaluator that was given none: verdicts of one document go by one threshold."""
     spec: ClassVar[EvaluatorSpec] = EvaluatorSpec(
         id="discriminator-detection",
         title="Discriminator threshold detection",
