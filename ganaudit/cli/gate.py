@@ -39,6 +39,7 @@ def gate(
     from ganaudit.document.files import load_document, read_document
     from ganaudit.document.judge import exit_of, judge
     from ganaudit.document.policy import load_policy
+    from ganaudit.document.policy_files import policy_file
     from ganaudit.report.judged import Judged
 
     outlets.check()
@@ -47,7 +48,9 @@ def gate(
     others = [load_document(path) for path in replicate or ()]
     against = against_of(baseline, store) if baseline else None
     judgement = judge(audited, rules, against, replicates=others)
-    answered = judged(audited, rules, judgement, changed)
+    folder = document if document.is_dir() else document.parent
+    # With the file's record an audit and a gate by one policy come to one document, and to one number in SARIF.
+    answered = judged(audited, rules, judgement, changed, policy_file(policy, folder))
     code, words = exit_of(answered, judgement)
     with outlets.told(console, Judged(answered, code, words, source_of(policy, rules), against)):
         if console.as_json:
