@@ -16,6 +16,7 @@ from ganaudit.report.words import count, number, plain, short
 
 __all__ = [
     "COLOURS",
+    "COLUMN_PADDING",
     "DASHES",
     "FILLS",
     "MOST_SERIES",
@@ -54,6 +55,8 @@ FILLS = [
 ]
 MOST_SERIES = 10
 _MOST_RULES = 6
+COLUMN_PADDING = 30
+"""Room behind a name in a legend: a reader's font may be a sixth wider than the one by which the place was measured."""
 _MOST_WIDE = 300
 """Pixels that a name in a legend or at a rule may take."""
 _SHORT = (1e-6, 1e9)
@@ -139,7 +142,9 @@ def legend(names: list[str], bars: bool = False) -> alt.Legend | None:
         return None
     symbol: dict[str, Any] = {"symbolSize": 110} if bars else {"symbolSize": 420, "symbolType": "stroke"}
     symbol |= {"symbolOpacity": 1, "symbolStrokeWidth": 1.5 if bars else 2}
-    return alt.Legend(title=None, orient="bottom", columns=2, labelLimit=_limit(names), **symbol)
+    return alt.Legend(
+        title=None, orient="bottom", columns=2, columnPadding=COLUMN_PADDING, labelLimit=_limit(names), **symbol
+    )
 
 
 def _limit(texts: Sequence[str]) -> int:

@@ -19,6 +19,7 @@ from altair.utils.schemapi import debug_mode
 from ganaudit.document.model import Axis, Curve, Histogram, Measurement, Rule, Series
 from ganaudit.report.chart_style import (
     COLOURS,
+    COLUMN_PADDING,
     FILLS,
     MOST_SERIES,
     SHAPES,
@@ -339,7 +340,8 @@ def _panel(group: list[tuple[str, Measurement]], room: int, top: bool) -> Spec:
 
 
 def _side(channel: str, values: Sequence[str], top: bool) -> Any:
-    key = alt.Legend(title=None, orient="top", symbolSize=80, symbolStrokeWidth=2) if top else None
+    look: dict[str, Any] = {"symbolSize": 80, "symbolStrokeWidth": 2, "columnPadding": COLUMN_PADDING}
+    key = alt.Legend(title=None, orient="top", **look) if top else None
     return getattr(alt, channel)("side:N", scale=alt.Scale(domain=_SIDES, range=list(values[:2])), legend=key)
 
 

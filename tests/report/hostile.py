@@ -1,4 +1,4 @@
-"""Puts a hostile string into every free string field of a document."""
+"""Puts a hostile or a very long string into every free string field of a document."""
 
 from __future__ import annotations
 
@@ -9,18 +9,20 @@ from pydantic import BaseModel
 from ganaudit.document.model import AuditDocument
 
 BAD = "<script>alert(1)</script>\"'&"
+LONG = "W" * 600
+"""No place to break it: a path, a digest or a name that somebody made up."""
 
 
-def poisoned(document: AuditDocument) -> AuditDocument:
-    """Return the document with BAD in every string that its schema leaves free, keys of free maps included."""
-    return _model(document)
+def poisoned(document: AuditDocument, bad: str = BAD) -> AuditDocument:
+    """Return the document with ``bad`` in every string that its schema leaves free, keys of free maps included."""
+    return _model(document, bad)
 
 
-def _model(model: Any) -> Any:
+def _model(model: Any, bad: str) -> Any:
     changes = {}
     for name, field in type(model).model_fields.items():
         if not _is_closed(field.annotation):
-            changes[name] = _value(getattr(model, name))
+            changes[name] = _value(getattr(model, name), bad)
     return model.model_copy(update=changes)
 
 
@@ -32,13 +34,13 @@ def _is_closed(annotation: Any) -> bool:
     )
 
 
-def _value(value: Any) -> Any:
+def _value(value: Any, bad: str) -> Any:
     if isinstance(value, BaseModel):
-        return _model(value)
+        return _model(value, bad)
     if isinstance(value, str):
-        return value + BAD
+        return value + bad
     if isinstance(value, list):
-        return [_value(v) for v in value]
+        return [_value(v, bad) for v in value]
     if isinstance(value, dict):
-        return {k + BAD: _value(v) for k, v in value.items()}
+        return {k + bad: _value(v, bad) for k, v in value.items()}
     return value
