@@ -17,6 +17,7 @@ from ganaudit.protocol import Protocol
 
 __all__ = ["Chosen", "chosen_evaluators"]
 
+
 @dataclass(frozen=True, slots=True)
 class Chosen:
     """The evaluators that will be asked, by id, their options as the document tells them, and those that are broken."""
