@@ -10,6 +10,10 @@ from ganaudit.report.words import count, number
 __all__ = ["data_table"]
 
 Cell = str | int | float | None
+_MOST_BANDS = 2
+"""Lines of one table whose bands have room beside them."""
+_LEAST = 3
+"""Points of a line that has rows of its own: both ends and the middle."""
 
 
 def data_table(detail: Curve | Histogram, most: int) -> tuple[Table, str]:
@@ -25,22 +29,27 @@ def _curve(detail: Curve, most: int) -> tuple[Table, str]:
     longest = max((len(s.x) for s in series), default=0)
     if series and all(s.x == series[0].x for s in series):
         kept = _evenly(longest, most)
-        columns = [detail.x.title]
-        across: list[list[Cell]] = [[series[0].x[i] for i in kept]]
+        columns, across = [detail.x.title], [_picked(series[0].x, kept)]
+        banded = len(series) <= _MOST_BANDS
         for s in series:
             columns.append(s.name if len(series) > 1 else detail.y.title)
-            across.append([s.y[i] for i in kept])
-            if s.low is not None and s.high is not None:
+            across.append(_picked(s.y, kept))
+            if banded and s.low is not None and s.high is not None:
                 columns.append("band" if len(series) == 1 else f"band of {s.name}")
                 across.append([f"{number(s.low[i])} to {number(s.high[i])}" for i in kept])
         rows = [list(row) for row in zip(*across, strict=True)]
     else:
-        each = max(2, most // max(1, len(series)))
+        banded, each = False, max(_LEAST, most // max(1, len(series)))
         columns = ["line", detail.x.title, detail.y.title]
         rows = [[s.name, s.x[i], s.y[i]] for s in series for i in _evenly(len(s.x), each)]
         kept = _evenly(longest, each)
-    told = "" if len(kept) == longest else f"{len(kept)} of {count(longest)} points, evenly spaced"
-    return Table(title=detail.title, columns=columns, rows=rows), told
+    told = [f"{len(kept)} of {count(longest)} points, evenly spaced"] if len(kept) < longest else []
+    told += ["without bands"] if not banded and any(s.low is not None for s in series) else []
+    return Table(title=detail.title, columns=columns, rows=rows), ", ".join(told)
+
+
+def _picked(values: list[float], kept: list[int]) -> list[Cell]:
+    return [values[i] for i in kept]
 
 
 def _histogram(detail: Histogram, most: int) -> tuple[Table, str]:

@@ -121,19 +121,22 @@ def left_words(step: Step, left: Left) -> list[str]:
     if left.pictures:
         told.append(f"{_number(left.pictures, 'sample')} not shown")
     if not step.charts and left.charts:
-        data = (
-            f"at most {step.points} rows of their data stand in their places" if step.points else "nor are their data"
-        )
-        told.append(f"{_number(left.charts, 'chart')} not drawn; {data}")
+        told.append(f"{_number(left.charts, 'chart')} not drawn{_in_their_place(left.charts, step.points)}")
     if not step.every:
         told.append("the table that repeats all numbers is left out")
     if left.tables:
-        told.append(f"{_number(left.tables, 'table')} cut after {step.rows} row{'' if step.rows == 1 else 's'}")
+        told.append(f"{_number(left.tables, 'table')} {f'cut after {step.rows} rows' if step.rows else 'left out'}")
     if step.text < WHOLE.text:
         told.append(f"texts are cut after {count(step.text)} characters")
     if not step.options:
         told.append("options and references of evaluators are left out")
     return told
+
+
+def _in_their_place(charts: int, points: int) -> str:
+    if not points:
+        return ""
+    return ", but a few rows of its data stand there" if charts == 1 else ", but a few rows of their data stand there"
 
 
 def _number(n: int, what: str) -> str:

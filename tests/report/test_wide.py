@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from ganaudit.report.drawings import Drawings
 from ganaudit.report.html import read_samples, render_html
 from ganaudit.report.index import Broken, entry_of, render_index
 
+from .blank import blank
 from .hostile import LONG, poisoned
 from .page import Page
 from .test_browser import CHROMIUM, FLAGS
@@ -28,14 +29,6 @@ WIDE_BOXES = (
     "[...document.querySelectorAll('.scroll')].filter((e) => e.scrollWidth > e.clientWidth + 1)"
     ".map((e) => [e.scrollWidth, e.clientWidth, e.getAttribute('aria-labelledby') || e.getAttribute('aria-label')])"
 )
-
-
-class Blank:
-    """Draws nothing: charts have no part in the width of a table, and take their time."""
-
-    def begin(self, specification: str) -> Callable[[], str]:
-        assert specification
-        return lambda: "<svg xmlns='http://www.w3.org/2000/svg'/>"
 
 
 @pytest.fixture(scope="module")
@@ -98,11 +91,11 @@ def test_no_table_of_a_committed_report_scrolls_sideways_on_a_wide_screen(
 ) -> None:
     document = load_document(REPORTS / name)
     file = tmp_path / "report.html"
-    blank = Drawings(None, Blank())
-    file.write_text(render_html(document, read_samples(document, REPORTS / name), drawings=blank), encoding="utf-8")
-    page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
-    page.goto(f"file://{file}")
-    page.evaluate(OPEN)
-    assert page.locator(".scroll table").count() > 80
-    assert page.evaluate(WIDE_BOXES) == []
-    page.context.close()
+    page = render_html(document, read_samples(document, REPORTS / name), drawings=blank())
+    file.write_text(page, encoding="utf-8")
+    shown = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
+    shown.goto(f"file://{file}")
+    shown.evaluate(OPEN)
+    assert shown.locator(".scroll table").count() > 80
+    assert shown.evaluate(WIDE_BOXES) == []
+    shown.context.close()
