@@ -334,7 +334,7 @@ def test_a_page_with_heavy_samples_is_thinned_and_says_so(document: AuditDocumen
     page = render_html(document.model_copy(update={"galleries": [heavy, heavy]}), files)
     assert 500_000 < len(page.encode()) <= 2_000_000
     assert "This page is thinned" in page
-    assert "Samples larger than 64 pixels are reduced to that." in page
+    assert "For this, samples larger than 64 pixels are reduced to that." in page
     assert "not shown" not in page[: page.index("</header>")], "fewer samples come after smaller ones"
 
 

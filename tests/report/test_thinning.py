@@ -114,7 +114,7 @@ def rich(document: AuditDocument, files: dict[str, bytes]) -> AuditDocument:
 
 
 def rows_of(page: str, title: str) -> int:
-    found = re.search(rf"{title}</caption>.*?</table>", page, re.DOTALL)
+    found = re.search(rf"{title}(?:</span>)?</caption>.*?</table>", page, re.DOTALL)
     return 0 if found is None else found[0].count("<tr>") - 1
 
 
