@@ -41,6 +41,8 @@ class Remark:
     """The gate's id; empty for the policy as a whole."""
     level: Literal["error", "warning"]
     message: str
+    undecidable: bool = False
+    """Whether it is that the gate asks for a confidence that its number cannot have, so that it never decides."""
 
 
 def floor_of(found: Measurement) -> Floor | None:
@@ -112,8 +114,11 @@ def lint_policy(
             again = _again(document, replicates, measure)
             named = f"{gate.id}[{entry}]" if entry else gate.id
             found, lacks = at_confidence(found, gate.confidence)
+            if lacks:
+                asks = f"it asks for confidence {gate.confidence:g}, and {found.key} {lacks}: it never decides"
+                remarks.append(Remark(named, "error", asks, undecidable=True))
             half = _paired_half(document, baseline, measure, found)
-            remarks += [Remark(named, level, text) for level, text in _of_a_gate(gate, found, again, half, lacks)]
+            remarks += [Remark(named, level, text) for level, text in _of_a_gate(gate, found, again, half)]
             remarks += [Remark(named, "warning", text) for text in _of_the_bounds(gate, found, document, measure)]
     return sorted(remarks, key=lambda r: r.level != "error")
 
@@ -180,7 +185,7 @@ def _of_the_null(gate: Gate, found: Measurement) -> list[tuple[Literal["error", 
 
 
 def _of_a_gate(
-    gate: Gate, found: Measurement, again: Sequence[Measurement], pair_half: float | None, lacks: str
+    gate: Gate, found: Measurement, again: Sequence[Measurement], pair_half: float | None
 ) -> list[tuple[Literal["error", "warning"], str]]:
     told: list[tuple[Literal["error", "warning"], str]] = []
     lower = found.better == "lower"
@@ -200,9 +205,7 @@ def _of_a_gate(
             told.append(("error", f"{message} ({floor.why}): the same generator would not pass against itself"))
     if gate.min_n > found.n:
         told.append(("warning", f"min_n = {gate.min_n} is more than the {found.n} samples of this audit"))
-    if lacks:
-        told.append(("error", f"it asks for confidence {gate.confidence:g}, and {found.key} {lacks}: it never decides"))
-    elif found.interval is None:
+    if found.interval is None and gate.confidence is None:
         told.append(("warning", f"{found.key} has no interval ({found.interval_reason}): its value alone decides"))
     if found.volatile and not gate.baseline:
         told.append(("warning", f"{found.key} is measured anew by each run: a limit on it holds for one machine only"))

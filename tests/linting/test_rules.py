@@ -181,6 +181,7 @@ def clean_number(**more: Any) -> Any:
     return number(3.0, (2.5, 3.5), null={"value": 2.9, "n": 1000, "rule": "halves of the test split"}, **more)
 
 
+SURER = {"gate": [{"id": "q", "measure": "frechet-distance/fd", "limit": 12.0, "confidence": 0.99, "min_n": 500}]}
 GATED = {"gate": [{"id": "q", "measure": "frechet-distance/fd", "limit": 12.0, "confidence": 0.95, "min_n": 500}]}
 BELOW = {"gate": [GATED["gate"][0] | {"limit": 3.2}]}  # real against real: 2.9, and the interval 0.5 wide
 QUICK = {"profile": "quick"}
@@ -212,6 +213,7 @@ def in_document(id: str) -> str:
         "GA912": lambda: audit(result(number(3.0, (2.5, 3.5))), policy=GATED),
         "GA918": lambda: audit(result(clean_number()), policy=BELOW),
         "GA913": lambda: audit(result(bare), policy=GATED),
+        "GA919": lambda: audit(result(clean_number()), policy=SURER),
     }
     return made[id]()
 
@@ -232,6 +234,7 @@ def in_document(id: str) -> str:
         "GA912",
         "GA913",
         "GA918",
+        "GA919",
     ],
 )
 def test_a_document_trips_its_rule_alone(tmp_path: Path, id: str) -> None:
@@ -272,7 +275,7 @@ def test_a_newer_document_is_read_as_far_as_it_can_be(tmp_path: Path) -> None:
 
 
 def test_every_rule_is_reached_by_a_trap() -> None:
-    own = {"GA901", "GA902", "GA903", "GA904", "GA905", "GA906", "GA911", "GA912", "GA913", "GA918"}
+    own = {"GA901", "GA902", "GA903", "GA904", "GA905", "GA906", "GA911", "GA912", "GA913", "GA918", "GA919"}
     assert {r.id for r in RULES} == {id for id, _ in TRAPS} | {id for id, _ in FILES} | own
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ganaudit.document.confidence import at_confidence
 from ganaudit.document.judge import targets
 from ganaudit.document.noise import lint_policy
 from ganaudit.linting.claim import Claim, Sheet
@@ -64,8 +65,22 @@ def _below_the_floor(sheet: Sheet) -> Iterator[Found]:
     if sheet.document is None or sheet.policy is None:
         return
     for remark in lint_policy(sheet.policy, sheet.document):
-        if remark.level == "error":
+        if remark.level == "error" and not remark.undecidable:
             yield Found(f"gate {remark.gate}", "", remark.message)
+
+
+def _undecidable(sheet: Sheet) -> Iterator[Found]:
+    document = sheet.document
+    if document is None:
+        return
+    asked = [(gate, measure) for gate in sheet.gates for _, measure in targets(gate, document)]
+    for gate, measure in asked:
+        found = document.measurement(measure)
+        # Of a number without any interval another rule tells.
+        lacks = "" if found is None or found.interval is None else at_confidence(found, gate.confidence)[1]
+        if lacks:
+            told = f"the gate asks for confidence {gate.confidence:g}, and the number {lacks}"
+            yield Found(f"gate {gate.id}", measure, told)
 
 
 def _volatile(sheet: Sheet) -> Iterator[Found]:
@@ -170,4 +185,8 @@ RULES = (
          "Real against real does not pass such a limit at this n, so it judges the number of samples.",
          "Ask for less or audit more samples; `ganaudit policy lint` says what can be asked for, also of baselines.",
          "docs/how-to/limits-and-baselines.md", _below_the_floor),
+    Rule("GA919", "gate-never-decides", "error",
+         "The gate asks for a confidence that the interval of its number cannot be made at, so it is never decided.",
+         "Ask for at most the confidence that is named, or gate a number whose interval can be made wider.",
+         "docs/explanation/intervals-and-nulls.md", _undecidable),
 )  # fmt: skip
