@@ -72,7 +72,7 @@ def at_confidence(found: Measurement, asked: float | None) -> tuple[Measurement,
     if isinstance(made, str):
         return found, f"has an interval of confidence {interval.level:g} ({interval.method}), {made}"
     low, high = made
-    method = f"{interval.method}; at {asked:g} from that at {interval.level:g}"
+    method = f"{interval.method}; at {asked:.12g} from that at {interval.level:g}"
     wider = interval.model_copy(update={"low": low, "high": high, "level": asked, "method": method})
     return found.model_copy(update={"interval": wider}), ""
 
@@ -96,7 +96,7 @@ def _made(found: Measurement, interval: Interval, asked: float) -> _Ends | str:
         return ends
     if asked > MOST > interval.level and _remade(found, interval, MOST) is not None:
         return f"whose law is an approximation that nothing bears out beyond {MOST:g}; allowed here: up to {MOST:g}"
-    return f"which the document holds too little of to make it at {asked:g}; allowed here: up to {interval.level:g}"
+    return f"which the document holds too little of to make it at {asked:.12g}; allowed here: up to {interval.level:g}"
 
 
 def _remade(found: Measurement, interval: Interval, asked: float) -> _Ends | None:

@@ -115,7 +115,7 @@ def lint_policy(
             named = f"{gate.id}[{entry}]" if entry else gate.id
             found, lacks = at_confidence(found, gate.confidence)
             if lacks:
-                asks = f"it asks for confidence {gate.confidence:g}, and {found.key} {lacks}: it never decides"
+                asks = f"it asks for confidence {gate.confidence:.12g}, and {found.key} {lacks}: it never decides"
                 remarks.append(Remark(named, "error", asks, undecidable=True))
             half = _paired_half(document, baseline, measure, found)
             remarks += [Remark(named, level, text) for level, text in _of_a_gate(gate, found, again, half)]

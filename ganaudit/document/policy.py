@@ -23,8 +23,7 @@ def problems_of(error: ValidationError, where: str, known: dict[str, list[str]] 
         message = problem["msg"].removeprefix("Value error, ")
         if problem["type"] == "extra_forbidden":
             section = str(problem["loc"][0]) if len(problem["loc"]) > 1 else ""
-            names = (known or {}).get(section)
-            message = f"unknown key; {nearest(str(problem['loc'][-1]), names)}" if names else "unknown key"
+            message = _unknown(str(problem["loc"][-1]), section, known or {})
         elif problem["type"] == "missing":
             message = "required, but not given"
         elif problem["type"] in ("tuple_type", "list_type"):
@@ -33,6 +32,15 @@ def problems_of(error: ValidationError, where: str, known: dict[str, list[str]] 
             message += f" (found {problem['input']!r})" if not isinstance(problem["input"], dict | list) else ""
         sentences.append(f"{where}: {key}: {message}" if key else f"{where}: {message}")
     return sentences
+
+
+def _unknown(key: str, section: str, known: dict[str, list[str]]) -> str:
+    """Return what to say of a key that a table has not: the table that has it, else the nearest one of its own."""
+    others = [table or "the top level" for table, names in known.items() if key in names]
+    if others:
+        return f"unknown key; of this name there is one in {' and in '.join(others)}"
+    names = known.get(section)
+    return f"unknown key; {nearest(key, names)}" if names else "unknown key"
 
 
 def parse_policy(data: dict[str, Any], where: str) -> Policy:

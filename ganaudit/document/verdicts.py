@@ -164,7 +164,7 @@ def _surer(case: Case, found: Measurement, held: Measurement, limit: float, whos
     made, problem = at_confidence(held, case.gate.confidence)
     if not problem:
         return made
-    message = f"the gate asks for confidence {case.gate.confidence:g}; {whose} {problem}"
+    message = f"the gate asks for confidence {case.gate.confidence:.12g}; {whose} {problem}"
     return _plain(case, "inconclusive", message, found).model_copy(update={"limit": limit})
 
 

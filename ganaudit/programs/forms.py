@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import pickletools
 import re
 import zipfile
@@ -18,6 +19,10 @@ _ZIP, _PICKLE = b"PK\x03\x04", b"\x80"
 _LEGACY = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19."
 _LEGACY_HEAD = 3
 """Pickles before the one that counts: magic number, version, properties of the machine."""
+_FIRST = (b"c", b"(", b"]", b"}", b")", b"i")
+"""What a pickle without a mark of its own begins with: an import, or the begin of a container."""
+_STEPS = 64
+_IMPORT = re.compile(r"[A-Za-z_][\w.]* [A-Za-z_][\w.]*")
 _SHOWN = 32
 """Bytes from the begin of a file that are enough to tell its form."""
 _MOST = 4 * 2**20
@@ -55,7 +60,7 @@ def is_pickled(path: Path) -> bool:
     if zipfile.is_zipfile(path):
         names = _entries(path)
         return not any("/code/" in name for name in names) and any(name.endswith("data.pkl") for name in names)
-    return _begin(path).startswith(_PICKLE)
+    return _begin(path).startswith(_PICKLE) or _is_text_pickle(path)
 
 
 def pickled(path: Path) -> Pickled:
@@ -101,6 +106,19 @@ def _entries(path: Path) -> list[str]:
             return archive.namelist()
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
         return []
+
+
+def _is_text_pickle(path: Path) -> bool:
+    """Return whether a file is a pickle of protocol 0 or 1, which has no mark: an import is among its first steps."""
+    if not _begin(path).startswith(_FIRST):
+        return False
+    names = 0
+    try:
+        for opcode, argument, _ in itertools.islice(pickletools.genops(_head(path, "bare")), _STEPS):
+            names += opcode.name in ("GLOBAL", "INST") and bool(_IMPORT.fullmatch(str(argument)))
+    except Exception:  # any text may stand there
+        return False
+    return names > 0
 
 
 def _begin(path: Path) -> bytes:

@@ -24,7 +24,7 @@ from ganaudit.programs.surroundings import foreign_code
 
 __all__ = ["SUFFIXES", "is_offered", "read_program"]
 
-SUFFIXES = (".pt", ".pth", ".pkl")
+SUFFIXES = (".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin", ".ts")
 _ALWAYS = (".pkl", ".safetensors")
 """Suffixes that no other reader takes: what such a file lacks is told here."""
 _USUAL = re.compile(r"torch\..*|collections\..*|(__builtin__|builtins)\.set")
@@ -34,7 +34,8 @@ _SHOWN = 3
 
 def is_offered(path: Path) -> bool:
     """Return whether ``path`` is a file for this reader: pickled by its content, or by a suffix that no other takes."""
-    return path.is_file() and (path.suffix in _ALWAYS or (path.suffix in SUFFIXES and is_pickled(path)))
+    suffix = path.suffix.lower()
+    return path.is_file() and (suffix in _ALWAYS or (suffix in SUFFIXES and is_pickled(path)))
 
 
 def read_program(path: Path, asked: str, device: str, *, trust: bool, role: str, latent: int | None = None) -> Program:

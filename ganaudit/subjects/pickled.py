@@ -1,4 +1,4 @@
-"""Pickled networks (``.pt``, ``.pth``, ``.pkl``): unpickling runs code. Only with ``--trust-code``."""
+"""Pickled networks (``.pt``, ``.pth``, ``.pkl``, ``.ckpt``, ``.bin``): unpickling runs code. Only with ``--trust-code``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class PickledNetwork:
     """Reads a whole generator that ``torch.save`` pickled; of weights alone it says what they lack."""
 
     id: ClassVar[str] = "pickle"
-    formats: ClassVar[str] = "pickled network (.pt, .pth, .pkl; with --trust-code)"
+    formats: ClassVar[str] = "pickled network (.pt, .pth, .pkl, .ckpt, .bin; with --trust-code)"
 
     def accepts(self, path: Path) -> bool:
         """Return whether ``path`` is a pickled file by its bytes, or by its name; nothing is unpickled."""

@@ -102,6 +102,15 @@ def test_gates_of_one_id_are_told_beside_a_bad_key(tmp_path):
     ]
 
 
+def test_a_key_of_another_table_is_told_as_that(tmp_path):
+    with pytest.raises(ConfigError) as caught:
+        load_policy(write(tmp_path, GATE + 'ceiling = 1.0\nfail_on = "error"\n'))
+    assert [problem.partition("policy.toml: ")[2] for problem in caught.value.problems] == [
+        "gate.0.ceiling: unknown key; of this name there is one in waiver",
+        "gate.0.fail_on: unknown key; of this name there is one in the top level",
+    ]
+
+
 def test_each_problem_is_told_once(tmp_path):
     text = 'fail_on = "no"\n' + GATE + GATE + WAIVER.replace('gate = "g"', 'gate = "h"')
     with pytest.raises(ConfigError) as caught:

@@ -110,6 +110,33 @@ def test_without_trust_nothing_is_unpickled(tmp_path: Path, trap, programs, form
     assert trap.mark.exists()  # the trap does work
 
 
+@pytest.mark.parametrize("suffix", [".ts", ".PT", ".bin", ".ckpt", ".pickle"])
+def test_a_pickle_is_told_as_one_under_any_of_the_usual_names(tmp_path: Path, trap, suffix: str) -> None:
+    path = saved({"network": trap}, tmp_path / f"checkpoint{suffix}")
+    with pytest.raises(SubjectError, match="a pickled object, written by torch.save"):
+        load(path, trust_code=False)
+    assert not trap.mark.exists()
+
+
+@pytest.mark.parametrize("protocol", [0, 1])
+def test_a_pickle_without_a_mark_is_told_as_one_and_read_when_trusted(tmp_path: Path, trap, protocol: int) -> None:
+    path = tmp_path / "g.pkl"
+    path.write_bytes(pickle.dumps(trap, protocol))
+    with pytest.raises(SubjectError, match=r"a pickled object, written by Python's pickle; .* here posix\.system"):
+        load(path, trust_code=False)
+    assert not trap.mark.exists()
+    path.write_bytes(pickle.dumps(Plain(), protocol))
+    z = torch.randn(2, LATENT)
+    torch.testing.assert_close(load(path).generate(z), Plain()(z).detach())
+
+
+@pytest.mark.parametrize("text", ["", "c", "(hello)", "class Generator:\n    pass\n", "{}", "cat dog\nfish\n", "]\n"])
+def test_plain_text_is_no_pickle(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "g.pkl"
+    path.write_text(text)
+    assert not is_pickled(path)
+
+
 @pytest.mark.parametrize("trust", [False, True])
 @pytest.mark.parametrize("form", ["archive", "legacy", "safetensors"])
 def test_weights_alone_are_told_apart_and_explained(tmp_path: Path, form: str, trust: bool) -> None:

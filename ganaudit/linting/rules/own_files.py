@@ -79,7 +79,7 @@ def _undecidable(sheet: Sheet) -> Iterator[Found]:
         # Of a number without any interval another rule tells.
         lacks = "" if found is None or found.interval is None else at_confidence(found, gate.confidence)[1]
         if lacks:
-            told = f"the gate asks for confidence {gate.confidence:g}, and the number {lacks}"
+            told = f"the gate asks for confidence {gate.confidence:.12g}, and the number {lacks}"
             yield Found(f"gate {gate.id}", measure, told)
 
 
