@@ -45,8 +45,10 @@ class Console:
         self._bars = bars and watched and not quiet
         plain = not sys.stdout.isatty() or bool(os.environ.get("CI"))
         width = _PLAIN_WIDTH if plain else None
-        self._out = _Rich(width=width, no_color=plain or None, highlight=False, soft_wrap=False)
-        self._err = RichConsole(stderr=True, width=None if watched else _PLAIN_WIDTH, highlight=False, soft_wrap=True)
+        # No emoji: of the path a:b: rich would make a picture.
+        self._out = _Rich(width=width, no_color=plain or None, highlight=False, soft_wrap=False, emoji=False)
+        error_width = None if watched else _PLAIN_WIDTH
+        self._err = RichConsole(stderr=True, width=error_width, highlight=False, soft_wrap=True, emoji=False)
 
     def data(self, value: Any) -> None:
         """Write one JSON value to stdout."""

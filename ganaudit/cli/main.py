@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import traceback
@@ -71,6 +72,10 @@ app.add_typer(policy)
 app.add_typer(review)
 
 
+_OF_PATHS = (errno.ENAMETOOLONG, errno.EACCES, errno.EPERM, errno.ELOOP, errno.EROFS, errno.ENOSPC, errno.EIO)
+"""What a path that was given can do to any verb, wherever it is first looked at: a matter of input, not of the code."""
+
+
 def _version(asked: bool) -> None:
     if asked:
         sys.stdout.write(f"ganaudit {ganaudit.__version__}\n")
@@ -116,6 +121,10 @@ def run(arguments: Sequence[str]) -> int:
         return 141
     except typer.Exit as error:
         return error.exit_code
+    except OSError as error:
+        if error.errno not in _OF_PATHS or error.filename is None:
+            return _unexpected(console, error)
+        return _told(console, error, 2, f"{os.fspath(error.filename)}: {error.strerror}")
     except Exception as error:
         return _unexpected(console, error)
 

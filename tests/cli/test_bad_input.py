@@ -39,6 +39,21 @@ def test_missing_path(ganaudit: Run) -> None:
     refused(ganaudit("audit", "good", "--reference", "nowhere", "--out", "out"), "nowhere")
 
 
+@pytest.mark.parametrize("option", ["--reference", "--discriminator", "--policy", "--baseline", "--config", "--other"])
+def test_a_name_no_file_can_have(ganaudit: Run, programs: Path, option: str) -> None:
+    long = "a=" * (option == "--other") + "z" * 300
+    called = ganaudit(
+        "audit", programs / "g.pt", "--latent", "8", "--reference", "digits", option, long, "--out", "out"
+    )
+    refused(called, "z" * 300)
+    assert "internal" not in called.err
+
+
+@pytest.mark.parametrize("subject", ["z" * 300, "z" * 300 + ":b"])
+def test_a_subject_no_file_can_be(ganaudit: Run, subject: str) -> None:
+    refused(ganaudit("audit", subject, "--reference", "digits", "--out", "out"), "z" * 300)
+
+
 def test_reference_model_misspelt(ganaudit: Run) -> None:
     refused(ganaudit("audit", "digit", "--out", "out"), "nearest: digits")
 

@@ -38,3 +38,15 @@ def test_a_name_without_a_place_to_cut_is_not_lost(capsys):
 def test_a_table_without_rows_is_drawn(capsys):
     Console().table("none", ["a", "b"], [])
     assert "none" in capsys.readouterr().out
+
+
+def test_no_word_becomes_a_picture(capsys):
+    console = Console()
+    console.table("a:b:", [":b:"], [["c:b:d"]])
+    console.text(":smiley:")
+    console.say("path x:b: here")
+    console.error("x:b: [bold]no[/bold]")
+    out, err = capsys.readouterr()
+    assert all(text in out for text in ("a:b:", "c:b:d", ":smiley:"))
+    assert "path x:b: here" in err
+    assert "error: x:b: [bold]no[/bold]" in err
