@@ -1,4 +1,4 @@
-"""Pickled networks (``.pt``, ``.pth``, ``.pkl``, ``.ckpt``, ``.bin``): unpickling runs code. Only with ``--trust-code``."""
+"""Pickled networks, as ``.pt``, ``.pth``, ``.pkl`` or ``.ckpt``: unpickling runs code. Only with ``--trust-code``."""
 
 from __future__ import annotations
 
