@@ -21,9 +21,10 @@ $(STAMP): pyproject.toml
 audit: $(STAMP) ## Audit the reference model `digits`; writes reports/digits/.
 	$(BIN)/ganaudit audit digits --policy standard --out reports/digits
 
-# A process for each core and one thread in each: small tensors gain nothing from more.
+# A process for each core and one thread in each: small tensors gain nothing from more. Tests with a costly fixture in
+# common stay in one process (tests/conftest.py).
 test: $(STAMP) ## Run the whole test suite.
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 8
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadgroup
 
 exhaustive: $(STAMP) ## Train every recipe that there is for 20 steps (an hour).
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m exhaustive

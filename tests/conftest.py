@@ -16,6 +16,23 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+ONE_WORKER = {
+    "digits_audit": "a whole audit",
+    "alone": "one audit by a process of its own",
+    "pages": "three reports and a browser",
+    "installed": "an environment",
+    "repository": "a training",
+}
+"""Fixtures that take ten seconds or more, and what they make: tests that share one share a worker too."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep tests together that would make the same costly thing once for each worker (``--dist loadgroup``)."""
+    for item in items:
+        for fixture in ONE_WORKER.keys() & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.xdist_group(fixture))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     before = os.environ.get("GANAUDIT_CACHE")

@@ -41,6 +41,8 @@ def render_junit(document: AuditDocument) -> str:
     """
     page = ""
     for most, longest in _SIZES:
+        if sum(min(len(v.message), longest) for v in document.verdicts[:most]) > LIMIT:
+            continue  # a character is a byte at least
         page = _page(document, most, longest)
         if len(page.encode()) < LIMIT:
             break

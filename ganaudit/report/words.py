@@ -42,7 +42,8 @@ def plain(text: str, limit: int | None = None) -> str:
         text = f"{text[:limit]} … (cut here: {count(len(text))} characters in the document)"
     if text.isascii() and text.isprintable():
         return text
-    return "".join(_visible(c) for c in text)
+    hidden = {ord(c): shown for c in set(text) if (shown := _visible(c)) != c}  # a long text has few characters
+    return text.translate(hidden) if hidden else text
 
 
 def _visible(character: str) -> str:

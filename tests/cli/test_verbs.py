@@ -93,7 +93,7 @@ def test_the_second_run_comes_from_the_store_and_says_the_same(digits_audit: Pat
 
 
 @pytest.mark.usefixtures("by_all")
-@pytest.mark.parametrize("batch", [16, 500])
+@pytest.mark.parametrize("batch", [37])
 def test_batch_size_changes_no_number(digits_audit: Path, ganaudit: Run, batch: int) -> None:
     assert ganaudit("audit", "digits", "--out", "out", "--batch-size", str(batch), "--no-cache").code == 0
     assert steady(document(Path("out"))) == steady(document(digits_audit))
@@ -239,16 +239,18 @@ def test_samples_written_are_a_subject_again(ganaudit: Run) -> None:
         assert found["plan"]["samples"] == 60
 
 
-@pytest.mark.usefixtures("by_all")
 @pytest.mark.parametrize("suffix", [".pt", ".pt2"])
-def test_programs_are_audited_with_their_discriminator(ganaudit: Run, programs: Path, suffix: str) -> None:
+def test_programs_are_audited_with_their_discriminator(
+    ganaudit: Run, programs: Path, audits_in_short: Any, monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
+    monkeypatch.setattr(audits_in_short, "whole", suffix == ".pt2")  # every evaluator once
     called = ganaudit(
         "audit", programs / f"g{suffix}", "--latent", "8", "--discriminator", programs / f"d{suffix}",
         "--reference", "digits", "--samples", "100", "--out", "out", "--json",
     )  # fmt: skip
     assert called.code == 0, called.err
     found = json.loads(called.out)
-    assert not_measured(found) == {"attack-transfer": "not_assessable"}
+    assert not_measured(found) == ({"attack-transfer": "not_assessable"} if suffix == ".pt2" else {})
     assert found["subject"]["trust"] == "operators"
     assert found["reference"]["splits"]["test"]["seen"] == "unknown"
 

@@ -107,11 +107,33 @@ def test_the_first_screen_shows_the_verdict_and_every_failed_gate(
     opened.close()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize(("width", "height"), SCREENS)
+ALIKE = """() => {
+  for (const body of document.querySelectorAll('tbody')) {
+    const seen = new Set();
+    for (const row of [...body.rows]) {
+      const parts = [...row.querySelectorAll('*')].map((e) => `${e.tagName} ${e.getAttribute('class')}`);
+      const shape = [row.className, ...parts].join('|');
+      if (seen.has(shape)) row.remove(); else seen.add(shape);
+    }
+  }
+}"""
+"""Leaves of the rows of a table that differ in nothing but words and numbers the first: a rule sees no more in them."""
+CONTRAST = {"runOnly": ["color-contrast"]}
+BUT_CONTRAST = {"rules": {"color-contrast": {"enabled": False}}}
+
+
+# No colour depends on the width, and nothing but colours on the scheme: each is looked at once.
+@pytest.mark.parametrize(
+    ("width", "height", "scheme", "rules"),
+    [
+        (1440, 900, "light", {}),
+        (1440, 900, "dark", CONTRAST),
+        (360, 740, "light", BUT_CONTRAST),
+    ],
+)
 @pytest.mark.parametrize("name", [*NAMES, "index"])
 def test_axe_finds_nothing_serious(
-    browser: Any, pages: dict[str, str], name: str, width: int, height: int, scheme: str
+    browser: Any, pages: dict[str, str], name: str, width: int, height: int, scheme: str, rules: dict[str, Any]
 ) -> None:
     axe = pytest.importorskip("axe_playwright_python")
     program = (resources.files(axe) / "axe.min.js").read_text(encoding="utf-8")
@@ -119,15 +141,13 @@ def test_axe_finds_nothing_serious(
     # The page's own policy refuses a foreign script, as it should; only this test may put one in.
     opened = Opened(browser, pages[name], viewport=screen, color_scheme=scheme, bypass_csp=True)
     opened.page.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
+    opened.page.evaluate(ALIKE)
     opened.page.evaluate(program)
-    # Six sevenths of the time go to the contrast of every word; no colour depends on the width.
-    contrast = width > 1000 or name in (FAILING, "index")
-    rules = {"resultTypes": ["violations"], "rules": {"color-contrast": {"enabled": contrast}}}
-    found = opened.page.evaluate("(rules) => axe.run(document, rules)", rules)
+    found = opened.page.evaluate("(rules) => axe.run(document, rules)", {"resultTypes": ["violations"], **rules})
     told = [
         (v["id"], v["impact"], [(node["target"], node["failureSummary"]) for node in v["nodes"][:3]])
         for v in found["violations"]
-        if v["impact"] in ("serious", "critical")
+        if v["impact"] != "minor"
     ]
     assert told == []
     opened.close()

@@ -13,7 +13,7 @@ from ganaudit.document.errors import ConfigError
 from .product import OBJECTIVE_NAMES, PAIRS, REGULARISERS, Combination, combinations
 from .test_recipes import assert_trains, recipe
 
-SLICES = 200
+SLICES = 400
 SLICE = hashlib.sha256(ganaudit.__version__.encode()).digest()[0] % SLICES
 """Of the product, what the suite runs: another slice with every version, the same one for everybody who has it."""
 
