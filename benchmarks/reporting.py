@@ -38,9 +38,9 @@ measure = "frechet-distance/fd"
 limit = 1e9
 
 [[gate]]
-id = "leaks"
-measure = "augmentation-bias/leak-{operation}"
-limit = 1.0
+id = "attacks"
+measure = "adversarial-robustness/robust-accuracy-at-{budget}"
+limit = 0.0
 """
 
 
