@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +82,25 @@ def audits_in_short() -> Iterator[_LightRegistry]:
     options.registry = setting.registry = light
     yield light
     options.registry = setting.registry = before
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _asked_anew() -> Iterator[Callable[..., Any]]:
+    """Have evaluators asked by every audit: tests put others in their place, which no key of the cache can tell."""
+    from ganaudit.auditing import finished
+
+    before = finished.key_of
+    finished.key_of = lambda name, setting: None
+    yield before
+    finished.key_of = before
+
+
+@pytest.fixture
+def found_again(monkeypatch: pytest.MonkeyPatch, _asked_anew: Callable[..., Any]) -> None:
+    """Let this test have what users have: what was found before is not asked again."""
+    from ganaudit.auditing import finished
+
+    monkeypatch.setattr(finished, "key_of", _asked_anew)
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ganaudit import registry
+from ganaudit.auditing import finished
 from ganaudit.auditing.gallery import compared, exhibited, galleries, is_sample_file
 from ganaudit.auditing.records import (
     comparability,
@@ -281,6 +282,19 @@ def _result(
 
 
 def _evaluated(evaluator: Evaluator, setting: Setting) -> Findings:
+    key = finished.key_of(evaluator.spec.id, setting) if setting.plan.cache else None
+    if key is None:
+        return _found(evaluator, setting)
+    ranks, known = setting.evidence.ranks, finished.find(key)
+    if all(ranks.gathered(known is not None)) and known is not None:
+        return known
+    found = _found(evaluator, setting)
+    if ranks.is_writer:
+        finished.keep(key, found)
+    return found
+
+
+def _found(evaluator: Evaluator, setting: Setting) -> Findings:
     view = View(setting.evidence, (*evaluator.spec.needs, *evaluator.spec.wants))
     found = evaluator.evaluate(view, generator(setting.plan.seed, evaluator.spec.id))
     surprising = {m.key for m in found.measurements if evaluator.spec.promise(m.key) is None}

@@ -87,7 +87,9 @@ def audit(
     store: Annotated[Path, typer.Option(help="Folder of the baselines.")] = STORE,
     layout: LayoutOption = Layout.FILE,
     max_bytes: MostBytesOption = MOST_BYTES,
-    no_cache: Annotated[bool, typer.Option("--no-cache", help="Keep and reuse no evidence.")] = False,
+    no_cache: Annotated[
+        bool, typer.Option("--no-cache", help="Keep and reuse neither evidence nor what evaluators found.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and do none of it.")] = False,
     *,
     outlets: Outlets,

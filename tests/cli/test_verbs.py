@@ -84,7 +84,7 @@ def test_the_reference_audit_measures_everything_and_is_good(digits_audit: Path)
     assert found["reference"]["splits"]["test"]["seen"] == "unseen"
 
 
-@pytest.mark.usefixtures("by_all")
+@pytest.mark.usefixtures("by_all", "found_again")
 def test_the_second_run_comes_from_the_store_and_says_the_same(digits_audit: Path, ganaudit: Run) -> None:
     called = ganaudit("audit", "digits", "--out", "again", "-v")
     assert called.code == 0
