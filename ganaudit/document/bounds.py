@@ -33,6 +33,12 @@ class Bounds:
         low = self.value - factor * (self.value - self.low)
         return replace(self, low=low, high=self.value + factor * (self.high - self.value))
 
+    def within(self, least: float | None, most: float | None) -> Bounds:
+        """Return bounds cut to the range of possible values, which no truth leaves; they hold the value still."""
+        low = self.low if least is None else min(self.value, max(least, self.low))
+        high = self.high if most is None else max(self.value, min(most, self.high))
+        return replace(self, low=low, high=high)
+
     def is_good(self, limit: float, lower_is_better: bool) -> bool:
         """Whether the whole range lies on the good side; the limit itself is good."""
         return self.high <= limit if lower_is_better else self.low >= limit

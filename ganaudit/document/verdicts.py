@@ -198,6 +198,9 @@ def _compared(case: Case, found: Measurement, ground: _Ground) -> Verdict:
     elif surer.is_bad(limit, lower):
         outcome = "failed"
     needed = n_that_decides(found.n, around, limit) if outcome == "inconclusive" else None
+    declared = case.document.declared(case.measure)
+    if declared is not None:  # what is shown: the verdict is that of the whole range
+        around = around.within(declared.least, declared.most)
     return Verdict(
         gate=case.gate.id,
         slice=case.entry,

@@ -38,6 +38,19 @@ def outcomes(found):
     return {v.name: v.outcome for v in found.verdicts}
 
 
+def test_a_judged_range_stays_within_what_the_number_can_be():
+    share = DeclaredMeasurement(key="auc", title="a", unit="share", better="higher", meaning="m", least=0.0, most=1.0)
+    high = number(0.97, (0.93, 0.99), better="higher", key="auc")
+    old = number(0.96, (0.90, 0.999), better="higher", key="auc")
+    audited, held = (document(result(one, declares=[share])) for one in (high, old))
+    found = judged(audited, Gate(id="g", measure="frechet-distance/auc", baseline=True, margin=0.5), baseline=held)
+    (one,) = found.verdicts
+    assert one.outcome == "passed"
+    assert (one.value, one.high) == (0.97, 1.0)
+    assert 0.0 < one.low < 0.93
+    assert ", 1] with the chance" in one.message
+
+
 # --- families
 
 
