@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from pydantic import TypeAdapter
 from safetensors.torch import load, save
+from torch import nn
 
 import ganaudit
 from ganaudit import locations, registry
@@ -27,6 +28,9 @@ from ganaudit.document.files import write_atomically
 from ganaudit.document.model import Detail, Measurement
 from ganaudit.document.spec import Comparison, Exhibit, Findings
 from ganaudit.evidence.store import digest_of
+from ganaudit.features.extractor import Extractor
+from ganaudit.subjects.digests import is_known, structure_of
+from ganaudit.subjects.failures import Failures
 from ganaudit.subjects.subject import Subject
 
 __all__ = ["find", "keep", "key_of"]
@@ -51,7 +55,8 @@ def key_of(name: str, setting: Setting) -> dict[str, Any] | None:
     evaluator, evidence, options = setting.evaluators[name], setting.evidence, setting.options[name]
     subjects = [evidence.subject, *(other.subject for other in evidence.others.values())]
     is_told = (
-        all(subject.trust in _TRUSTED and _is_known(subject) for subject in subjects)
+        all(subject.trust in _TRUSTED for subject in subjects)
+        and all(map(is_known, _networks(evidence.extractor, *subjects)))
         and all(_is_ours(part) for part in (evaluator, evidence.extractor))
         and not any(m.volatile for m in evaluator.spec.measurements)
         and all(_WORD.fullmatch(text) for text in _texts(options))
@@ -65,6 +70,7 @@ def key_of(name: str, setting: Setting) -> dict[str, Any] | None:
         "options": options,
         "subject": subject_record(setting).model_dump(mode="json"),
         "runtimes": [subject.runtime for subject in subjects],
+        "networks": [structure_of(one) for one in _networks(None, *subjects)],
         "others": [other.model_dump(mode="json") for other in other_records(setting)],
         "reference": reference_record(setting).model_dump(mode="json"),
         "extractor": [evidence.extractor.id, evidence.extractor.digest, evidence.extractor.preprocessing],
@@ -78,24 +84,30 @@ def key_of(name: str, setting: Setting) -> dict[str, Any] | None:
     }
 
 
-def find(key: dict[str, Any]) -> Findings | None:
-    """Return what was found under a key, or None where it is not there, or not as it was written."""
+def find(key: dict[str, Any], failures: Failures, seed: int) -> Findings | None:
+    """Return what was found under a key, or None where it is not there, or not as it was written.
+
+    ``failures`` is told what was then known of the latents of ``seed`` that the generator failed on.
+    """
     try:
         content = _path(key).read_bytes()
         digest, body = content[:_SHA], content[_SHA:]
         if hashlib.sha256(body).hexdigest().encode() != digest:
             return None
-        return _unpacked(body)
+        found, failed = _unpacked(body)
     except FileNotFoundError:
         return None
     except Exception as error:  # whatever is wrong with a file of the cache, the work is only done again
         _LOG.info("%s cannot be read: %s", _path(key), error)
         return None
+    for sample, redraws in failed.items():
+        failures.note(seed, sample, redraws)
+    return found
 
 
-def keep(key: dict[str, Any], found: Findings) -> None:
+def keep(key: dict[str, Any], found: Findings, failures: Failures, seed: int) -> None:
     """Write what was found; where it cannot be written the next audit finds it again."""
-    body = _packed(found)
+    body = _packed(found, failures.of(seed))
     try:
         write_atomically(_path(key), hashlib.sha256(body).hexdigest().encode() + body)
     except OutputError as error:
@@ -107,12 +119,13 @@ def _path(key: Mapping[str, Any]) -> Path:
     return locations.cache_dir() / "findings" / digest[:2] / f"{digest}.findings"
 
 
-def _packed(found: Findings) -> bytes:
+def _packed(found: Findings, failed: Mapping[int, int]) -> bytes:
     tensors: dict[str, torch.Tensor] = {}
     told = {
         "measurements": _MEASUREMENTS.dump_python(found.measurements, mode="json"),
         "details": _DETAILS.dump_python(found.details, mode="json"),
         "warnings": list(found.warnings),
+        "failed": list(failed.items()),
         "conventions": dict(found.conventions),
         "exhibits": [_parts(e, f"exhibit {i}", tensors) for i, e in enumerate(found.exhibits)],
         "comparisons": [_parts(c, f"comparison {i}", tensors) for i, c in enumerate(found.comparisons)],
@@ -141,7 +154,7 @@ def _number(value: Any) -> int | float:
     return plain if isinstance(plain, int) else float(plain)
 
 
-def _unpacked(body: bytes) -> Findings:
+def _unpacked(body: bytes) -> tuple[Findings, dict[int, int]]:
     told = json.loads(_metadata(body)["findings"])
     tensors = load(body)
     rows: dict[str, list[Any]] = {"exhibit": [], "comparison": []}
@@ -151,7 +164,7 @@ def _unpacked(body: bytes) -> Findings:
             own: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
             own |= {name.removeprefix(start): t for name, t in tensors.items() if name.startswith(start)}
             rows[kind].append(build(**own))
-    return Findings(
+    found = Findings(
         measurements=_MEASUREMENTS.validate_python(told["measurements"]),
         details=_DETAILS.validate_python(told["details"]),
         warnings=told["warnings"],
@@ -159,6 +172,7 @@ def _unpacked(body: bytes) -> Findings:
         exhibits=rows["exhibit"],
         comparisons=rows["comparison"],
     )
+    return found, {int(sample): int(redraws) for sample, redraws in told["failed"]}
 
 
 def _metadata(body: bytes) -> dict[str, str]:
@@ -172,10 +186,9 @@ def _is_ours(part: Any) -> bool:
     return kind.__module__.startswith("ganaudit.")
 
 
-def _is_known(subject: Subject) -> bool:
-    """Return whether no network of a subject is of a class that somebody else brought as a plugin."""
-    networks = (subject.generator, subject.discriminator)
-    return all(type(one).__module__.startswith(("ganaudit.", "torch.")) for one in networks if one is not None)
+def _networks(extractor: Extractor | None, *subjects: Subject) -> Iterator[nn.Module]:
+    yield from (one for one in getattr(extractor, "__dict__", {}).values() if isinstance(one, nn.Module))
+    yield from (one for s in subjects for one in (s.generator, s.discriminator) if one is not None)
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -285,12 +285,13 @@ def _evaluated(evaluator: Evaluator, setting: Setting) -> Findings:
     key = finished.key_of(evaluator.spec.id, setting) if setting.plan.cache else None
     if key is None:
         return _found(evaluator, setting)
-    ranks, known = setting.evidence.ranks, finished.find(key)
+    ranks, failures, seed = setting.evidence.ranks, setting.subject.failures, setting.plan.seed
+    known = finished.find(key, failures, seed)
     if all(ranks.gathered(known is not None)) and known is not None:
         return known
     found = _found(evaluator, setting)
     if ranks.is_writer:
-        finished.keep(key, found)
+        finished.keep(key, found, failures, seed)
     return found
 
 

@@ -13,7 +13,7 @@ from ganaudit.evidence.rows import Rows
 from ganaudit.features.engine import BLOCK, GPU_BLOCK, extracted
 from ganaudit.features.extractor import Extractor, block_of
 from ganaudit.numerics.quantise import Quantiser
-from ganaudit.subjects.digests import weights_digest
+from ganaudit.subjects.digests import is_known, weights_digest
 from ganaudit.subjects.subject import Subject
 
 __all__ = ["EvidencePlan", "block_of_subject", "key_of", "made", "rows_made", "scored", "taken"]
@@ -44,7 +44,8 @@ def key_of(subject: Subject) -> list[str]:
     The code of such modules is in no file that has a digest, and may have changed since the last run.
     """
     known = [subject.digest] + ([subject.runtime] if subject.runtime else [])
-    if subject.trust not in ("in-process", "code") or (subject.generator is None and subject.discriminator is None):
+    networks = [one for one in (subject.generator, subject.discriminator) if one is not None]
+    if not networks or (subject.trust not in ("in-process", "code") and all(map(is_known, networks))):
         return known
     if subject.generator is None:
         assert subject.samples is not None

@@ -10,7 +10,7 @@ from torch import nn
 
 from ganaudit.document.digests import file_digest, json_digest
 
-__all__ = ["file_digest", "json_digest", "structure_of", "weights_digest"]
+__all__ = ["file_digest", "is_known", "json_digest", "structure_of", "weights_digest"]
 
 
 def weights_digest(weights: Mapping[str, torch.Tensor]) -> str:
@@ -21,6 +21,17 @@ def weights_digest(weights: Mapping[str, torch.Tensor]) -> str:
         total.update(f"{name}|{tensor.dtype}|{tuple(tensor.shape)}|".encode())
         total.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes() if tensor.numel() else b"")
     return f"sha256:{total.hexdigest()}"
+
+
+_KNOWN = ("ganaudit.", "torch.", "torchvision.", "torch_fidelity.")
+
+
+def is_known(module: nn.Module) -> bool:
+    """Return whether the class of every submodule is ganaudit's, torch's or of what it rests on.
+
+    The code of any other, as of a plugin's networks, lies in no file that has a digest.
+    """
+    return all(type(m).__module__.startswith(_KNOWN) for m in module.modules())
 
 
 def structure_of(module: nn.Module) -> list[list[str]]:

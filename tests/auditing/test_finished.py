@@ -19,8 +19,13 @@ from ganaudit.document.repeats import steady
 from ganaudit.document.spec import Comparison, Exhibit, Findings
 from ganaudit.evaluators.diversity import Diversity
 from ganaudit.evaluators.kernel_distance import KernelDistance
+from ganaudit.features.declaration import Declaration
+from ganaudit.features.extractor import ExtractorOptions
+from ganaudit.features.module import Module
 from ganaudit.progress import Silent
 from ganaudit.registry import names
+from ganaudit.subjects.digests import is_known
+from ganaudit.subjects.failures import Failures
 
 ASKED = {"kernel-distance": {}, "diversity": {}}
 EVALUATORS = names("evaluators")
@@ -201,8 +206,12 @@ def test_everything_an_evaluator_hands_back_comes_back() -> None:
             )
         ],
     )
-    finished.keep({"a": 1}, found)
-    back = finished.find({"a": 1})
+    failures = Failures()
+    failures.note(7, 3, 2)
+    finished.keep({"a": 1}, found, failures, 7)
+    told = Failures()
+    back = finished.find({"a": 1}, told, 7)
+    assert told.of(7) == {3: 2}
     assert back is not None
     assert (back.measurements, back.details, back.warnings) == (found.measurements, found.details, found.warnings)
     assert back.conventions == found.conventions
@@ -219,10 +228,59 @@ def test_everything_an_evaluator_hands_back_comes_back() -> None:
         [1, 2],
         None,
     )
-    assert finished.find({"a": 2}) is None
+    assert finished.find({"a": 2}, told, 7) is None
 
 
 def test_a_cache_that_cannot_be_written_costs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("GANAUDIT_CACHE", str(tmp_path / "file" / "below"))
     assert audit("digits", **EASY).result("diversity").status == "measured"
+
+
+class Sometimes(nn.Module):
+    """Makes NaN where its first latent is large."""
+
+    def forward(self, z: torch.Tensor) -> torch.Tensor:
+        x = torch.tanh(z).view(-1, 1, 16, 16)
+        return torch.where((z[:, 0] > 1.2)[:, None, None, None], torch.nan, x)
+
+
+def test_an_equal_audit_tells_as_many_failures_of_the_generator(tmp_path: Path, asked: list[str]) -> None:
+    batch = torch.export.Dim("batch")
+    program = torch.export.export(Sometimes(), (torch.randn(4, 256),), dynamic_shapes=({0: batch},))
+    torch.export.save(program, tmp_path / "g.pt2")
+    options = {"latent": 256, "samples": 120, "evaluators": ASKED}
+    first, again = (audit(tmp_path / "g.pt2", "digits", **options) for _ in range(2))
+    assert asked == ["diversity", "kernel-distance"]
+    told = [[w for w in one.warnings if "NaN or infinity" in w] for one in (first, again)]
+    assert len(told[0]) == 1
+    assert told[0] == told[1]
+    assert said(first) == said(again)
+
+
+class Flip(nn.Module):
+    """Somebody's own layer, with code that no digest holds."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.flip(-1)
+
+
+def test_somebodys_layer_in_a_container_of_torch_is_not_known() -> None:
+    plan = make_plan({"subject": "digits", "samples": 60}, "test", EVALUATORS)
+    setting = settle(plan, None, None, Silent())
+    assert setting.subject.generator is not None
+    assert is_known(setting.subject.generator)
+    wrapped = nn.Sequential(setting.subject.generator, Flip())
+    assert not is_known(wrapped)
+    other = settle(plan, replace(setting.subject, generator=wrapped), None, Silent())
+    assert finished.key_of("diversity", setting) is not None
+    assert finished.key_of("diversity", other) is None
+
+
+def test_an_extractor_around_somebodys_network_is_not_known() -> None:
+    setting = settle(make_plan({"subject": "digits", "samples": 60}, "test", EVALUATORS), None, None, Silent())
+    network = nn.Sequential(nn.Flatten(), nn.Linear(256, 4), Flip())
+    declared = Declaration(size=16, channels="grey", range=(0.0, 1.0))
+    mine = Module.of(network, declared, "0" * 64, ExtractorOptions((1, 16, 16)))
+    setting.evidence.extractor = mine
+    assert finished.key_of("diversity", setting) is None
