@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 
-from ganaudit.document.keys import family
+from ganaudit.document.keys import family, matching
 from ganaudit.document.model import AuditDocument, EvaluatorResult, Measurement
 from ganaudit.document.noise import difference_floor, floor_of
 
@@ -28,8 +28,9 @@ def draft_policy(document: AuditDocument, preset: str = "standard") -> str:
 
     Gates are written for numbers that have a direction, a value and an interval and are not of the machine: the first
     two of each evaluator (``strict``: all, ``smoke``: the first). A limit lies at the interval's far end, plus one
-    half-width of room (``strict``: none, ``smoke``: three), never beyond the noise floor. A family gets one gate. A
-    number whose limit would be one that no value can break gets none.
+    half-width of room (``strict``: none, ``smoke``: three), never beyond the noise floor. A family gets one gate, on
+    those of its slices that have both; where others have not, it names its slices and says why others are left out.
+    A number whose limit would be one that no value can break gets none.
     """
     subject = document.subject
     lines = [
@@ -52,10 +53,20 @@ def _families(result: EvaluatorResult) -> Iterator[list[Measurement]]:
     declared = [d.key for d in result.declares]
     kin: dict[str, list[Measurement]] = {}
     for m in result.measurements:
-        fit = m.value is not None and m.interval is not None and m.better in ("lower", "higher") and not m.volatile
-        if fit:
+        if not _unfit(m):
             kin.setdefault(family(m.key, declared) or m.key, []).append(m)
     yield from kin.values()
+
+
+def _unfit(m: Measurement) -> str:
+    """Return why no limit can be drafted for a number, in words; empty where one can."""
+    if m.value is None:
+        return f"it has no value: {m.reason}"
+    if m.interval is None:
+        return f"it has no interval: {m.interval_reason}"
+    if m.better not in ("lower", "higher"):
+        return "neither more nor less of it is better"
+    return "each run measures it anew" if m.volatile else ""
 
 
 def _gate(result: EvaluatorResult, kin: list[Measurement], room: float) -> list[str]:
@@ -73,15 +84,27 @@ def _gate(result: EvaluatorResult, kin: list[Measurement], room: float) -> list[
     lines = ["[[gate]]", f"# {_text(m.title)}: {_measured(m)}."]
     if len(kin) > 1:
         lines.append(f"# One gate for each of {', '.join(_text(one.key) for one in kin)}; the worst set the limit.")
+    apart = _apart(result, key, kin)
+    lines += [f"# Left out: {_text(one.key)}; {_text(_unfit(one) or 'it is a number of its own')}." for one in apart]
     floor, margin = floor_of(m), difference_floor(m)
     if floor is not None:
         lines.append(f"# Noise floor {floor.value:.4g}: {_text(floor.why)}.")
     lines += [f"id = {_quoted(name)}", f"measure = {_quoted(f'{result.evaluator}/{key}')}", f"limit = {limit!r}"]
-    lines += ["confidence = 0.95"] if m.interval is not None and m.interval.level >= 0.95 else []
+    if apart:
+        lines.append(f"slices = [{', '.join(_quoted(matching(key, one.key) or '') for one in kin)}]")
+    lines += ["confidence = 0.95"] if all(one.interval and one.interval.level >= 0.95 for one in kin) else []
     lines.append(f"min_n = {min(one.n for one in kin)}")
     if margin is not None:
         lines.append(f"# or instead of limit: baseline = true, margin = {_outward(margin.value, up=True)!r}")
     return [*lines, ""]
+
+
+def _apart(result: EvaluatorResult, key: str, kin: list[Measurement]) -> list[Measurement]:
+    """Return the numbers that a gate on ``key`` would take in beside those it was drafted from.
+
+    A gate on a family asks for every measured slice, and one that has no value would be missing from the start.
+    """
+    return [one for one in result.measurements if matching(key, one.key) and one not in kin]
 
 
 def _limit(m: Measurement, room: float) -> float:

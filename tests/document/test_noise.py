@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from datetime import date
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from ganaudit.document.drafting import _outward, draft_policy
+from ganaudit.document.files import load_document
 from ganaudit.document.gates import Gate, Policy, Waiver
 from ganaudit.document.judge import judge
 from ganaudit.document.model import DeclaredMeasurement, Null
@@ -23,6 +25,7 @@ from .documents import SUBJECT, document, number, result
 
 TODAY = date(2026, 11, 22)
 FD = "frechet-distance/fd"
+REPORTS = Path(__file__).parents[2] / "reports"
 
 
 def measured(value, half, null, ends=(None, None), **more):
@@ -152,8 +155,6 @@ def test_a_policy_that_blocks_nothing_and_a_waiver_that_ends_soon_are_warned_of(
 @pytest.mark.parametrize("name", PRESETS)
 def test_presets_are_policies_and_each_is_stricter_than_the_one_before(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    from pathlib import Path
-
     policy = load_policy(Path(name))
     assert policy == parse_policy(tomllib.loads(preset(name)), name)
     assert len(policy.gate) >= 4
@@ -211,6 +212,45 @@ def test_a_draft_takes_the_first_numbers_and_one_gate_for_a_family():
     assert [len(of[n]) for n in PRESETS] == [2, 3, 4]
     limits = [of[n][0].limit for n in ("strict", "standard", "smoke")]
     assert limits == [0.25, 0.3, 0.4]
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_draft_names_its_slices_where_others_of_the_family_would_not_be_met(name):
+    leaks = result(
+        number(0.1, (0.05, 0.15), key="leak-hflip"),
+        number(None, key="leak-cutout", reason="not identifiable:\nreals cannot show it"),
+        number(0.9, None, key="leak-rot90"),
+        number(0.2, (0.15, 0.25), key="leak-crop", level=0.9),
+        number(0.95, (0.93, 0.97), key="leak-worst"),
+        evaluator="augmentation-bias",
+        declares=[FAMILY.model_copy(update={"key": "leak-worst"}), FAMILY],
+    )
+    audited = document(leaks)
+    text = draft_policy(audited, name)
+    policy = parse_policy(tomllib.loads(text), "draft")
+    found = judge(audited, policy, today=TODAY)
+    assert (found.exit_code, {v.outcome for v in found.verdicts}) == (0, {"passed"})
+    gate = next(g for g in policy.gate if "{" in g.measure)
+    assert gate.slices == ["hflip", "crop"]
+    assert "# Left out: leak-cutout; it has no value: not identifiable: reals cannot show it." in text
+    assert "# Left out: leak-rot90; it has no interval: the estimator has none." in text
+    assert "# Left out: leak-worst; it is a number of its own." in text
+
+
+def test_a_draft_leaves_a_family_open_where_all_of_it_was_measured():
+    both = (number(0.1, (0.05, 0.15), key="leak-hflip"), number(0.2, (0.15, 0.25), key="leak-crop"))
+    text = draft_policy(document(result(*both, evaluator="augmentation-bias", declares=[FAMILY])))
+    assert "slices" not in text
+    assert "Left out" not in text
+
+
+@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("folder", sorted(p.parent for p in REPORTS.glob("*/document.json")), ids=lambda p: p.name)
+def test_the_committed_audits_pass_what_is_drafted_from_them(folder, name):
+    audited = load_document(folder)
+    found = judge(audited, parse_policy(tomllib.loads(draft_policy(audited, name)), "draft"), today=TODAY)
+    assert {v.name: v.message for v in found.verdicts if v.outcome != "passed"} == {}
+    assert found.exit_code == 0
 
 
 def test_a_draft_leaves_out_what_could_never_fail():
