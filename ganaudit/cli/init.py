@@ -24,16 +24,19 @@ def init(
     """Write a commented policy that DOCUMENT passes, with what was measured beside every limit."""
     from ganaudit.document.drafting import draft_policy
     from ganaudit.document.errors import ConfigError, OutputError, nearest
-    from ganaudit.document.files import load_document, write_atomically
+    from ganaudit.document.files import read_document, write_atomically
     from ganaudit.document.presets import PRESETS
 
     if preset not in PRESETS:
         raise ConfigError(f"--preset {preset!r}: unknown; {nearest(preset, PRESETS)}")
     if out.exists() and not force:
         raise OutputError(f"{out} is there already; --force writes over it, --out names another file")
-    text = draft_policy(load_document(document), preset)
+    audited, changed = read_document(document)
+    text = draft_policy(audited.model_copy(update={"changed": changed}), preset)
     write_atomically(out, text.encode())
     gates = text.count("[[gate]]")
+    if changed is not None:
+        console.say(f"caution: {changed}")
     if console.as_json:
         console.data({"policy": str(out), "gates": gates})
     console.text(f"policy: {out}")

@@ -21,6 +21,7 @@ _HEAD = {
     "standard": ('fail_on = "error"', 'on_inconclusive = "error"'),
     "smoke": ('fail_on = "error"', 'on_inconclusive = "pass"'),
 }
+_CHANGED = "# CAUTION: the document was changed after it was written; its numbers need not be what was measured."
 
 
 def draft_policy(document: AuditDocument, preset: str = "standard") -> str:
@@ -30,7 +31,8 @@ def draft_policy(document: AuditDocument, preset: str = "standard") -> str:
     two of each evaluator (``strict``: all, ``smoke``: the first). A limit lies at the interval's far end, plus one
     half-width of room (``strict``: none, ``smoke``: three), never beyond the noise floor. A family gets one gate, on
     those of its slices that have both; where others have not, it names its slices and says why others are left out.
-    A number whose limit would be one that no value can break gets none.
+    A number whose limit would be one that no value can break gets none. The head says where the document is known to
+    have been changed since it was written.
     """
     subject = document.subject
     lines = [
@@ -38,6 +40,7 @@ def draft_policy(document: AuditDocument, preset: str = "standard") -> str:
         f"# against {_text(document.reference.name)}/{_text(document.reference.against)} on {document.started}.",
         "# Limits are what this subject meets today, not what is good: read each, and ask for what you need.",
         "# `ganaudit policy lint` says which limits lie below what real data would reach.",
+        *([_CHANGED] if document.changed else []),
         *_HEAD[preset],
         "",
     ]

@@ -413,6 +413,17 @@ def test_init_writes_a_policy_that_the_audit_passes(ganaudit: Run, tmp_path: Pat
     assert not Path("x.toml").exists()
 
 
+def test_init_cautions_of_a_document_that_was_changed(ganaudit: Run, tmp_path: Path) -> None:
+    path = audit(tmp_path / "a", result(with_null(2.0, 0.1, 1.0))) / "document.json"
+    assert "caution" not in ganaudit("init", path).err.lower()
+    assert "CAUTION" not in Path("policy.toml").read_text()
+    path.write_text(path.read_text().replace('"value": 2.0', '"value": 2.05'))
+    called = ganaudit("init", path, "--force")
+    assert called.code == 0
+    assert f"caution: document {path} was changed after ganaudit wrote it" in " ".join(called.err.split())
+    assert "# CAUTION: the document was changed after it was written" in Path("policy.toml").read_text()
+
+
 def test_a_preset_is_a_policy_by_its_name(ganaudit: Run, tmp_path: Path) -> None:
     declared = [
         DeclaredMeasurement(key=key, title=key, unit="1", better=better, meaning="m")
