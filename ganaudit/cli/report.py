@@ -84,11 +84,13 @@ def _report(console: Console, document: Path, out: Path | None, shape: Shape) ->
         if shape.charts is None or not shape.charts.is_dir():
             converter.start()  # charts will have to be drawn: it gets ready while the document is read
         from ganaudit.document.files import read_document
+        from ganaudit.document.redaction import marked
         from ganaudit.report.html import read_samples
 
         audited, changed = read_document(document)
         folder = document if document.is_dir() else document.parent
         target = out or folder / ("report" if shape.layout is Layout.DIR else "report.html")
+        audited = marked(audited, changed)
         page = _written(audited, read_samples(audited, folder), target, shape, converter)
     if changed is not None:
         console.say(f"caution: {changed}")

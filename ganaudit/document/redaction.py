@@ -17,7 +17,7 @@ from typing import Any
 
 from ganaudit.document.model import AuditDocument
 
-__all__ = ["Private", "as_told", "private_of_this_machine", "quoted", "redacted", "redacted_values", "shell_line"]
+__all__ = ["Private", "as_told", "marked", "private_of_this_machine", "quoted", "redacted", "redacted_values", "shell_line"]
 
 _SHARED_NAMES = frozenset(
     {
@@ -152,6 +152,14 @@ def quoted(argument: str) -> str:
     """Return an argument as a shell reads it; one in the home directory stays there."""
     # Between quotes a shell leaves the tilde as it is.
     return "~/" + shlex.quote(argument[2:]) if argument.startswith("~/") and argument != "~/" else shlex.quote(argument)
+
+
+def marked(document: AuditDocument, changed: str | None) -> AuditDocument:
+    """Return the document with ``changed``, how it is not as it was written, told in it: such a one never passes."""
+    if changed is None:
+        return document
+    told = str(redacted_values(changed, private_of_this_machine()))
+    return document.model_copy(update={"changed": told, "remarks": [*document.remarks, told]})
 
 
 def redacted_values(value: Any, private: Private) -> Any:

@@ -13,6 +13,7 @@ from markupsafe import Markup
 from ganaudit.document.errors import DocumentError
 from ganaudit.document.grounds import ground
 from ganaudit.document.model import AuditDocument, Measurement
+from ganaudit.document.redaction import marked
 from ganaudit.report.drawings import Drawings
 from ganaudit.report.rendering import content_hash, environment, packaged
 from ganaudit.report.sections import Figure
@@ -101,7 +102,11 @@ class _Group:
 
 
 def entry_of(document: AuditDocument, folder: str, page: str, caution: str = "") -> Entry:
-    """Return what the page keeps of a document that lies in ``folder`` and whose report is ``page``."""
+    """Return what the page keeps of a document that lies in ``folder`` and whose report is ``page``.
+
+    With a ``caution``, how it was changed since it was written, it counts as incomplete at best.
+    """
+    document = marked(document, caution or None)
     samples = document.plan.get("samples")
     measured = [r for r in document.results if r.status == "measured"]
     return Entry(

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -21,6 +22,8 @@ from tests.document.documents import document, number, result
 from tests.report.conftest import build
 
 from .conftest import Run
+
+REPORTS = Path(__file__).parents[2] / "reports"
 
 
 def audited(folder: Path) -> tuple[AuditDocument, Path]:
@@ -102,6 +105,23 @@ def test_a_document_that_was_changed_is_rendered_and_said(ganaudit: Run, tmp_pat
     called = ganaudit("report", folder)
     assert called.code == 0
     assert "was changed after ganaudit wrote it" in called.err
+    page = " ".join((folder / "report.html").read_text().split())
+    assert "the document was changed after it was written" in page
+    assert "a/document.json was changed after ganaudit wrote it" in page
+
+
+def test_a_verdict_changed_by_hand_is_no_pass(ganaudit: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "a"
+    shutil.copytree(REPORTS / "mode-dropped-50", folder)
+    file = folder / "document.json"
+    file.write_text(file.read_text().replace('"outcome": "failed"', '"outcome": "passed"'))
+    ganaudit("report", folder, "--out", "r.html")
+    head = Path("r.html").read_text().partition("<h2")[0].partition("<body")[2]
+    assert "was changed after" in head
+    assert "Incomplete" in head
+    assert "Passed" not in head
+    ganaudit("index", tmp_path, "--out", "i.html")
+    assert "1 passed" not in Path("i.html").read_text()
 
 
 # --- index -----------------------------------------------------------------------------------------------------------
