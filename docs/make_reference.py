@@ -43,8 +43,9 @@ EXIT_CODES = {
     1: "A blocking gate failed; `review verify`: something changed since it was signed, or it was rejected.",
     2: "Unusable input: an option, a configuration, a policy, a subject, samples, weights or a document.",
     3: (
-        "Incomplete: a gated number is missing, inconclusive or not comparable with the baseline; the policy has no "
-        "gate or no gate met a number; an evaluator failed, or one asked for by name could not answer; `doctor` found "
+        "Incomplete: a gated number is missing, inconclusive or not comparable with the baseline; the document, or a "
+        "baseline that a gate asks for, was changed after it was written; the policy has no gate or no gate met a "
+        "number; an evaluator failed, or one asked for by name could not answer; `doctor` found "
         "something broken; `review sign`: the checklist does not allow it; `review verify`: nobody, or too few, signed."
     ),
     4: "An error inside ganaudit.",

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ganaudit.document.baselines import Baseline
     from ganaudit.document.model import AuditDocument
 
-__all__ = ["STORE", "against_of", "baseline"]
+__all__ = ["STORE", "against_of", "baseline", "unchanged_against"]
 
 STORE = Path("baselines")
 """Where baselines lie; they belong under version control, where others review them."""
@@ -55,10 +55,10 @@ def accept(
     ]
     path = _path(name, store)
     audited, changed = read_document(document)
-    refused = empty + _refusals(audited, changed, despite_failures)
+    held, altered = _held(name, path)
+    refused = empty + _refusals(audited, changed, despite_failures) + ([altered] if altered else [])
     if refused:
         raise ConfigError(refused)
-    held = _held(name, path)
     now = datetime.now(UTC).replace(microsecond=0).isoformat()
     entry = entry_of(audited, author=author, reason=reason, accepted=now, anchor=anchor)
     last = held.last
@@ -86,7 +86,7 @@ def show(
     store: Annotated[Path, typer.Option(help="Folder of the baselines.")] = STORE,
 ) -> int:
     """Show the numbers that the next audit is held against, and how far they moved since the anchor."""
-    held = _known(name, store)
+    held = _known(console, name, store)
     last, anchor = held.last, held.anchor
     assert last is not None
     assert anchor is not None
@@ -114,7 +114,7 @@ def history(
     """Show every accepted audit, oldest first, with the numbers asked for."""
     from ganaudit.document.errors import ConfigError, nearest
 
-    held = _known(name, store)
+    held = _known(console, name, store)
     followed = measure or []
     known = {key for entry in held.entries for key in entry.numbers}
     lost = [f"--measure {m!r}: never accepted; {nearest(m, known)}" for m in followed if m not in known]
@@ -149,15 +149,16 @@ def against_of(given: Path, store: Path) -> AuditDocument | Baseline:
     """Return what ``--baseline`` names: a document or its folder, a baseline file, or a baseline of the store.
 
     A bare name that the store does not hold is a baseline with nothing accepted yet: its gates are missing, not passed,
-    and tell the nearest names. Raises DocumentError for a path where nothing lies.
+    and tell the nearest names. So are those of a file that was changed since it was written, and tell what was changed.
+    Raises DocumentError for a path where nothing lies.
     """
     from ganaudit.document.baselines import BASELINE_SCHEMA, NoBaseline
     from ganaudit.document.errors import DocumentError, nearest
-    from ganaudit.document.files import load_document, read_baseline, schema_of
+    from ganaudit.document.files import read_baseline, read_document, schema_of
 
     if given.exists():
         is_baseline = given.is_file() and schema_of(given) == BASELINE_SCHEMA
-        return read_baseline(given) if is_baseline else load_document(given)
+        return _believed(given, read_baseline(given) if is_baseline else read_document(given))
     if given.name != str(given) or given.suffix:
         beside = _names(given.parent)
         near = f"; {nearest(given.stem, beside)}" if beside else ""
@@ -165,8 +166,31 @@ def against_of(given: Path, store: Path) -> AuditDocument | Baseline:
         raise DocumentError(f"--baseline {given}: no such file or folder{near}; {allowed}")
     path = _path(str(given), store)
     if path.exists():
-        return read_baseline(path)
+        return _believed(given, read_baseline(path))
     return NoBaseline(name=str(given), store=str(store), others=_names(store))
+
+
+def unchanged_against(given: Path, store: Path) -> AuditDocument | Baseline:
+    """Return what ``against_of`` does; raises DocumentError for a file that was changed since it was written.
+
+    It is for verbs that have no verdict in which to say so.
+    """
+    from ganaudit.document.baselines import ChangedBaseline
+    from ganaudit.document.errors import DocumentError
+
+    held = against_of(given, store)
+    if isinstance(held, ChangedBaseline):
+        raise DocumentError(f"--baseline {given}: {held.told}")
+    return held
+
+
+def _believed(
+    given: Path, read: tuple[AuditDocument, str | None] | tuple[Baseline, str | None]
+) -> AuditDocument | Baseline:
+    from ganaudit.document.baselines import ChangedBaseline
+
+    held, changed = read
+    return held if changed is None else ChangedBaseline(name=str(given), told=changed)
 
 
 def _names(store: Path) -> tuple[str, ...]:
@@ -204,18 +228,22 @@ def _path(name: str, store: Path) -> Path:
     return store / f"{name}.json"
 
 
-def _held(name: str, path: Path) -> Baseline:
+def _held(name: str, path: Path) -> tuple[Baseline, str | None]:
     from ganaudit.document.baselines import Baseline
     from ganaudit.document.files import read_baseline
 
-    return read_baseline(path) if path.exists() else Baseline(name=name)
+    return read_baseline(path) if path.exists() else (Baseline(name=name), None)
 
 
-def _known(name: str, store: Path) -> Baseline:
+def _known(console: Console, name: str, store: Path) -> Baseline:
+    """Return a baseline to be shown, and caution of one that was changed or cannot tell."""
     from ganaudit.document.errors import ConfigError, nearest
 
     path = _path(name, store)
-    held = _held(name, path)
+    held, altered = _held(name, path)
+    for words in (altered, held.untold):
+        if words:
+            console.say(f"caution: {words}")
     if not held.entries:
         near = nearest(name, _names(store))
         raise ConfigError(f"no baseline {name!r} in {store}; {near}; `ganaudit baseline accept` makes one")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ganaudit.cli.baseline import STORE, against_of
+from ganaudit.cli.baseline import STORE, unchanged_against
 from ganaudit.cli.console import Console
 from ganaudit.cli.verbs import verb
 
@@ -39,7 +39,7 @@ def lint(
     from ganaudit.document.policy import load_policy
 
     rules, audited = load_policy(policy), load_document(document)
-    held = against_of(baseline, store) if baseline else None
+    held = unchanged_against(baseline, store) if baseline else None
     others = [load_document(path) for path in replicate or ()]
     remarks = lint_policy(rules, audited, held, datetime.now(UTC).date(), others)
     if console.as_json:

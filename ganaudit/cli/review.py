@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ganaudit.cli.baseline import STORE, against_of
+from ganaudit.cli.baseline import STORE, unchanged_against
 from ganaudit.cli.console import Console
 from ganaudit.cli.verbs import verb
 from ganaudit.document.errors import ConfigError, nearest
@@ -230,7 +230,7 @@ def open_(
 
 
 def _against(baseline: Path | None, store: Path) -> AuditDocument | Baseline | None:
-    return against_of(baseline, store) if baseline is not None else None
+    return unchanged_against(baseline, store) if baseline is not None else None
 
 
 def _state(found: Verification) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from pydantic import ConfigDict, Field, FiniteFloat
@@ -19,7 +20,9 @@ __all__ = [
     "Baseline",
     "BaselineEntry",
     "BaselineNumber",
+    "ChangedBaseline",
     "NoBaseline",
+    "altered_entries",
     "content_digest",
     "entry_of",
 ]
@@ -66,6 +69,12 @@ class BaselineEntry(Record):
     """What its samples were drawn from."""
     numbers: dict[str, BaselineNumber]
     """By ``<evaluator>/<key>``."""
+    digest: str | None = None
+    """sha256 over the canonical JSON of everything else in this entry; entries of early versions have none."""
+
+    def sealed(self) -> BaselineEntry:
+        """Return the entry with the digest of everything else in it, by which a later change is told."""
+        return self.model_copy(update={"digest": _digest_of(self.model_dump(mode="json", by_alias=True))})
 
     def measurement(self, measure: str) -> Measurement | None:
         """Return the number of that name as a measurement, or None."""
@@ -114,10 +123,27 @@ class Baseline(Record):
         """In words that nothing is accepted, and what to do."""
         return f"no baseline yet: nothing is accepted as {self.name!r}; `ganaudit baseline accept` starts it"
 
+    @property
+    def untold(self) -> str | None:
+        """In words that entries have no digest of themselves, as those of early versions do not, or None."""
+        bare = [str(number) for number, entry in enumerate(self.entries, start=1) if entry.digest is None]
+        if not bare:
+            return None
+        which = f"entry {bare[0]} has" if len(bare) == 1 else f"entries {', '.join(bare)} have"
+        return (
+            f"baseline {self.name!r}: {which} no digest, as an early version of ganaudit wrote none: whether anything "
+            "in there was changed since cannot be told"
+        )
+
     def with_entry(self, entry: BaselineEntry) -> Baseline:
-        """Return the baseline with one more accepted audit; the first is the anchor in any case."""
-        first = entry if self.entries else entry.model_copy(update={"anchor": True})
-        return self.model_copy(update={"entries": [*self.entries, first]})
+        """Return the baseline with one more accepted audit, sealed; the first is the anchor in any case.
+
+        Entries that have a digest must be as they were accepted: they are sealed anew, as this version writes them.
+        """
+        new = entry if self.entries else entry.model_copy(update={"anchor": True})
+        # One without a digest is left so: nobody knows whether it is as it was accepted.
+        held = [old.sealed() if old.digest is not None else old for old in self.entries]
+        return self.model_copy(update={"entries": [*held, new.sealed()]})
 
 
 class NoBaseline(Baseline):
@@ -134,6 +160,37 @@ class NoBaseline(Baseline):
         near = f"; {nearest(self.name, self.others)}" if self.others else ""
         found = f"no baseline yet: nothing is accepted as {self.name!r} in {self.store}{near}"
         return f"{found}; `ganaudit baseline accept` starts it"
+
+
+class ChangedBaseline(Baseline):
+    """A baseline, or an audit given for one, that is not as it was written: nothing in it is believed."""
+
+    told: str
+    """What was changed, in words."""
+
+    @property
+    def absence(self) -> str:
+        """In words what was changed, and what to do."""
+        return self.told
+
+
+def altered_entries(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """Return a phrase on every entry of a baseline, as read from its file, that is not as it was accepted."""
+    altered, is_sealed = [], False
+    for number, row in enumerate(rows, start=1):
+        named = f"entry {number} ({row.get('name')}, accepted {row.get('accepted')} by {row.get('author')})"
+        says, has = row.get("digest"), _digest_of(row)
+        if says is not None and says != has:
+            altered.append(f"{named}: its digest says {says}, its content has {has}")
+        elif says is None and is_sealed:
+            # Entries are only ever added at the end, and all that are added have one.
+            altered.append(f"{named}: its digest was taken out")
+        is_sealed = is_sealed or says is not None
+    return altered
+
+
+def _digest_of(row: dict[str, Any]) -> str:
+    return json_digest({key: value for key, value in row.items() if key != "digest"})
 
 
 def content_digest(document: AuditDocument) -> str:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from ganaudit.document.baselines import BASELINE_SCHEMA, Baseline
+from ganaudit.document.baselines import BASELINE_SCHEMA, Baseline, altered_entries
 from ganaudit.document.digests import json_digest
 from ganaudit.document.errors import DocumentError, OutputError
 from ganaudit.document.model import SCHEMA, AuditDocument
@@ -118,10 +118,20 @@ def read_document(path: Path) -> tuple[AuditDocument, str | None]:
     )
 
 
-def read_baseline(path: Path) -> Baseline:
-    """Read a baseline file; raises DocumentError saying what is wrong with it."""
+def read_baseline(path: Path) -> tuple[Baseline, str | None]:
+    """Return a baseline, and in words which of its entries were changed since they were accepted, or None.
+
+    Entries without a digest, as early ones are, cannot tell. Raises DocumentError saying what is wrong with the file.
+    """
     data = _read(path, BASELINE_SCHEMA, "baseline", "`ganaudit baseline accept` writes one")
-    return _validated(Baseline, data, f"baseline {path}")
+    baseline = _validated(Baseline, data, f"baseline {path}")
+    altered = altered_entries(data.get("entries", []))
+    if not altered:
+        return baseline, None
+    return baseline, (
+        f"baseline {path} was changed after it was written: {'; '.join(altered)}; restore it from version control, or "
+        "find out who changed what"
+    )
 
 
 def schema_of(path: Path) -> str | None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 
-from ganaudit.document.baselines import Baseline, content_digest
+from ganaudit.document.baselines import Baseline, ChangedBaseline, content_digest
 from ganaudit.document.errors import ConfigError, nearest
 from ganaudit.document.gates import Gate, Policy, Verdict
 from ganaudit.document.grounds import differing_fields
@@ -55,7 +55,8 @@ def judge(
     must pass, so passing needs no correction (intersection-union); failing widens the interval for the number of
     slices (``policy.multiplicity``), so that one good family fails in at most (1 - L)/2 all slices together.
 
-    ``baseline`` is another audit, or the file of an accepted one. ``replicates`` are further audits of the same plan
+    ``baseline`` is another audit, or the file of an accepted one; against one that was changed since it was written
+    nothing passes, whatever the level of the gate. ``replicates`` are further audits of the same plan
     with other seeds, for gates that ask for them. ``today`` decides whether waivers have expired (UTC today when not
     given). Raises ConfigError when a gate names a measure that no evaluator of the document declares.
     """
@@ -70,7 +71,12 @@ def judge(
         verdicts.append(_settled(verdict_of(case), policy, document, day))
     remarks = [*_of_the_baseline(document, baseline), *_of_chance(verdicts, policy)]
     remarks += idle_waivers(policy, verdicts, document.subject.digest, day)
-    return _judgement(tuple(verdicts), policy, tuple(remarks))
+    answer = _judgement(tuple(verdicts), policy, tuple(remarks))
+    if answer.exit_code == 0 and isinstance(baseline, ChangedBaseline) and any(gate.baseline for gate in policy.gate):
+        # As with a document that was changed: a mild gate must not hide it.
+        words = f"incomplete: the baseline was changed after it was written; {answer.summary}"
+        return replace(answer, exit_code=3, summary=words)
+    return answer
 
 
 def exit_of(document: AuditDocument, judgement: Judgement | None) -> tuple[int, str]:
@@ -156,11 +162,14 @@ def _blocks(verdict: Verdict, policy: Policy) -> bool:
 
 
 def _of_the_baseline(document: AuditDocument, baseline: AuditDocument | Baseline | None) -> list[str]:
+    if isinstance(baseline, ChangedBaseline):
+        return [baseline.told]
     last = baseline.last if isinstance(baseline, Baseline) else None
+    untold = [words] if isinstance(baseline, Baseline) and (words := baseline.untold) else []
     digest = last.document if last else content_digest(baseline) if isinstance(baseline, AuditDocument) else None
     if digest is None or digest != content_digest(document):
-        return []
-    return ["the baseline is this very audit: it was judged against itself"]
+        return untold
+    return [*untold, "the baseline is this very audit: it was judged against itself"]
 
 
 def _of_chance(verdicts: Sequence[Verdict], policy: Policy) -> list[str]:
