@@ -24,7 +24,10 @@ class Bounds:
     low: float
     high: float
     is_interval: bool
-    """False where the number has no interval: both ends are its value."""
+    """Whether the number's own chance is in it: false where the number has no interval."""
+    has_held: bool = False
+    """Whether the chance of what it is held against is in it. Where that is all, the ends are the value give or take
+    what the limit is unsure by: a range to judge by, and no interval of the number."""
 
     def widened(self, factor: float) -> Bounds:
         """Return bounds whose halves are ``factor`` times as wide."""
@@ -57,13 +60,13 @@ def bounds(found: Measurement, spread: float = 0.0) -> Bounds:
     """
     assert found.value is not None
     if found.interval is None:
-        return Bounds(found.value, found.value - spread, found.value + spread, is_interval=spread > 0.0)
+        return Bounds(found.value, found.value - spread, found.value + spread, is_interval=False, has_held=spread > 0.0)
     # A value beyond its own interval, as a bootstrap may give, is judged too: a gate never passes on a bad value.
     low, high = min(found.interval.low, found.value), max(found.interval.high, found.value)
     if spread:
         low = found.value - math.hypot(found.value - low, spread)
         high = found.value + math.hypot(high - found.value, spread)
-    return Bounds(found.value, low, high, is_interval=True)
+    return Bounds(found.value, low, high, is_interval=True, has_held=spread > 0.0)
 
 
 def bounds_against(found: Measurement, held: Measurement, pair: Pairing | None) -> Bounds:
@@ -77,7 +80,7 @@ def bounds_against(found: Measurement, held: Measurement, pair: Pairing | None) 
     assert found.value is not None
     assert held.value is not None
     low, high = difference_bounds(held, found, pair)
-    return Bounds(found.value, held.value + low, held.value + high, is_interval=True)
+    return Bounds(found.value, held.value + low, held.value + high, is_interval=True, has_held=True)
 
 
 def widening(level: float, comparisons: int) -> float:
@@ -93,10 +96,23 @@ def widening(level: float, comparisons: int) -> float:
 
 
 def n_that_decides(n: int, around: Bounds, limit: float) -> int | None:
-    """Return about the n at which the range would leave the limit, its width shrinking with the root of n."""
+    """Return about the n at which the range would leave the limit: n (half/distance)^2, rounded up to two digits.
+
+    half is the reach of the range towards the limit, distance that of the value from it. This assumes that value and
+    limit stay where they are and that the width shrinks with the root of n: so it is with a limit of the policy, and
+    with a baseline where both audits grow. Not with a null: the bias of a plug-in estimate, such as the Frechet
+    distance, falls as 1/n in the number and its null alike, which moves the limit and its spread, and of most numbers
+    the law is not known. So none is asked for there. None where the value is all but the limit.
+    """
     distance = abs(around.value - limit)
     half = around.high - around.value if limit > around.value else around.value - around.low
     # On both sides of the division by a tiny distance lies an overflow; an n beyond reach is none.
     if half <= 0.0 or half >= _OUT_OF_REACH * distance:
         return None
-    return math.ceil(n * (half / distance) ** 2)
+    return _rounded_up(math.ceil(n * (half / distance) ** 2))
+
+
+def _rounded_up(n: int) -> int:
+    """Return n rounded up to two significant digits: an estimate from one audit knows no more of them."""
+    unit: int = 10 ** max(0, len(str(n)) - 2)
+    return -(-n // unit) * unit

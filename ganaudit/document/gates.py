@@ -144,12 +144,16 @@ class Verdict(_Strict):
     """Whether this outcome alone keeps the exit code from being 0."""
     value: FiniteFloat | None = None
     low: FiniteFloat | None = None
+    """Lower end of the range it was judged by; none where the number has no interval of its own, its value alone was
+    judged, and at most the chance of what it was held against counted."""
     high: FiniteFloat | None = None
+    """Upper end of that range."""
     limit: FiniteFloat | None = None
     direction: Literal["lower", "higher"] | None = None
     n: int | None = None
     n_needed: int | None = None
-    """About how many samples would decide an inconclusive gate."""
+    """About how many samples would decide an inconclusive gate, rounded up to two digits; of both audits where it is
+    held against a baseline, none where it is held against its null, which moves with n too."""
     held: FiniteFloat | None = None
     """The value of the baseline or of the null that it was held against."""
     anchor: FiniteFloat | None = None

@@ -197,9 +197,13 @@ def _compared(case: Case, found: Measurement, ground: _Ground) -> Verdict:
         outcome = "passed"
     elif surer.is_bad(limit, lower):
         outcome = "failed"
-    needed = n_that_decides(found.n, around, limit) if outcome == "inconclusive" else None
+    needed = None
+    if outcome == "inconclusive" and not case.gate.null:
+        # What fails must do so at the wider range: on the bad side it is that which has to leave the limit.
+        is_worse = found.value > limit if lower else found.value < limit
+        needed = n_that_decides(found.n, surer if is_worse else around, limit)
     declared = case.document.declared(case.measure)
-    if declared is not None:  # what is shown: the verdict is that of the whole range
+    if declared is not None and around.is_interval:  # what is shown: the verdict is that of the whole range
         around = around.within(declared.least, declared.most)
     return Verdict(
         gate=case.gate.id,
@@ -224,25 +228,38 @@ def _message(case: Case, found: Measurement, ground: _Ground, around: Bounds, ou
     lower = found.better == "lower"
     message = f"{found.value:.6g}"
     if around.is_interval:
-        both = " with the chance of what it is held against" if ground.around else ""
-        message += f" [{around.low:.6g}, {around.high:.6g}]{both}"
+        message += f" [{around.low:.6g}, {around.high:.6g}]"
+        if ground.around:
+            message += f" {'with' if around.has_held else 'without'} the chance of what it is held against"
         level = found.interval.level if found.interval else _USUAL
         message += f" at confidence {level:g}" if level != _USUAL else ""
     message += f", asked for {'at most' if lower else 'at least'} {ground.limit:.6g}{ground.words}"
     if case.gate.replicates > 1:
         message += f"; the mean over {1 + len(case.replicates)} audits"
     if not around.is_interval:
-        message += "; judged by the value alone: it has no interval"
+        message += "; judged by the value alone"
+        unsure = f"{around.high - around.value:.4g}"
+        message += (
+            f" against a limit known to \N{PLUS-MINUS SIGN} {unsure}: it has no interval, its own chance is left out"
+            if around.has_held
+            else ": it has no interval"
+        )
     if found.volatile:
         message += "; caution: each run measures it anew, and another machine or load would give another verdict"
-    if outcome != "inconclusive":
-        return message
+    return message if outcome != "inconclusive" else message + _undecided(case, ground, around, lower, needed)
+
+
+def _undecided(case: Case, ground: _Ground, around: Bounds, lower: bool, needed: int | None) -> str:
+    """Return why nothing was decided and about the n that would decide, where that can be told."""
     if around.is_bad(ground.limit, lower):
-        return f"{message}; on the bad side, but not once {case.comparisons} numbers are judged at once"
-    message += "; the interval straddles the limit"
-    return message + (
-        f", about n = {needed} would decide" if needed else "; no n in reach would: the value is the limit"
-    )
+        why = f"; on the bad side, but not once {case.comparisons} numbers are judged at once"
+    else:
+        why = "; the interval straddles the limit" if around.is_interval else "; the limit is not known well enough"
+    if case.gate.null:
+        return f"{why}; more samples may decide, how many cannot be told: the null moves with n too"
+    if needed is None:
+        return f"{why}; no n in reach would: the value is the limit"
+    return f"{why}, about n = {needed} {'in both audits ' if case.gate.baseline else ''}would decide"
 
 
 def _plain(case: Case, outcome: str, message: str, found: Measurement | None = None) -> Verdict:

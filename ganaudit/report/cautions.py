@@ -50,10 +50,11 @@ def _of_the_gates(document: AuditDocument) -> Iterator[Caution]:
                     verdict.measure.partition("/")[0],
                 )
             found = document.measurement(verdict.measure)
-            if verdict.outcome == "passed" and found is not None and found.interval is None:
+            if verdict.outcome == "passed" and found is not None and line.alone:
+                unsure = "; the chance of its limit alone was counted" if line.unsure_limit else ""
                 yield Caution(
                     f"Gate {verdict.name} passed on a value alone: {found.title} has no interval "
-                    f"({found.interval_reason})",
+                    f"({found.interval_reason}){unsure}",
                     verdict.measure.partition("/")[0],
                 )
 

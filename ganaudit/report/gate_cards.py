@@ -24,6 +24,12 @@ class Line:
     """The number's own title, or its key where the document does not have it."""
     held: str
     """What it was held against, in words."""
+    judged: str
+    """The interval it was judged by, in words; none where the number has none of its own."""
+    alone: bool
+    """Whether the number has no interval of its own: its value alone was judged."""
+    unsure_limit: bool
+    """Whether the chance of the limit was counted, as with a null that has a range."""
     floor: str
     """The noise floor and where it comes from; empty where there is none."""
     beyond_floor: bool
@@ -92,14 +98,28 @@ def _line(document: AuditDocument, verdict: Verdict) -> Line:
     if floor is not None and verdict.limit is not None and verdict.direction is not None:
         beyond = verdict.limit < floor.value if verdict.direction == "lower" else verdict.limit > floor.value
     told = "" if floor is None else f"{words.number(floor.value)}: {floor.why}"
-    return Line(verdict, title, held_words(document.policy, verdict), told, beyond)
+    gate = _asked(document.policy, verdict.gate)
+    # The mean over replicates has an interval of the seeds, whether the number of one audit has one or not.
+    replicates = gate.get("replicates", 1)
+    own = found is not None and (found.interval is not None or (isinstance(replicates, int) and replicates > 1))
+    alone = found is not None and found.value is not None and not own
+    null = None if found is None else found.null
+    unsure = bool(gate.get("null")) and verdict.held is not None and null is not None and null.low != null.high
+    judged = (words.span(verdict) if own else "") or "none"
+    judged += ": the chance of the limit alone counts" if alone and unsure else ""
+    return Line(verdict, title, held_words(document.policy, verdict), judged, alone, unsure, told, beyond)
+
+
+def _asked(policy: Mapping[str, Any] | None, gate: str) -> dict[str, Any]:
+    """Return the gate of that id as the document's policy has it, or nothing."""
+    gates = (policy or {}).get("gate")
+    asked = [g for g in gates if isinstance(g, dict)] if isinstance(gates, list) else []
+    return next((g for g in asked if g.get("id") == gate), {})
 
 
 def held_words(policy: Mapping[str, Any] | None, verdict: Verdict) -> str:
     """Return what a verdict was held against: a limit of the policy, a baseline, an anchor, a null."""
-    gates = (policy or {}).get("gate")
-    asked = [g for g in gates if isinstance(g, dict)] if isinstance(gates, list) else []
-    gate = next((g for g in asked if g.get("id") == verdict.gate), {})
+    gate = _asked(policy, verdict.gate)
     told = []
     if verdict.held is not None:
         what = "null" if gate.get("null") else "baseline" if gate.get("baseline") else "value"
@@ -126,5 +146,7 @@ def reason(line: Line) -> str:
     verdict = line.verdict
     if verdict.value is None:
         return f"{line.title}: no value"
-    value = f"{words.number(verdict.value)} {words.span(verdict)}".rstrip()
-    return f"{line.title}: {value}, allowed {limit_words(verdict)}"
+    own = "(no interval)" if line.alone and line.unsure_limit else "" if line.alone else words.span(verdict)
+    value = f"{words.number(verdict.value)} {own}".rstrip()
+    unsure = ", itself unsure" if line.alone and line.unsure_limit else ""
+    return f"{line.title}: {value}, allowed {limit_words(verdict)}{unsure}"

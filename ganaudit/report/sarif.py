@@ -34,7 +34,7 @@ def render_sarif(judged: Judged) -> str:
     """Return the verdicts as a SARIF log of one run, equal for equal input.
 
     Kinds: passed is ``pass``, failed and waived ``fail`` at the gate's level, missing ``notApplicable``, inconclusive
-    ``open`` where more samples would decide and ``review`` where none would. SARIF gives a level to ``fail`` alone;
+    ``open`` where it is known how many samples would decide and ``review`` else. SARIF gives a level to ``fail`` alone;
     whatever else blocks is a notification of level error as well. A waived result has an accepted suppression; an
     expired waiver gives none. Where a baseline was given every result says whether it is new, unchanged or updated:
     by its outcome where the baseline is a judged audit, by its value where it is a file of accepted numbers; gates

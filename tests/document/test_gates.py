@@ -478,4 +478,75 @@ def test_a_number_without_interval_is_judged_with_the_spread_of_its_null(value, 
     audited = document(result(with_null(value, None, 1.0, (0.75, 1.25))))
     verdict = judged(audited, Gate(id="g", measure=FD, null=True, ratio=2)).verdicts[0]
     assert verdict.outcome == outcome
-    assert "value alone" not in verdict.message
+    # That spread is the limit's. The number has no interval still, and none is told of it.
+    told = "judged by the value alone against a limit known to \N{PLUS-MINUS SIGN} 0.5: it has no interval"
+    assert told in verdict.message
+    assert "with the chance" not in verdict.message
+    assert "the interval straddles" not in verdict.message
+    assert (verdict.low, verdict.high) == (None, None)
+
+
+@pytest.mark.parametrize("ends", [None, (0.75, 1.25)])
+def test_an_interval_says_whether_the_chance_of_the_null_is_in_it(ends):
+    audited = document(result(with_null(1.0, (0.7, 1.3), 1.0, ends)))
+    verdict = judged(audited, Gate(id="g", measure=FD, null=True, ratio=2)).verdicts[0]
+    half = 0.3 if ends is None else math.hypot(0.3, 0.5)
+    assert (verdict.low, verdict.high) == pytest.approx((1 - half, 1 + half))
+    assert f"] {'without' if ends is None else 'with'} the chance of what it is held against" in verdict.message
+
+
+def test_an_interval_says_that_a_baseline_without_one_counts_as_sure():
+    gate = Gate(id="g", measure=FD, baseline=True, margin=0.5)
+    verdict = judged(fd(1.0), gate, baseline=document(result(number(1.0)))).verdicts[0]
+    assert "without the chance of what it is held against" in verdict.message
+
+
+def _plug_in_fd(rng, n, squared):
+    """The squared Frechet distance of two draws of n from Gaussians of 8 dimensions that far apart."""
+    a, b = rng.normal(size=(n, 8)), rng.normal(size=(n, 8))
+    b[:, 0] += math.sqrt(squared)
+    ours, theirs = np.cov(a.T), np.cov(b.T)
+    shared = np.sqrt(np.clip(np.linalg.eigvals(ours @ theirs).real, 0, None)).sum()
+    return float(np.sum((a.mean(0) - b.mean(0)) ** 2) + np.trace(ours) + np.trace(theirs) - 2 * shared)
+
+
+def test_against_a_null_no_n_is_told_as_no_law_of_a_fixed_limit_holds():
+    # The null of a plug-in distance falls as 1/n, and takes limit and spread with it.
+    rng = np.random.default_rng(0)
+
+    def at(n):
+        draws = np.array([_plug_in_fd(rng, n, 0.0) for _ in range(150)])
+        value = float(np.mean([_plug_in_fd(rng, n, 0.3) for _ in range(150)]))
+        null, half = float(draws.mean()), 1.96 * float(draws.std())
+        found = with_null(value, None, null, (null - half, null + half), n=n)
+        verdict = judged(document(result(found)), Gate(id="g", measure=FD, null=True, ratio=3)).verdicts[0]
+        return verdict, value, 3 * null, 3 * half
+
+    verdict, value, limit, half = at(150)
+    assert verdict.outcome == "inconclusive"
+    assert verdict.n_needed is None
+    assert "how many cannot be told: the null moves with n too" in verdict.message
+    assert "would decide" not in verdict.message
+    assert "no n in reach" not in verdict.message
+    # With the limit held fixed 159 would have been told, and the value is on the good side. At twice that nothing is
+    # decided yet, and what comes with enough samples is a failure.
+    by_root_n = math.ceil(150 * (half / (limit - value)) ** 2)
+    assert value < limit
+    assert at(2 * by_root_n)[0].outcome == "inconclusive"
+    assert at(2400)[0].outcome == "failed"
+
+
+@pytest.mark.parametrize("slices", [1, 7])
+def test_on_the_bad_side_the_n_that_decides_is_that_of_the_wider_range(slices):
+    values = {f"s{i}": (0.01, 0.005) for i in range(slices - 1)} | {"bad": (0.11, 0.0099 if slices > 1 else 0.012)}
+    gate = Gate(id="x", measure="augmentation-bias/leak-*", limit=0.1)
+    verdict = judged(document(leaks(**values)), gate).verdicts[-1]
+    assert verdict.outcome == "inconclusive"
+    assert f"about n = {verdict.n_needed} would decide" in verdict.message
+
+    def with_n(n):
+        shrunk = {name: (v, w / math.sqrt(n / 1000)) for name, (v, w) in values.items()}
+        return judged(document(leaks(**shrunk)), gate).verdicts[-1].outcome
+
+    assert with_n(verdict.n_needed + 1) == "failed"
+    assert with_n(verdict.n_needed - 200) == "inconclusive"

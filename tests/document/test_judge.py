@@ -404,7 +404,8 @@ def test_the_exit_code_of_an_audit(results, rules, code, told):
 
 
 def test_n_needed_is_where_the_shrinking_interval_leaves_the_limit():
-    for limit, better in ((10.4, "lower"), (9.7, "lower"), (10.25, "higher"), (9.1, "higher")):
+    cases = ((10.4, "lower"), (9.7, "lower"), (10.25, "higher"), (9.1, "higher"), (10.011, "lower"))
+    for limit, better in cases:
         verdict, _ = judged(number(10.0, (9.0, 11.0), better=better, n=100), limit=limit)
         assert verdict.outcome == "inconclusive"
         needed = verdict.n_needed
@@ -415,8 +416,22 @@ def test_n_needed_is_where_the_shrinking_interval_leaves_the_limit():
             half = math.sqrt(100 / n)
             return judged(number(10.0, (10.0 - half, 10.0 + half), better=better, n=n), limit=limit)[0].outcome
 
-        assert at(math.ceil(needed * 1.01) + 1) in ("passed", "failed")
-        assert at(math.floor(needed * 0.99) - 1) == "inconclusive"
+        # Two digits are told, rounded up: it decides, and two of the last digit less do not.
+        digits = 10 ** (len(str(needed)) - 2)
+        assert needed % digits == 0
+        assert at(needed + 1) in ("passed", "failed")
+        assert at(needed - 2 * digits) == "inconclusive"
+
+
+def test_against_a_baseline_the_n_is_that_of_both_audits():
+    # 1 +- 0.4 against 0.6 +- 0.4 with a margin of 0.1: off by 0.3, unsure by hypot(.4, .4), so 3.56 times as many.
+    verdict = against(number(1.0, (0.6, 1.4), n=1000), number(0.6, (0.2, 1.0), n=1000), margin=0.1)
+    assert (verdict.outcome, verdict.n_needed) == ("inconclusive", 3600)
+    assert "about n = 3600 in both audits would decide" in verdict.message
+    both = [number(v, (v - w, v + w), n=3600) for v in (1.0, 0.6) for w in (0.4 / math.sqrt(3.6),)]
+    assert against(*both, margin=0.1).outcome == "failed"
+    alone = against(both[0], number(0.6, (0.2, 1.0), n=1000), margin=0.1)
+    assert alone.outcome == "inconclusive"
 
 
 @pytest.mark.parametrize("limit", [0.0, 1e-300, 1e-12, -1e-200])

@@ -207,6 +207,38 @@ def test_everything_that_weakens_a_pass_is_told_once(document: AuditDocument) ->
     assert "of the judge" in render_html(changed, {})
 
 
+PLAIN = {"low": None, "high": None}
+# As documents of before had it: the range of the limit stood where an interval of the number belongs.
+OLD = {"low": -0.004, "high": 0.0311}
+
+
+@pytest.mark.parametrize("ends", [PLAIN, OLD], ids=["now", "before"])
+@pytest.mark.parametrize("outcome", ["passed", "inconclusive"])
+def test_a_limit_that_is_unsure_gives_the_number_no_interval(document: AuditDocument, outcome: str, ends: Any) -> None:
+    found = result(number(0.0135, null=(0.0033, -0.0026, 0.0092)), evaluator="frechet-distance")
+    one = verdict("distance", outcome, value=0.0135, limit=0.0099, direction="lower", held=0.0033, n=500, **ends)
+    policy = {"gate": [{"id": "distance", "measure": "frechet-distance/fd", "null": True, "ratio": 3.0}]}
+    changed = document.model_copy(update={"results": [found], "verdicts": [one], "policy": policy})
+    (card,) = cards(changed, changed.verdicts)
+    assert card.lines[0].judged == "none: the chance of the limit alone counts"
+    assert reason(card.lines[0]) == "Distance: 0.01350 (no interval), allowed at most 0.009900, itself unsure"
+    told = [c.text for c in cautions(changed) if c.text.startswith("Gate distance passed")]
+    said = "Gate distance passed on a value alone: Distance has no interval (none)"
+    assert told == ([f"{said}; the chance of its limit alone was counted"] if outcome == "passed" else [])
+    page = render_html(changed, {})
+    assert "0.0311" not in page
+    assert ("none: the chance of the limit alone counts" in page) == (outcome == "inconclusive")
+
+
+def test_a_mean_over_replicates_has_an_interval_where_one_audit_has_none(document: AuditDocument) -> None:
+    found = result(number(0.5), evaluator="frechet-distance")
+    one = verdict("mean", "passed", value=0.5, limit=1.0, low=0.4, high=0.6, direction="lower")
+    policy = {"gate": [{"id": "mean", "measure": "frechet-distance/fd", "limit": 1.0, "replicates": 3}]}
+    changed = document.model_copy(update={"results": [found], "verdicts": [one], "policy": policy})
+    assert not any("value alone" in c.text for c in cautions(changed))
+    assert cards(changed, changed.verdicts)[0].lines[0].judged == "[0.4000, 0.6000]"
+
+
 def test_status_and_folding_follow_gates_and_warnings(document: AuditDocument) -> None:
     anchors = {r.evaluator: r.evaluator for r in document.results}
     found = {g.result.evaluator: g.status for g in glances(document, anchors)}
