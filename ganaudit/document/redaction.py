@@ -17,7 +17,16 @@ from typing import Any
 
 from ganaudit.document.model import AuditDocument
 
-__all__ = ["Private", "as_told", "marked", "private_of_this_machine", "quoted", "redacted", "redacted_values", "shell_line"]
+__all__ = [
+    "Private",
+    "as_told",
+    "marked",
+    "private_of_this_machine",
+    "quoted",
+    "redacted",
+    "redacted_values",
+    "shell_line",
+]
 
 _SHARED_NAMES = frozenset(
     {

@@ -69,6 +69,7 @@ _MARKS = {
     "unjudged": ("calm", "–"),
     "failed gate": ("bad", "✕"),
     "undecided gate": ("doubt", "?"),
+    "missing gate": ("doubt", "!"),
     "warning": ("doubt", "!"),
 }
 

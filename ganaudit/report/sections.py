@@ -149,7 +149,7 @@ class Glance:
     @property
     def is_open(self) -> bool:
         """Whether its details stand open: something in them is to be looked at."""
-        return self.status in ("failed gate", "undecided gate", "warning")
+        return self.status in ("failed gate", "undecided gate", "missing gate", "warning")
 
 
 def glances(document: AuditDocument, anchors: dict[str, str]) -> list[Glance]:
@@ -167,8 +167,10 @@ def glances(document: AuditDocument, anchors: dict[str, str]) -> list[Glance]:
 def _status(result: EvaluatorResult, found: set[str]) -> str:
     if "failed" in found:
         return "failed gate"
-    if found & {"missing", "inconclusive"}:
+    if "inconclusive" in found:
         return "undecided gate"
+    if "missing" in found:
+        return "missing gate"
     if result.status != "measured":
         return result.status
     if result.warnings:

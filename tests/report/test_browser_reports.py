@@ -163,6 +163,20 @@ def test_axe_would_see_a_fault(browser: Any, pages: dict[str, str]) -> None:
     opened.close()
 
 
+@pytest.mark.parametrize("name", ["digits", "shapes"])
+def test_on_a_phone_no_reason_of_a_gate_lies_off_the_screen(browser: Any, pages: dict[str, str], name: str) -> None:
+    opened = Opened(browser, pages[name], viewport={"width": 360, "height": 740})
+    measured = "(e) => [e.getBoundingClientRect().right, e.scrollWidth - e.clientWidth]"
+    cells = opened.page.evaluate(f"[...document.querySelectorAll('.stack td')].map({measured})")
+    assert len(cells) > 50
+    assert all(right <= 360 and beyond <= 0 for right, beyond in cells)
+    # The reason stands right below the outcome.
+    tops = "(r) => [...r.cells].map((c) => c.getBoundingClientRect().top)"
+    for row in opened.page.evaluate(f"[...document.querySelectorAll('.stack tbody tr')].map({tops})"):
+        assert sorted(row)[2] == row[-1]
+    opened.close()
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_paper_shows_everything_and_cuts_no_chart(browser: Any, pages: dict[str, str], name: str) -> None:
     across, down = 688, 1002  # A4 less its margins of 14 and 16 mm, in pixels of 1/96 inch

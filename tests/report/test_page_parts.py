@@ -247,7 +247,7 @@ def test_status_and_folding_follow_gates_and_warnings(document: AuditDocument) -
     assert found["frechet-distance"] == "failed gate"
     assert found["precision-recall"] == "undecided gate"
     assert found["kernel-distance"] == "passed"
-    assert found["discriminator-detection"] == "undecided gate"
+    assert found["discriminator-detection"] == "missing gate"
     unjudged = glances(document.model_copy(update={"verdicts": []}), anchors)
     assert {g.result.evaluator: g.status for g in unjudged}["discriminator-detection"] == "warning"
     page = render_html(document.model_copy(update={"verdicts": []}), {})
