@@ -13,6 +13,7 @@ from pydantic.json_schema import SkipJsonSchema
 
 from ganaudit.document.errors import ConfigError, nearest
 from ganaudit.document.gates import Policy
+from ganaudit.document.names import unseen_in
 from ganaudit.document.policy import problems_of, pyproject_table
 from ganaudit.protocol import DEFAULT, protocols
 
@@ -164,6 +165,15 @@ class AuditPlan(_Section):
     def _range_has_room(cls, value: tuple[float, float] | None) -> tuple[float, float] | None:
         if value is not None and not value[0] < value[1]:
             raise ValueError(f"low must be below high; found {value[0]:g},{value[1]:g}")
+        return value
+
+    # Not a rule of the table itself: what an early audit wrote into its document is still read.
+    @field_validator("review")
+    @classmethod
+    def _authors_can_be_seen(cls, value: ReviewPlan) -> ReviewPlan:
+        problems = [f"{name!r}: {unseen}" for name in value.authors if (unseen := unseen_in(name))]
+        if problems:
+            raise ValueError(f"authors: {'; '.join(problems)}")
         return value
 
 

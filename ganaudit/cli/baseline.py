@@ -48,11 +48,14 @@ def accept(
     from ganaudit.document.errors import ConfigError
     from ganaudit.document.files import read_document, write_baseline
     from ganaudit.document.grounds import grounds_apart
+    from ganaudit.document.names import unseen_in
 
     told = {"author": author, "reason": reason}
     empty = [
         f"--{key} is empty; a baseline names who accepted it and why" for key, text in told.items() if not text.strip()
     ]
+    unseen = unseen_in(author.strip())
+    empty += [f"--author {author!r}: {unseen}"] if unseen else []
     path = _path(name, store)
     audited, changed = read_document(document)
     held, altered = _held(name, path)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -18,6 +17,7 @@ from ganaudit.document.errors import ConfigError, DocumentError, GanauditError
 from ganaudit.document.files import dumps
 from ganaudit.document.gates import Verdict
 from ganaudit.document.model import AuditDocument
+from ganaudit.document.names import same_person
 from ganaudit.report.html import render_html
 from ganaudit.report.sheets import pictures, read_samples
 from ganaudit.report.summary import broken
@@ -27,7 +27,7 @@ from ganaudit.reviewing.record import Bound, Decision, Review, Row
 from ganaudit.reviewing.rejudging import expired_waivers, policy_of, rejudged
 from ganaudit.reviewing.subject_files import SubjectFiles
 
-__all__ = ["ACKNOWLEDGED", "Case", "answers", "checklist", "open_gates", "review_plan", "same_person", "standing"]
+__all__ = ["ACKNOWLEDGED", "Case", "answers", "checklist", "open_gates", "review_plan", "standing"]
 
 ACKNOWLEDGED = ("environment",)
 """Rows that a reviewer may accept as they are, knowingly."""
@@ -83,12 +83,6 @@ def answers(review: Review, verdict: Verdict, document: str) -> list[str]:
     """Return the texts of all comments on one gate that were made on the document of that digest."""
     names = (verdict.gate, verdict.name)
     return [c.text for c in review.comments if c.gate in names and c.document == document]
-
-
-def same_person(one: str, other: str) -> bool:
-    """Return whether two names are one, as people write them: case, width and blanks do not matter."""
-    first, second = (" ".join(unicodedata.normalize("NFKC", name).casefold().split()) for name in (one, other))
-    return first == second
 
 
 def standing(review: Review, bound: Sequence[Bound]) -> list[Decision]:

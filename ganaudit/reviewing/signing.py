@@ -12,6 +12,7 @@ import ganaudit
 from ganaudit.document.baselines import Baseline
 from ganaudit.document.errors import ConfigError, nearest
 from ganaudit.document.model import AuditDocument
+from ganaudit.document.names import unseen_in
 from ganaudit.reviewing.binding import bindings, document_digest, recorded
 from ganaudit.reviewing.checklist import ACKNOWLEDGED, Case, checklist, review_plan
 from ganaudit.reviewing.folder import append, load_audit, load_review
@@ -86,7 +87,8 @@ def comment(
 ) -> Comment:
     """Append a remark on the audit, or on one gate of it, and return it.
 
-    Raises ConfigError when name or text are empty or too long, or when no gate has this name.
+    Raises ConfigError when name or text are empty or too long, when the name holds what nobody sees, or when no gate
+    has this name.
     """
     document, _ = load_audit(folder)
     problems = _problems(reviewer, role) + _text_problems(text, "a comment needs its text")
@@ -167,6 +169,12 @@ def _problems(reviewer: str, role: str) -> list[str]:
         f"--{what}: at most {_MOST_NAME} characters are allowed; found {len(value)}"
         for what, value in (("reviewer", reviewer), ("role", role))
         if len(value) > _MOST_NAME
+    ]
+    # Blanks and ends of lines around a name are taken off anyway.
+    problems += [
+        f"--{what} {value!r}: {unseen}"
+        for what, value in (("reviewer", reviewer), ("role", role))
+        if (unseen := unseen_in(value.strip()))
     ]
     return problems
 

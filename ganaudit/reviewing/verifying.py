@@ -13,8 +13,9 @@ from ganaudit.config import ReviewPlan
 from ganaudit.document.baselines import Baseline
 from ganaudit.document.errors import ConfigError, DocumentError, UserError
 from ganaudit.document.model import AuditDocument
+from ganaudit.document.names import same_person
 from ganaudit.reviewing.binding import NONE, bindings, differences, document_digest, unchecked
-from ganaudit.reviewing.checklist import review_plan, same_person, standing
+from ganaudit.reviewing.checklist import review_plan, standing
 from ganaudit.reviewing.folder import load_audit, load_review
 from ganaudit.reviewing.policy_at_hand import PolicyAtHand, policy_at_hand
 from ganaudit.reviewing.record import Bound, Decision, Review

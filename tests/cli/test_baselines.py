@@ -145,6 +145,12 @@ def test_a_baseline_of_an_early_version_is_read_with_a_caution(two_accepted: Pat
     assert ganaudit("gate", two_accepted, "--policy", policy(RULES), "--baseline", "main").code == 3
 
 
+def test_a_name_with_what_nobody_sees_accepts_nothing(ganaudit: Run, tmp_path: Path) -> None:
+    called = ganaudit("baseline", "accept", fd(tmp_path / "a"), "--author", "a\u200bda", "--reason", "r")
+    assert (called.code, "U+200B ZERO WIDTH SPACE cannot be seen" in " ".join(called.err.split())) == (2, True)
+    assert not FILE.exists()
+
+
 def test_names_that_are_no_plain_text_come_back_with_their_digest(ganaudit: Run, tmp_path: Path) -> None:
     odd = document(result(number(-0.0, (-1e-300, 1e22)), number(3, key="fd-corrected")))
     subject = odd.subject.model_copy(update={"name": "gänse \u2028 \U0001f986"})

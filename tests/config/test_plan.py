@@ -119,6 +119,19 @@ def test_options_from_python_are_checked(options, told):
     assert caught.value.exit_code == 2
 
 
+def test_authors_with_what_nobody_sees_are_refused(tmp_path):
+    file = tmp_path / "audit.toml"
+    file.write_text('subject = "digits"\n[review]\nauthors = ["Ann Lee", "Ann\u200b Lee"]\napprovals = 0\n')
+    with pytest.raises(ConfigError) as caught:
+        load_plan(file, {}, ["kernel-distance"])
+    assert "approvals" in str(caught.value)
+    file.write_text('subject = "digits"\n[review]\nauthors = ["Ann Lee", "Ann\u200b Lee"]\n')
+    with pytest.raises(ConfigError, match=r"audit.toml: review: authors: 'Ann\\u200b Lee': U\+200B ZERO WIDTH SPACE"):
+        load_plan(file, {}, ["kernel-distance"])
+    with pytest.raises(ConfigError, match=r"U\+202E"):
+        make_plan({"review": {"authors": ["\u202eAda"]}}, "options", [])
+
+
 def test_options_beat_the_file_key_by_key(tmp_path):
     text = 'subject = "a"\nseed = 1\nsamples = 100\n[extractor]\nid = "pixels"\nweights = "w.pth"\n'
     plan = load(write(tmp_path, text), seed=2, extractor={"id": "random-conv"})

@@ -307,6 +307,27 @@ def test_an_author_cannot_approve_alone(passing: Audit) -> None:
     assert verify(passing.folder, now=NOW).exit_code == 0
 
 
+def test_an_author_that_an_early_audit_names_with_something_unseen_cannot_approve_alone_either(passing: Audit) -> None:
+    rewrite(passing, with_review(authors=["Ada\u200b Aut\u00adhor"]))
+    assert set(unmet(passing, "Ada Author")) == {"authors"}
+    assert approve(passing, "Bob").decision == "approve"
+
+
+@pytest.mark.parametrize(
+    "name", ["ada\u200b author", "Ada Author\u2060", "Ada \u202eAuthor", "Ada\x1b[8m", "Ada\nAuthor"]
+)
+def test_a_name_with_what_nobody_sees_signs_nothing(passing: Audit, failing: Audit, name: str) -> None:
+    rewrite(passing, with_review())
+    code = next(f"U\\+{ord(c):04X}" for c in name if not c.isprintable())
+    with pytest.raises(ConfigError, match=rf"--reviewer .*{code} .* cannot be seen"):
+        approve(passing, name)
+    with pytest.raises(ConfigError, match=rf"--role .*{code} "):
+        approve(passing, "Bob", role=name)
+    with pytest.raises(ConfigError, match=rf"--reviewer .*{code} "):
+        comment(failing.folder, reviewer=name, text="x")
+    assert not (passing.folder / "review.json").exists()
+
+
 def test_an_author_may_reject_and_may_approve_alone_where_the_plan_says_so(passing: Audit) -> None:
     rewrite(passing, with_review())
     assert sign(passing.folder, Signature("Ada Author", "reject", "no"), now=NOW).decision == "reject"
