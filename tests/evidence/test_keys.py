@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from torch import nn
 
@@ -37,5 +38,17 @@ def test_samples_judged_by_code_have_the_scores_in_their_key(tmp_path: Path, mon
 
 def test_files_that_hold_no_code_are_told_by_their_digest_alone(tmp_path: Path) -> None:
     subject = judged(tmp_path, "operators")
-    assert key_of(subject) == [subject.digest]
+    known = replace(subject, discriminator=nn.Sequential(nn.Flatten(), nn.Linear(16, 1)).eval())
+    assert key_of(known) == [subject.digest]
     assert key_of(replace(subject, discriminator=None, trust="code")) == [subject.digest]
+
+
+@pytest.mark.parametrize("trust", ["data", "operators"])
+def test_a_network_that_a_plugin_brought_is_told_by_what_it_does(tmp_path: Path, monkeypatch, trust: str) -> None:
+    subject = judged(tmp_path, trust)
+    wrapped = replace(subject, discriminator=nn.Sequential(nn.Identity(), Judge()).eval())
+    before = [key_of(subject), key_of(wrapped)]
+    monkeypatch.setattr(Judge, "factor", 2.0)
+    assert [len(one) for one in before] == [2, 2]
+    assert key_of(subject) != before[0]
+    assert key_of(wrapped) != before[1]
